@@ -1,0 +1,1 @@
+"""Per-call LLM token budgets predicted from your own history."""

@@ -1,0 +1,1 @@
+"""From a forecast to what a call is given: caps, steer, guidance, arm, model."""

@@ -1,0 +1,64 @@
+"""The policy's settings as plain values, so that the core needs no settings library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from budget_proxy.types import NOTHING, CapPolicy, GuidanceForm, Mode
+
+VERSION = "1"
+"""Part of every guidance's identity: raise it when the wording or the numbers change."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPolicy:
+    """What one agent's calls get in place of the general policy; ``None`` leaves that."""
+
+    mode: Mode | None = None
+    caps: CapPolicy | None = None
+    thinking: str | None = None
+    effort: str | None = None
+    guidance: GuidanceForm | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """A model that the router may choose, for tasks of up to ``max_complexity`` (0-100)."""
+
+    model: str
+    max_complexity: float = 100.0
+    thinking: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything that decides a call, besides its forecast.
+
+    ``floor`` and ``reasoning_floor`` are in tokens; ``evidence`` is the number of outcomes a
+    group needs before its forecast is acted on; ``holdout`` a share of sessions;
+    ``silence`` the seconds after which a call without assistant turns starts a new session.
+    """
+
+    mode: Mode = "enforce"
+    caps: CapPolicy = "quota"
+    floor: int = 1024
+    reasoning_floor: int = 25_000
+    evidence: int = 20
+    holdout: float = 0.10
+    guidance: GuidanceForm = "compact"
+    thinking: str | None = None
+    effort: str | None = None
+    resend: bool = True
+    silence: float = 3600.0
+    include_usage: bool = True
+    agents: Mapping[str, AgentPolicy] = NOTHING
+    tiers: tuple[Tier, ...] = ()
+    alias: str = "auto"
+
+    def of(self, agent: str) -> AgentPolicy:
+        """The agent's own policy, or an empty one."""
+        return self.agents.get(agent, NO_AGENT_POLICY)
+
+
+NO_AGENT_POLICY = AgentPolicy()

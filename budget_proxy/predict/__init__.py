@@ -1,0 +1,1 @@
+"""Forecasts of output tokens: from history where there is one, from the task where not."""

@@ -1,0 +1,138 @@
+"""Settings: ``budget_proxy.toml`` in the working directory, overridden by ``BUDGET_PROXY_*``.
+
+Read once, validated, and handed on as plain values; unknown keys are errors, so that a typo
+cannot silently leave a default in force.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from budget_proxy.errors import ConfigError
+from budget_proxy.types import CapPolicy, GuidanceForm, Mode
+
+FILE = "budget_proxy.toml"
+Strategy = str
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AgentSettings(_Section):
+    """``[agents.NAME]``: what one agent's calls get in place of the general settings."""
+
+    mode: Mode | None = None
+    caps: CapPolicy | None = None
+    thinking: Literal["auto"] | None = None
+    effort: Literal["auto"] | None = None
+    guidance: GuidanceForm | None = None
+
+
+class TierSettings(_Section):
+    """``[[tiers]]``: a model that the router may choose, cheapest first."""
+
+    model: str
+    max_complexity: float = Field(100.0, ge=0, le=100)
+    thinking: bool = False
+
+
+class ModelSettings(_Section):
+    """``[models."NAME"]``: what you know better of a model than the built-in table."""
+
+    max_output: int | None = Field(None, gt=0)
+    reasoning: bool | None = None
+    efforts: tuple[str, ...] | None = None
+    thinking: frozenset[str] | None = None
+    counts_cap: bool | None = None
+
+
+class Settings(BaseSettings):
+    """All settings, with defaults that are safe on the first day."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="BUDGET_PROXY_",
+        env_nested_delimiter="__",
+        toml_file=FILE,
+        extra="forbid",
+        frozen=True,
+    )
+
+    store: str | None = None
+    mode: Mode = "enforce"
+    caps: CapPolicy = "quota"
+    floor: int = Field(1024, ge=16)
+    reasoning_floor: int = Field(25_000, ge=16)
+    evidence: int = Field(20, ge=1)
+    holdout: float = Field(0.10, ge=0, le=1)
+    guidance: GuidanceForm = "compact"
+    thinking: Literal["auto"] | None = None
+    effort: Literal["auto"] | None = None
+    resend: bool = True
+    include_usage: bool = True
+    strategy: Strategy = "auto"
+    window: int = Field(10_000, ge=100)
+    quota_hosts: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    openai_base_url: str = "https://api.openai.com"
+    anthropic_base_url: str = "https://api.anthropic.com"
+    openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
+    anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    agents: dict[str, AgentSettings] = {}
+    tiers: tuple[TierSettings, ...] = ()
+    alias: str = "auto"
+    models: dict[str, ModelSettings] = {}
+    data: str | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 (the library's signature)
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, then the file."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(**values: Any) -> Settings:
+    """Read the settings, ``values`` first. Raises ConfigError naming every wrong one."""
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        )
+        raise ConfigError(f"settings ({FILE} or BUDGET_PROXY_*): {wrong}") from None
+    except ValueError as error:  # a TOML file that does not parse
+        raise ConfigError(f"{FILE} cannot be read: {error}") from None
+
+
+def data_directory() -> Path:
+    """Where the history lives by default: the user's data directory of this platform."""
+    if sys.platform == "darwin":
+        base = Path.home() / "Library" / "Application Support"
+    elif sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "budget_proxy"
+
+
+def default_store() -> str:
+    """The URL of the default history."""
+    return f"sqlite:///{data_directory() / 'history.db'}"

@@ -1,0 +1,1 @@
+"""The history of calls, and the sessions' memory."""

@@ -1,0 +1,71 @@
+"""What a history backend offers. Blocking by design: worker threads and start-up enter it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from budget_proxy.types import CallRecord, Guidance, Session
+
+
+class Store(Protocol):
+    """The history. Safe to use from several threads; every method may raise StoreError."""
+
+    url: str
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; the names of the migrations that were applied."""
+
+    def append(self, records: Sequence[CallRecord]) -> list[int]:
+        """Write rows in one transaction; their ids, ascending. Marks their sessions as seen."""
+
+    def save_sessions(self, sessions: Sequence[Session]) -> None:
+        """Write new sessions and their guidance; a session already there (key, id) stays."""
+
+    def session(self, key: str, response: str | None = None) -> Session | None:
+        """The newest session under ``key``, or the one that produced ``response``."""
+
+    def recent(self, limit: int) -> list[CallRecord]:
+        """The newest ``limit`` rows, oldest first."""
+
+    def since(self, row: int, *, besides: str | None = None, limit: int = 10_000) -> list[CallRecord]:
+        """Rows with a greater id, oldest first; ``besides`` leaves out one instance's own."""
+
+    def calls(
+        self, *, start: float | None = None, end: float | None = None, **where: Any
+    ) -> Iterator[CallRecord]:
+        """Rows by time [start, end) and equality of columns, oldest first, streamed."""
+
+    def score(self, call_id: str, score: float) -> bool:
+        """Attach a quality score to a call's newest attempt; false if there is no such call."""
+
+    def meta(self, name: str, default: str) -> str:
+        """A setting of this installation; set to ``default`` if it was not there (atomic)."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Rows by table."""
+
+    def close(self) -> None:
+        """Close every connection."""
+
+
+class Journal(Protocol):
+    """What the engine may do with the history while calls run: queue, never block."""
+
+    def put(self, record: CallRecord) -> None:
+        """Queue a row."""
+
+    def put_session(self, session: Session) -> Any:
+        """Queue a session, to be written at once; a Ticket of its being on disk."""
+
+
+def in_batches(rows: Iterable[CallRecord], size: int = 500) -> Iterator[list[CallRecord]]:
+    """Rows in lists of at most ``size``."""
+    batch: list[CallRecord] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch

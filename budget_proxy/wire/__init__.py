@@ -1,0 +1,1 @@
+"""The provider dialects: the only place that knows how providers spell things."""
