@@ -6,14 +6,14 @@ what to write instead; unknown names are errors too, so that a typo never passes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar, get_args
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.types import Mode, Override, Scope
+from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage
 
 BODY_KEY: Final = "budget"
 HEADER_PREFIX: Final = "x-budget-"
@@ -25,13 +25,33 @@ _T = TypeVar("_T", Scope, Override)
 
 @dataclass(frozen=True, slots=True)
 class CallReport:
-    """One attempt as its caller sees it: the plan, what it used, what it cost in US dollars."""
+    """One attempt as its caller sees it: the plan, what it used, what it cost."""
 
-    call_id: str
-    plan: Any
-    usage: Any
-    finish_reason: str
-    cost: float | None
+    plan: Plan
+    record: CallRecord
+    price: Callable[[CallRecord], CallRecord]
+
+    @property
+    def call_id(self) -> str:
+        """The call's id, the same for all its attempts."""
+        return self.record.call_id
+
+    @property
+    def usage(self) -> Usage:
+        """The tokens that the attempt is accounted at."""
+        row = self.record
+        return Usage(
+            input_tokens=row.input_tokens,
+            output_tokens=row.output_tokens,
+            reasoning_tokens=row.reasoning_tokens,
+            cache_read_tokens=row.cache_read_tokens,
+            cache_write_tokens=row.cache_write_tokens,
+        )
+
+    @property
+    def cost(self) -> float | None:
+        """US dollars; ``None`` where the model's price is unknown."""
+        return self.price(self.record).cost
 
 
 @dataclass(slots=True)

@@ -266,7 +266,10 @@ class Guidance:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """What one session was given, fixed from its first call on. ``key`` finds it again."""
+    """What one session was given, fixed from then on. ``key`` finds it again.
+
+    ``decided`` says that thinking and effort were settled (maybe as "leave them").
+    """
 
     key: str
     id: str
@@ -277,13 +280,15 @@ class Session:
     guidance: Guidance | None = None
     thinking: Thinking | None = None
     effort: str | None = None
+    model: str | None = None
     decided: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """The four numbers, per choice and in tokens, the steer, and why.
+    """The four numbers in tokens, the steer, and why.
 
+    ``target``, ``recommended`` and ``cap`` are per choice, ``reserve`` is for all ``n``.
     ``cap`` is what is written as hard cap by us (``None``: nothing); ``ceiling`` is the cap
     in force, whoever set it; ``ours`` says that the one in force is ours, so that a
     truncation by it is answered by a resend.
@@ -373,8 +378,11 @@ class Plan:
 class Ticket(Protocol):
     """A promise that a session's row is on disk; ``concurrent.futures.Future`` is one."""
 
-    def done(self) -> bool: ...
-    def result(self, timeout: float | None = None) -> Any: ...
+    def done(self) -> bool:
+        """Whether it is settled, well or badly."""
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait (``timeout`` in seconds) until it is; raises what went wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,7 +458,7 @@ class CallRecord:
     @property
     def widens(self) -> bool:
         """Whether our own cap cut this answer, so that its group's budgets must grow."""
-        return self.truncated and self.cap is not None
+        return self.truncated and self.cap is not None and not self.overridden
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from budget_proxy.types import NOTHING, CapPolicy, GuidanceForm, Mode
 
@@ -52,7 +52,7 @@ class Policy:
     resend: bool = True
     silence: float = 3600.0
     include_usage: bool = True
-    agents: Mapping[str, AgentPolicy] = NOTHING
+    agents: Mapping[str, AgentPolicy] = field(default_factory=lambda: NOTHING)
     tiers: tuple[Tier, ...] = ()
     alias: str = "auto"
 

@@ -20,7 +20,7 @@ class Store(Protocol):
         """Write rows in one transaction; their ids, ascending. Marks their sessions as seen."""
 
     def save_sessions(self, sessions: Sequence[Session]) -> None:
-        """Write new sessions and their guidance; a session already there (key, id) stays."""
+        """Write sessions and their guidance; what one (key, id) was given already stays."""
 
     def session(self, key: str, response: str | None = None) -> Session | None:
         """The newest session under ``key``, or the one that produced ``response``."""
@@ -28,7 +28,9 @@ class Store(Protocol):
     def recent(self, limit: int) -> list[CallRecord]:
         """The newest ``limit`` rows, oldest first."""
 
-    def since(self, row: int, *, besides: str | None = None, limit: int = 10_000) -> list[CallRecord]:
+    def since(
+        self, row: int, *, besides: str | None = None, limit: int = 10_000
+    ) -> list[CallRecord]:
         """Rows with a greater id, oldest first; ``besides`` leaves out one instance's own."""
 
     def calls(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from budget_proxy.types import Body, Call, Capabilities, Outcome, Override, Patch, Scope
+
+REFUSED: Final = "budget_exceeded"
+"""The error code of a call that a hard limit of ours refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Dialect(Protocol):
     provider: str
 
     def read(self, body: Body, context: Context) -> Call:
-        """A Call from a (stripped) body. Never raises on odd input: what is odd counts as absent."""
+        """A Call from a (stripped) body. Never raises: what is odd counts as absent."""
 
     def write(
         self, body: Mapping[str, Any], call: Call, patch: Patch, capabilities: Capabilities
@@ -70,6 +73,9 @@ class Dialect(Protocol):
 
     def rejected(self, payload: Any, added: tuple[str, ...]) -> str | None:
         """Which of the parameters we added a decoded 400 answer complains of, if one."""
+
+    def without(self, patch: Patch, rejected: str) -> Patch:
+        """The patch with what that parameter carries blanked; an unknown name changes nothing."""
 
     def meter(self, *, drop_usage: bool) -> Meter:
         """A fresh meter for one stream; ``drop_usage`` where only we asked for usage."""

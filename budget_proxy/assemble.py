@@ -1,0 +1,313 @@
+"""The composition root: settings, store, recorder and core become one Engine.
+
+The Engine is what programs hold: it adds to the core the clock, ids, the lock, the history's
+replay and the background writer. It is safe to use from several threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Generator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from budget_proxy.engine import Answer, Core, OnSettled, Step
+from budget_proxy.errors import InvalidInput, StoreError
+from budget_proxy.policy.base import AgentPolicy, Policy, Tier
+from budget_proxy.predict.similarity import Similarity
+from budget_proxy.predict.strategies import make
+from budget_proxy.scope import merge, parse
+from budget_proxy.store import open_store
+from budget_proxy.store.base import Store
+from budget_proxy.store.recorder import Recorder
+from budget_proxy.tasks import Selection, Tasks
+from budget_proxy.types import (
+    Body,
+    Call,
+    CallRecord,
+    Capabilities,
+    Lookup,
+    Outcome,
+    Override,
+    Plan,
+    Prediction,
+    Scope,
+    Session,
+    Similar,
+)
+from budget_proxy.wire import DIALECTS
+from budget_proxy.wire.base import Context
+from budget_proxy.wire.models import capabilities
+from budget_proxy.wire.own import strip
+from budget_proxy.wire.prices import priced
+
+if TYPE_CHECKING:
+    from budget_proxy.analytics.efficiency import EfficiencyReport
+    from budget_proxy.settings import Settings
+
+_log = logging.getLogger("budget_proxy")
+_FAULT_LOG_SECONDS: Final = 60.0
+
+
+class Engine:
+    """Plans, settles and remembers calls. Open one with ``Engine.open`` and share it."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self.settings = settings
+        self.store = store
+        self.faults: Counter[str] = Counter()
+        self._lock = threading.RLock()
+        self._logged: dict[str, float] = {}
+        self._overrides = {
+            name: model.model_dump(exclude_none=True) for name, model in settings.models.items()
+        }
+        instance = uuid.uuid4().hex[:12]
+        salt = bytes.fromhex(store.meta("salt", uuid.uuid4().hex + uuid.uuid4().hex))
+        self.recorder = Recorder(
+            store,
+            price=priced,
+            on_fault=self.fault,
+            on_foreign=self._learn,
+            instance=instance,
+        )
+        predictor = make(settings.strategy, window=settings.window)
+        memory = (
+            predictor if isinstance(predictor, Similarity) else Similarity(window=settings.window)
+        )
+        self.core = Core(
+            policy=policy_of(settings),
+            predictor=predictor,
+            memory=memory,
+            salt=salt,
+            journal=self.recorder,
+            capabilities=self.capabilities,
+            route=self._route if settings.tiers else None,
+            instance=instance,
+        )
+        self._tasks = Tasks(self.core, self.capabilities)
+        history = store.recent(settings.window)
+        self._learn(history)
+        self.recorder.start_polling(after=max((row.id or 0 for row in history), default=0))
+
+    @classmethod
+    def open(cls, url: str | None = None, **values: Any) -> Engine:
+        """Open the history at ``url`` (or the settings' one) and learn from it.
+
+        ``values`` override settings by name. Raises ConfigError on wrong settings and
+        StoreError on a history that cannot be used; where the disk is read-only, the history
+        is kept in memory, with a warning.
+        """
+        from budget_proxy.settings import default_store, load
+
+        settings = load(**values)
+        where = url or settings.store
+        return cls(settings, open_store(where or default_store(), fallback=where is None))
+
+    # -- calls ------------------------------------------------------------------------------
+
+    def run(
+        self, call: Call, body: Body, on_settled: OnSettled | None = None
+    ) -> Generator[Step, Answer, None]:
+        """``Core.run`` under the engine's lock; the lock is free while a call is on its way."""
+        inner = self.core.run(call, body, on_settled)
+        answer: Answer = None
+        try:
+            while True:
+                with self._lock:
+                    try:
+                        step = inner.send(answer)
+                    except StopIteration:
+                        return
+                answer = yield step
+        finally:
+            with self._lock:
+                inner.close()
+
+    def plan(
+        self,
+        *,
+        api: str,
+        body: Mapping[str, Any],
+        scope: Scope | None = None,
+        override: Override | None = None,
+        host: str = "",
+        timeout: float | None = None,
+        dry_run: bool = False,
+    ) -> Plan:
+        """Plan one call that you send yourself; settle it afterwards.
+
+        ``api`` is "openai.chat", "openai.responses" or "anthropic.messages". With ``dry_run``
+        the plan is only to look at: nothing is remembered of it. Raises InvalidInput on an
+        unknown api or a wrong ``budget`` key in the body.
+        """
+        dialect = DIALECTS.get(api)
+        if dialect is None:
+            raise InvalidInput(f"api must be one of {', '.join(DIALECTS)}, not {api!r}")
+        stripped, own = strip(body)
+        asked_scope, asked = scope or Scope(), override or Override()
+        if own is not None:
+            own_scope, own_override = parse(own)
+            asked_scope, asked = merge(own_scope, asked_scope), merge(own_override, asked)
+        context = Context(self.new_id(), self.now(), host, asked_scope, asked, timeout)
+        call = dialect.read(stripped, context)
+        found = self.core.sessions.find(call)
+        session = self.lookup(found) if isinstance(found, Lookup) else found
+        with self._lock:
+            settled_on = self.core.sessions.settle_on(call, session, found.key)
+            decide = self.core.explain if dry_run else self.core.plan
+            return decide(call, stripped, settled_on)
+
+    def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
+        """Account for a planned call: learn from it, queue its row."""
+        with self._lock:
+            return self.core.settle(plan, outcome)
+
+    def lookup(self, wanted: Lookup) -> Session | None:
+        """A session from the history. Blocking; a store fault counts as not found."""
+        try:
+            return self.store.session(wanted.key, wanted.response)
+        except StoreError as error:
+            self.fault("lookup", error)
+            return None
+
+    # -- tasks ------------------------------------------------------------------------------
+
+    def predict(
+        self,
+        task: Mapping[str, Any],
+        agent: str | None = None,
+        model: str | None = None,
+        strategy: str | None = None,
+    ) -> Prediction:
+        """The tokens a task will need. ``strategy`` asks another one, trained on the window."""
+        predictor = self._trained(strategy) if strategy else None
+        with self._lock:
+            return self._tasks.predict(
+                task, agent=agent, model=model, now=self.now(), identifier=self.new_id(),
+                predictor=predictor,
+            )  # fmt: skip
+
+    def record(self, prediction: Prediction, used: int, *, truncated: bool = False) -> CallRecord:
+        """Learn what a predicted task really used, in tokens."""
+        with self._lock:
+            row = self._tasks.record(prediction, used, now=self.now(), truncated=truncated)
+        self.recorder.put(row)
+        return row
+
+    def similar_tasks(self, task: Mapping[str, Any], n: int = 10) -> tuple[Similar, ...]:
+        """The ``n`` most similar tasks of the history, most similar first."""
+        with self._lock:
+            return self._tasks.similar(task, n, self.now())
+
+    def select_model_and_budget(
+        self, task: Mapping[str, Any], agent: str | None = None
+    ) -> Selection:
+        """A model of the settings' tiers, thinking, effort and budget, chosen together."""
+        with self._lock:
+            return self._tasks.select(task, agent=agent, now=self.now(), identifier=self.new_id())
+
+    def record_outcome_with_budget(
+        self, selection: Selection, used: int, *, truncated: bool = False
+    ) -> CallRecord:
+        """Learn what the selected model really used."""
+        return self.record(selection.prediction, used, truncated=truncated)
+
+    def feedback(self, call_id: str, score: float) -> bool:
+        """Attach a quality score (any scale, higher is better) to a call; false if unknown."""
+        self.flush()
+        return self.store.score(call_id, score)
+
+    def efficiency_report(self, **where: Any) -> EfficiencyReport:
+        """Utilisation, accuracy, truncation and calibration over the history."""
+        from budget_proxy.analytics.efficiency import efficiency_report
+
+        self.flush()
+        return efficiency_report(self.store.calls(**where))
+
+    # -- life -------------------------------------------------------------------------------
+
+    def capabilities(self, api: str, host: str, model: str) -> Capabilities:
+        """What a model on a host can do: built-in table, family rules, then your settings."""
+        return capabilities(api, host, model, self._overrides, self.settings.quota_hosts)
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    def new_id(self) -> str:
+        """A fresh call id."""
+        return uuid.uuid4().hex
+
+    def priced(self, record: CallRecord) -> CallRecord:
+        """The record with its cost, where the price is known."""
+        return priced(record)
+
+    def fault(self, stage: str, error: Exception) -> None:
+        """Count a fault of ours; log it at most once a minute and stage."""
+        self.faults[stage] += 1
+        now = time.monotonic()
+        if now - self._logged.get(stage, -_FAULT_LOG_SECONDS) >= _FAULT_LOG_SECONDS:
+            self._logged[stage] = now
+            _log.warning("%s failed; the call goes on without it: %r", stage, error)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Wait until every row queued so far is on disk; false if that took too long."""
+        return self.recorder.flush(timeout)
+
+    def close(self) -> None:
+        """Write what is queued and close the history."""
+        self.recorder.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _learn(self, records: Sequence[CallRecord]) -> None:
+        for record in records:
+            with self._lock:
+                self.core.learn(record)
+
+    def _trained(self, strategy: str) -> Any:
+        from budget_proxy.engine import features_of, observation_of
+        from budget_proxy.ledger.settlement import has_length
+
+        predictor = make(strategy, window=self.settings.window)
+        self.flush()
+        for record in self.store.recent(self.settings.window):
+            if has_length(record):
+                predictor.learn_one(features_of(record), observation_of(record), record.call_id)
+        return predictor
+
+    def _route(self, call: Call, kind: Any, input_tokens: int) -> Any:
+        return self._tasks.route(call, kind, input_tokens)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The settings' policy, as plain values."""
+    return Policy(
+        mode=settings.mode,
+        caps=settings.caps,
+        floor=settings.floor,
+        reasoning_floor=settings.reasoning_floor,
+        evidence=settings.evidence,
+        holdout=settings.holdout,
+        guidance=settings.guidance,
+        thinking=settings.thinking,
+        effort=settings.effort,
+        resend=settings.resend,
+        include_usage=settings.include_usage,
+        agents={name: AgentPolicy(**agent.model_dump()) for name, agent in settings.agents.items()},
+        tiers=tuple(Tier(**tier.model_dump()) for tier in settings.tiers),
+        alias=settings.alias,
+    )

@@ -1,0 +1,209 @@
+"""A call's characteristics, from its messages, from a descriptor, or from both.
+
+Deterministic, and bounded in cost by ``scan``. The numbers are in ``cues`` and docs/classify.md.
+Every value carries its evidence: names of our cues with counts, never the text they stood in.
+Novelty stays 1.0 here; only a predictor with a history can tell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+from budget_proxy.classify import cues
+from budget_proxy.classify.descriptor import (
+    NOTHING_GIVEN,
+    Descriptor,
+    parse,
+    story_complexity,
+)
+from budget_proxy.classify.scan import Hit, Reading, read
+from budget_proxy.types import Characteristics, Message
+
+_Hits = Mapping[cues.Cue, Hit]
+_Scored = tuple[float, tuple[str, ...]]
+_Text = tuple[str, str, float]
+_TALK: Final = frozenset({"question", "conversation"})
+
+
+def classify(
+    messages: Sequence[Message], *, images: int = 0, tools: Sequence[str] = ()
+) -> Characteristics:
+    """Tell from the messages alone. ``images`` counts those of the whole call."""
+    return _characteristics(_texts(messages), NOTHING_GIVEN, _images(messages, images), len(tools))
+
+
+def classify_task(descriptor: Mapping[str, Any]) -> Characteristics:
+    """Tell from a task descriptor. Raises InvalidInput on a wrong one."""
+    return _characteristics([], parse(descriptor), 0, 0)
+
+
+def classify_call(
+    messages: Sequence[Message],
+    descriptor: Mapping[str, Any] | None,
+    *,
+    images: int = 0,
+    tools: Sequence[str] = (),
+) -> Characteristics:
+    """Tell from both: the descriptor's values win, the texts fill its gaps.
+
+    Raises InvalidInput on a wrong descriptor.
+    """
+    given = parse(descriptor) if descriptor is not None else NOTHING_GIVEN
+    return _characteristics(_texts(messages), given, _images(messages, images), len(tools))
+
+
+def _characteristics(
+    texts: list[_Text], given: Descriptor, images: int, tools: int
+) -> Characteristics:
+    labels = [("label", "\n".join(given.labels), 1.0)] if given.labels else []
+    described = [("keyword", given.description, 1.0)] if given.description else []
+    reading = read([*described, *texts, *labels])
+    task_type, by_type = _task_type(reading, given)
+    domains, by_domain = _domains(reading, given)
+    complexity, by_complexity = _complexity(reading, given, task_type, images, tools)
+    uncertainty, by_uncertainty = _uncertainty(reading, given, task_type)
+    criticality, by_criticality = _criticality(reading, given)
+    creative, by_creative = _weigh(reading.hits["creative"])
+    evidence = {
+        "task_type": by_type, "domains": by_domain, "complexity": by_complexity,
+        "uncertainty": by_uncertainty, "criticality": by_criticality, "creative": by_creative,
+    }  # fmt: skip
+    return Characteristics(
+        complexity=complexity,
+        domains=domains,
+        task_type=task_type,
+        uncertainty=uncertainty,
+        criticality=criticality,
+        creative=creative >= cues.CREATIVE_THRESHOLD,
+        architecture="architecture" in domains,
+        evidence=MappingProxyType({name: found for name, found in evidence.items() if found}),
+    )
+
+
+def _texts(messages: Sequence[Message]) -> list[_Text]:
+    """Order the newest user message, the opening one if it is another, and the system prompt."""
+    spoken = [message for message in messages if message.role == "user" and message.text]
+    newest = spoken[-1] if spoken else next((m for m in reversed(messages) if m.text), None)
+    if newest is None:
+        return []
+    texts = [("keyword", newest.text, 1.0)]
+    if spoken and spoken[0] is not newest:
+        if newest.text.lstrip()[:1] in cues.OBSERVATION:
+            texts = [("keyword", newest.text, 0.5), ("opening", spoken[0].text, 2.0)]
+        else:
+            texts.append(("opening", spoken[0].text, 1.0))
+    system = next((m for m in messages if m.role == "system" and m.text), None)
+    if system is not None and system is not newest:
+        texts.append(("system", system.text, 1.0))
+    return texts
+
+
+def _images(messages: Sequence[Message], images: int) -> int:
+    return max(images, sum(message.images for message in messages))
+
+
+def _task_type(reading: Reading, given: Descriptor) -> tuple[str, tuple[str, ...]]:
+    if given.task_type is not None:
+        return given.task_type, (_name("descriptor", "type"),)
+    scores = dict.fromkeys(cues.TASK_TYPES, 0.0)
+    hits = reading.hits["task_type"]
+    for cue, hit in hits.items():
+        scores[cue.key] += cue.weight * hit.factor
+    asked = {
+        "interrogative": int(reading.interrogative), "question mark": int(reading.question_mark),
+    }  # fmt: skip
+    scores["question"] += cues.INTERROGATIVE_WEIGHT * asked["interrogative"]
+    scores["question"] += cues.QUESTION_MARK_WEIGHT * asked["question mark"]
+    best = max(cues.TASK_TYPES, key=lambda name: scores[name])  # the first of equals
+    if scores[best] < cues.TYPE_THRESHOLD:
+        best = "question" if any(asked.values()) else "conversation"
+    names = _names({cue: hit for cue, hit in hits.items() if cue.key == best})
+    if best == "question":
+        names += _counts(asked)
+    return best, names
+
+
+def _domains(reading: Reading, given: Descriptor) -> tuple[frozenset[str], tuple[str, ...]]:
+    if given.domains:
+        return given.domains, (_name("descriptor", "domains", len(given.domains)),)
+    scores = dict.fromkeys(cues.DOMAINS, 0.0)
+    hits = reading.hits["domains"]
+    for cue, hit in hits.items():
+        scores[cue.key] += cue.weight * hit.factor
+    found = frozenset(name for name, score in scores.items() if score >= cues.DOMAIN_THRESHOLD)
+    return found, _names({cue: hit for cue, hit in hits.items() if cue.key in found})
+
+
+def _complexity(
+    reading: Reading, given: Descriptor, task_type: str, images: int, tools: int
+) -> _Scored:
+    if given.complexity is not None:
+        return given.complexity, (_name("descriptor", "complexity"),)
+    structure = {
+        "list items": reading.list_items, "code blocks": reading.code_blocks,
+        "images": images, "tools": tools, "subtasks": given.subtasks,
+    }  # fmt: skip
+    shape = sum(_at_most(count, *cues.STRUCTURE[name]) for name, count in structure.items())
+    length = cues.LENGTH_POINTS * math.log2(1 + reading.characters / cues.LENGTH_UNIT)
+    words, names = _weigh(reading.hits["complexity"], cues.COMPLEXITY_CUES)
+    base = cues.COMPLEXITY_BASE.get(task_type, cues.COMPLEXITY_BASE_OTHER)
+    points = base + min(length, cues.LENGTH_LIMIT) + shape + words
+    names += _counts({"characters": reading.characters, **structure})
+    if given.story_points is not None:
+        names += (_name("descriptor", "story points"),)
+        told = story_complexity(given.story_points)
+        written = reading.characters or given.subtasks
+        points = cues.STORY_SHARE * told + (1 - cues.STORY_SHARE) * points if written else told
+    return round(min(max(points, 0.0), 100.0), 1), names
+
+
+def _uncertainty(reading: Reading, given: Descriptor, task_type: str) -> _Scored:
+    points, names = _weigh(reading.hits["uncertainty"])
+    brief, brief_points = cues.UNCERTAINTY_BRIEF
+    listed, listed_points = cues.UNCERTAINTY_LISTED
+    if 0 < reading.words < brief and task_type not in _TALK:
+        points += brief_points
+        names += (_name("structure", "brief"),)
+    if reading.list_items >= listed:
+        points += listed_points
+        names += (_name("structure", "list items", reading.list_items),)
+    if given.subtasks:
+        points += cues.UNCERTAINTY_SUBTASKS
+        names += (_name("structure", "subtasks", given.subtasks),)
+    return _unit(cues.UNCERTAINTY_BASE + points), names
+
+
+def _criticality(reading: Reading, given: Descriptor) -> _Scored:
+    points, names = _weigh(reading.hits["criticality"], cues.CRITICALITY_CUES)
+    if given.criticality is None:
+        return _unit(cues.CRITICALITY_BASE + points), names
+    return _unit(given.criticality + points), (_name("descriptor", "priority"), *names)
+
+
+def _weigh(hits: _Hits, limits: tuple[float, float] = (-math.inf, math.inf)) -> _Scored:
+    """Add up the weights of the cues found, each once, within ``limits``."""
+    total = sum(cue.weight * hit.factor for cue, hit in hits.items())
+    return min(max(total, limits[0]), limits[1]), _names(hits)
+
+
+def _at_most(count: int, each: int, limit: int) -> int:
+    return min(count * each, limit)
+
+
+def _unit(value: float) -> float:
+    return round(min(max(value, 0.0), 1.0), 3)
+
+
+def _names(hits: _Hits) -> tuple[str, ...]:
+    return tuple(_name(hit.place, cue.name, hit.count) for cue, hit in hits.items())
+
+
+def _counts(found: Mapping[str, int]) -> tuple[str, ...]:
+    return tuple(_name("structure", name, count) for name, count in found.items() if count)
+
+
+def _name(place: str, name: str, count: int = 1) -> str:
+    return f"{place}:{name}\N{MULTIPLICATION SIGN}{count}"

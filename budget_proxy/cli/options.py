@@ -1,0 +1,51 @@
+"""Options that several commands share, and what they stand for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from budget_proxy.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from budget_proxy.store.base import Store
+
+StoreUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--store",
+        metavar="URL",
+        help="The history, such as sqlite:///budget.db. Else BUDGET_PROXY_STORE or the settings "
+        "file, else the user's data directory.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Whose call it is.")]
+Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model's name.")]
+
+_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
+
+
+def store_url(given: str | None) -> str:
+    """The history's URL: as given, else the settings', else the default. Raises ConfigError."""
+    if given is not None:
+        return given
+    from budget_proxy.settings import default_store, load
+
+    return load().store or default_store()
+
+
+def open_history(given: str | None) -> Store:
+    """Open the history. Raises ConfigError, and StoreError where it cannot be used."""
+    from budget_proxy.store import open_store
+
+    return open_store(store_url(given))
+
+
+def seconds_of(text: str) -> float:
+    """A span of time such as 90s, 30m, 24h, 7d or 2w, in seconds. Raises InvalidInput."""
+    number, unit = text[:-1], text[-1:].lower()
+    if unit not in _UNITS or not (number.isascii() and number.isdigit()):
+        raise InvalidInput(f"a span of time is a number with s, m, h, d or w (7d), not {text!r}")
+    return int(number) * _UNITS[unit]

@@ -1,0 +1,124 @@
+"""How the command line prints: JSON for programs; tables, bars and plain numbers for people.
+
+Tables keep to 80 columns, and to text without colour where stdout is no terminal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+import typer
+from rich import box
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
+from rich.table import Table
+
+NONE: Final = "-"
+_GAP: Final = 2
+_LEAST: Final = 10
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
+_UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def print_json(value: Any) -> None:
+    """Print dataclasses, mappings and sequences as indented JSON; NaN and infinity as null."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+    typer.echo(orjson.dumps(value, default=_plain, option=options))
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console for people, on the stream as it is now."""
+    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+
+
+def table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    left: int = 1,
+) -> Table:
+    """A table as wide as the console at most: its first column gives way.
+
+    The first ``left`` columns are texts, the others numbers, which are never cut.
+    """
+    made = Table(
+        title=title, title_justify="left", title_style="bold",
+        box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
+    )  # fmt: skip
+    lines = [list(row) for row in rows]
+    widths = [max(map(cell_len, cells)) for cells in zip(columns, *lines, strict=True)]
+    room = console().width - sum(widths[1:]) - _GAP * (len(widths) - 1)
+    widths[0] = min(widths[0], max(room, _LEAST))
+    for index, name in enumerate(columns):
+        justify: JustifyMethod = "left" if index < left else "right"
+        made.add_column(
+            name, justify=justify, overflow="ellipsis", no_wrap=True, width=widths[index]
+        )
+    for line in lines:
+        made.add_row(*line)
+    return made
+
+
+def facts(rows: Mapping[str, str]) -> Table:
+    """Names and values, one pair a line."""
+    made = Table(box=None, show_header=False, pad_edge=False)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for name, value in rows.items():
+        made.add_row(name, value)
+    return made
+
+
+def whole(number: float | None) -> str:
+    """A count with thousands separated."""
+    return NONE if number is None else f"{number:,.0f}"
+
+
+def short(number: float | None) -> str:
+    """A count in at most five characters: 950, 12.3k, 4.56M."""
+    if number is None:
+        return NONE
+    for unit, letter in _UNITS:
+        if abs(number) >= 0.9995 * unit:
+            return f"{number / unit:.3g}{letter}"
+    return f"{number:.0f}"
+
+
+def percent(share: float | None, digits: int = 0) -> str:
+    """A share as a percentage."""
+    return NONE if share is None else f"{100 * share:.{digits}f} %"
+
+
+def dollars(amount: float | None) -> str:
+    """US dollars; small amounts keep two significant digits."""
+    if amount is None:
+        return NONE
+    if amount == 0 or abs(amount) >= 1:
+        return f"${amount:,.2f}"
+    return f"${amount:.{max(2, 1 - math.floor(math.log10(abs(amount))))}f}"
+
+
+def moment(ts: float | None) -> str:
+    """A point in time (Unix seconds) in UTC, to the minute."""
+    return NONE if ts is None else f"{datetime.fromtimestamp(ts, tz=UTC):%Y-%m-%d %H:%M}"
+
+
+def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
+    """A horizontal bar of ``share`` (0-1) of ``width`` characters."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    if ascii_only:
+        return "#" * round(eighths / 8)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, frozenset | set):
+        return sorted(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")

@@ -1,0 +1,141 @@
+"""``budget-proxy serve``: run the proxy until it is told to stop, then write what is queued."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from contextlib import suppress
+from importlib.metadata import version
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+from budget_proxy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from budget_proxy.proxy.target import Target, Targets
+    from budget_proxy.settings import Settings
+
+_KEEP_ALIVE: Final = 75
+"""Seconds: longer than clients keep a connection, so that it is they who close it."""
+_GRACE: Final = 8
+"""Seconds that calls have to end after SIGTERM, before they are cut off and settled: less
+than the ten that Docker leaves a container."""
+_WORKER: Final = "budget_proxy.proxy.app:from_settings"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(name="serve")(serve)
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0: any free port.", min=0, max=65_535)] = 4141,
+    workers: Annotated[int, typer.Option(help="Processes on one history.", min=1)] = 1,
+) -> None:
+    """Run the OpenAI- and Anthropic-compatible proxy; settings: budget_proxy.toml."""
+    from budget_proxy.proxy.hosts import check_bind
+    from budget_proxy.proxy.target import Targets
+    from budget_proxy.settings import load
+
+    settings = load()
+    targets = Targets(settings)
+    keys = [target.key_name for target in (targets.openai, targets.anthropic) if target.key]
+    check_bind(host, allowed=bool(settings.allowed_hosts), keys=keys)
+    listener = _listen(host, port)
+    address = _address(host, listener.getsockname()[1])
+    _check_loop(address, targets)
+    typer.echo(_banner(settings, targets, address))
+    if workers == 1:
+        _serve(listener)
+    else:
+        _serve_all(listener, host, workers)
+
+
+def _serve(listener: socket.socket) -> None:
+    import uvicorn
+
+    from budget_proxy.assemble import Engine
+    from budget_proxy.proxy.app import create_app
+
+    with Engine.open() as engine, listener, suppress(KeyboardInterrupt):
+        # The server hands SIGTERM on when it is done: to this, which lets the history close.
+        signal.signal(signal.SIGTERM, _stop)
+        uvicorn.Server(uvicorn.Config(create_app(engine), **_options())).run(sockets=[listener])
+
+
+def _serve_all(listener: socket.socket, host: str, workers: int) -> None:
+    """The server binds anew, since only it can hand a socket to the workers it starts."""
+    import uvicorn
+
+    port = listener.getsockname()[1]
+    listener.close()
+    uvicorn.run(_WORKER, factory=True, workers=workers, host=host, port=port, **_options())
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "access_log": False,
+        "date_header": False,  # the upstream's own is relayed
+        "server_header": False,
+        "proxy_headers": False,  # nobody is believed to be somebody else
+        "lifespan": "on",
+        "log_level": "warning",
+        "timeout_graceful_shutdown": _GRACE,
+        "timeout_keep_alive": _KEEP_ALIVE,
+        "ws": "none",
+    }
+
+
+def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(0)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
+    except OSError as error:
+        typer.echo(
+            f"budget-proxy: cannot listen on {_address(host, port)}: {error.strerror or error}. "
+            "Is another one running? Choose another port with --port.",
+            err=True,
+        )
+        raise typer.Exit(1) from None
+
+
+def _address(host: str, port: int) -> str:
+    name = host.strip("[]")
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
+def _check_loop(address: str, targets: Targets) -> None:
+    for target in (targets.openai, targets.anthropic):
+        if target.host == address:
+            raise ConfigError(f"{target.setting} is this proxy's own address, {address}")
+
+
+def _banner(settings: Settings, targets: Targets, address: str) -> str:
+    from budget_proxy.settings import default_store
+    from budget_proxy.store.base import shown
+
+    return "\n".join(
+        (
+            f"budget-proxy {version('budget-proxy')} on http://{address}",
+            f"  mode       {settings.mode}",
+            f"  history    {shown(settings.store or default_store())}",
+            f"  OpenAI     {_upstream(targets.openai)}",
+            f"  Anthropic  {_upstream(targets.anthropic)}",
+            "Point a client at it:",
+            f"  OPENAI_BASE_URL=http://{address}/v1",
+            f"  ANTHROPIC_BASE_URL=http://{address}",
+            "It stores no prompts and no answers, and sends nothing home.",
+        )
+    )
+
+
+def _upstream(target: Target) -> str:
+    whose = f"the key in {target.key_name}" if target.key else "the caller's key"
+    return f"{target.origin}, with {whose}"

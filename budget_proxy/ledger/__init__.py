@@ -1,0 +1,1 @@
+"""What was really used, and what it is accounted at."""

@@ -1,0 +1,122 @@
+"""What an attempt is accounted at, and the row it leaves in the history (design decision 11)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from budget_proxy.types import CallRecord, Outcome, Plan, Usage
+
+_MARGIN: Final = 1.2
+_NO_ANSWER: Final = frozenset({"error", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """The pseudonyms that stand in the row for what must not be stored."""
+
+    user: str | None = None
+    response: str | None = None
+    instance: str = ""
+
+
+def settled(plan: Plan, outcome: Outcome, reasoning_q95: int) -> Usage:
+    """The usage an attempt is accounted at.
+
+    Exact usage as it is. An attempt that failed before any answer: zero. An estimate at
+    max(seen, min(reserve, 1.2 x estimate + q95 of the group's reasoning tokens)); where
+    nothing was seen (a timeout), the estimate is the target.
+    """
+    usage = outcome.usage or Usage()
+    if outcome.exact and usage.output_tokens is not None:
+        return usage
+    if outcome.finish_reason == "error" and outcome.exact:
+        return Usage(input_tokens=0, output_tokens=0)
+    seen = usage.output_tokens or 0
+    estimate = seen or plan.allocation.target * plan.call.n
+    bound = min(plan.allocation.reserve, round(_MARGIN * estimate) + reasoning_q95)
+    return Usage(
+        input_tokens=usage.input_tokens if usage.input_tokens is not None else plan.input_tokens,
+        output_tokens=max(seen, bound),
+        reasoning_tokens=usage.reasoning_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
+
+
+def record_of(
+    plan: Plan, outcome: Outcome, usage: Usage, identity: Identity, *, truncated: bool
+) -> CallRecord:
+    """The row of one attempt."""
+    call, given, kind = plan.call, plan.allocation, plan.characteristics
+    forecast = plan.forecast
+    guidance = plan.patch.guidance
+    steer = given if given.steered else None
+    return CallRecord(
+        ts=call.now,
+        api=call.api,
+        model=call.model,
+        call_id=call.id,
+        attempt=plan.attempt,
+        host=call.host,
+        agent=plan.features.agent,
+        session=plan.session.id,
+        run=call.scope.run,
+        task=call.scope.task,
+        user=identity.user,
+        key=call.scope.key,
+        tags=call.scope.tags,
+        task_type=kind.task_type,
+        complexity=kind.complexity,
+        domains=tuple(sorted(kind.domains)),
+        novelty=kind.novelty,
+        uncertainty=kind.uncertainty,
+        criticality=kind.criticality,
+        creative=kind.creative,
+        architecture=kind.architecture,
+        stream=call.stream,
+        n=call.n,
+        input_chars=call.input_chars,
+        input_estimate=plan.input_tokens,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        reasoning_tokens=usage.reasoning_tokens,
+        cache_read_tokens=usage.cache_read_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+        exact=outcome.exact,
+        finish_reason=outcome.finish_reason,
+        truncated=truncated,
+        ceiling=given.ceiling,
+        status=outcome.status,
+        seconds=outcome.seconds,
+        q50=forecast.quantile(0.50),
+        q75=forecast.quantile(0.75),
+        q90=forecast.quantile(0.90),
+        q95=forecast.quantile(0.95),
+        q99=forecast.quantile(0.99),
+        target=given.target,
+        recommended=given.recommended,
+        reserve=given.reserve,
+        cap=given.cap,
+        thinking=steer.thinking.kind if steer and steer.thinking else None,
+        effort=steer.effort if steer else None,
+        mode=given.mode,
+        arm=given.arm,
+        propensity=given.propensity,
+        overridden=given.overridden,
+        strategy=forecast.strategy,
+        confidence=given.confidence,
+        support=forecast.support,
+        guidance=guidance.id if guidance else None,
+        guidance_tokens=guidance.tokens if guidance else 0,
+        tier=outcome.tier,
+        rejected=outcome.rejected,
+        response_id=identity.response,
+        reason=given.reason,
+        instance=identity.instance,
+    )
+
+
+def has_length(record: CallRecord) -> bool:
+    """Whether a row tells a learner a length: an answer came, and its tokens are known."""
+    return record.finish_reason not in _NO_ANSWER and bool(record.output_tokens)

@@ -1,0 +1,35 @@
+"""Strategies by name, as settings and the command line give them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from budget_proxy.errors import InvalidInput
+from budget_proxy.predict.base import Predictor
+from budget_proxy.predict.fixed import Fixed
+from budget_proxy.predict.heuristic import Heuristic
+from budget_proxy.predict.quantile import Quantile
+from budget_proxy.predict.similarity import Similarity
+
+NAMES: Final = ("auto", "heuristic", "similarity", "quantile", "fixed:N")
+_FIXED: Final = "fixed:"
+
+
+def make(name: str, *, window: int = 10_000) -> Predictor:
+    """Make a predictor; ``window`` is the number of tasks that ``similarity`` remembers.
+
+    ``auto`` is the best there is: ``quantile``. Raises InvalidInput for an unknown name.
+    """
+    makers: dict[str, Callable[[], Predictor]] = {
+        "auto": Quantile,
+        "heuristic": Heuristic,
+        "quantile": Quantile,
+        "similarity": lambda: Similarity(window=window),
+    }
+    if name in makers:
+        return makers[name]()
+    tokens = name.removeprefix(_FIXED)
+    if name.startswith(_FIXED) and tokens.isascii() and tokens.isdigit():
+        return Fixed(int(tokens))
+    raise InvalidInput(f"unknown strategy {name!r}; known are {', '.join(NAMES)} (N in tokens)")

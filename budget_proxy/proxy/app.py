@@ -1,0 +1,125 @@
+"""The proxy as an ASGI app: who may call, what goes where, and how it begins and ends.
+
+``/v1/…`` and Azure's ``/openai/…`` go to the providers, ``/healthz`` is ours, all else is not
+found. Beyond one process nothing is shared but the history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib.metadata import version
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from budget_proxy.assemble import Engine
+from budget_proxy.proxy import errors
+from budget_proxy.proxy.caller import Caller, CallerLeft
+from budget_proxy.proxy.forward import forward_call, pass_through
+from budget_proxy.proxy.headers import first
+from budget_proxy.proxy.hosts import Guard
+from budget_proxy.proxy.target import Targets
+from budget_proxy.proxy.upstream import Upstream
+from budget_proxy.wire import dialect_for
+
+_PROVIDERS: Final = ("/v1/", "/openai/")
+_NO_SOCKETS: Final = "budget-proxy does not relay WebSockets: use the HTTP API"
+_A_MOMENT: Final = 0.05
+_LAST_CALLS: Final = 2.0
+"""Seconds that calls cut off by the end of the server have to settle."""
+
+
+def create_app(engine: Engine) -> App:
+    """The proxy on an engine that is the caller's to close. Raises ConfigError."""
+    return App(engine)
+
+
+def from_settings() -> App:
+    """The proxy on an engine of its own, as the settings say: what a server's worker runs."""
+    return App(Engine.open(), owns_engine=True)
+
+
+class App:
+    """An ASGI application."""
+
+    def __init__(self, engine: Engine, *, owns_engine: bool = False) -> None:
+        self.engine = engine
+        self._owns_engine = owns_engine
+        self._guard = Guard.of(engine.settings.allowed_hosts)
+        self._targets = Targets(engine.settings)
+        self._upstream = Upstream()
+        self._open = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, WebSocket or life of the server."""
+        if scope["type"] == "http":
+            self._open += 1
+            try:
+                await self._request(Caller(scope, receive, send))
+            except CallerLeft:
+                pass
+            finally:
+                self._open -= 1
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+        else:
+            await _refuse_socket(scope, receive, send)
+
+    async def _request(self, caller: Caller) -> None:
+        target = self._targets.of(caller.path, caller.headers)
+        refusal = self._guard.refusal(caller.headers, caller.address)
+        if refusal is not None:
+            await errors.refuse(caller, target, 403, refusal, "host_not_allowed")
+        elif caller.path == "/healthz":
+            await self._health(caller)
+        elif not caller.path.startswith(_PROVIDERS) or ".." in caller.path.split("/"):
+            await errors.not_found(caller)
+        elif first(caller.headers, "upgrade") == "websocket":
+            await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
+        elif dialect_for(caller.method, caller.path) is not None:
+            await forward_call(self.engine, self._upstream, target, caller)
+        else:
+            await pass_through(self._upstream, target, caller)
+
+    async def _health(self, caller: Caller) -> None:
+        health = {
+            "status": "ok",
+            "version": version("budget-proxy"),
+            "store": _shown(self.engine.store.url),
+            "faults": dict(self.engine.faults),
+        }
+        await caller.answer(200, [("content-type", "application/json")], orjson.dumps(health))
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._settled()
+        await self._upstream.close()
+        await asyncio.to_thread(self.engine.close if self._owns_engine else self.engine.flush)
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _settled(self) -> None:
+        """Calls that the end of the server cut off have settled, or had the time to."""
+        waited = 0.0
+        while self._open and waited < _LAST_CALLS:
+            await asyncio.sleep(_A_MOMENT)
+            waited += _A_MOMENT
+
+
+async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    await receive()
+    if "websocket.http.response" in scope.get("extensions", {}):
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        await send({"type": "websocket.http.response.start", "status": 501, "headers": headers})
+        await send({"type": "websocket.http.response.body", "body": _NO_SOCKETS.encode()})
+    else:
+        await send({"type": "websocket.close", "code": 1003, "reason": _NO_SOCKETS})
+
+
+def _shown(url: str) -> str:
+    """A store's URL without user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

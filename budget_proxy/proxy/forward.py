@@ -1,0 +1,160 @@
+"""One request's way through the proxy: calls by the exchange, all else as it is.
+
+A caller that leaves a stream ends it upstream at once; the row settles as estimated. A caller
+that leaves before a plain answer cannot stop it: the answer is read and settled exactly.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from budget_proxy.assemble import Engine
+from budget_proxy.proxy import errors
+from budget_proxy.proxy.caller import Caller, TooLarge
+from budget_proxy.proxy.drive import drive
+from budget_proxy.proxy.headers import Headers, first, streamed
+from budget_proxy.proxy.target import Target
+from budget_proxy.proxy.upstream import Answer, Upstream, UpstreamError
+from budget_proxy.scope import strip_headers
+from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send
+
+MAX_BODY: Final = 32 * 1024 * 1024
+"""Bytes of a call's body that are read: the larger of what providers take."""
+_READ_AT_ONCE: Final = 1024 * 1024
+_OK: Final = 200
+_EVENTS: Final = "text/event-stream"
+_TIMEOUTS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
+_log = logging.getLogger("budget_proxy")
+
+
+async def forward_call(engine: Engine, upstream: Upstream, target: Target, caller: Caller) -> None:
+    """Plan a completion call, send it, relay the answer, settle. Raises CallerLeft."""
+    try:
+        content = await caller.read(MAX_BODY)
+    except TooLarge:
+        message = f"the request's body is longer than {MAX_BODY} bytes"
+        await errors.refuse(caller, target, 413, message, "request_too_large")
+        return
+    request = Request(
+        method=caller.method,
+        host=target.host,
+        path=caller.path,
+        headers=caller.headers,
+        content=content,
+        timeout=_timeout(caller.headers),
+    )
+    sending = _Sending(upstream, target, caller)
+    try:
+        result = await drive(engine, request, sending.send)
+        if isinstance(result, Failed) and sending.error is not None:
+            await errors.unreachable(caller, target, sending.error)
+        elif isinstance(result, Relay) and sending.answer is not None:
+            await caller.while_here(_relay(result, sending.answer, caller))
+        elif isinstance(result, Reply):
+            await _reply(result, sending.answer, caller)
+    finally:
+        await sending.close()
+
+
+async def pass_through(upstream: Upstream, target: Target, caller: Caller) -> None:
+    """Send a request that is no completion call as it is, its body and the answer's streamed.
+
+    Raises CallerLeft.
+    """
+    length = caller.length
+    at_once = length is not None and length <= _READ_AT_ONCE
+    headers = target.headers(caller.path, strip_headers(caller.headers))
+    content = await caller.read(_READ_AT_ONCE) if at_once else caller.stream()
+    if length and not at_once:
+        headers = [*headers, ("content-length", str(length))]
+    url = target.url(caller.raw_path, caller.query)
+    try:
+        answer = await upstream.forward(caller.method, url, headers, content)
+    except UpstreamError as error:
+        await errors.unreachable(caller, target, error)
+        return
+    try:
+        await caller.while_here(_verbatim(answer.status, answer.headers, answer, caller))
+    finally:
+        await answer.close()
+
+
+class _Sending:
+    """What is sent for one call: attempt after attempt, of which the last answer stays open."""
+
+    def __init__(self, upstream: Upstream, target: Target, caller: Caller) -> None:
+        self.answer: Answer | None = None
+        self.error: UpstreamError | None = None
+        self._upstream = upstream
+        self._target = target
+        self._caller = caller
+
+    async def send(self, step: Send) -> Reply | Failed:
+        if self.answer is not None:
+            await self.answer.close()
+            if await self._caller.has_left():
+                return Failed()
+        target, caller = self._target, self._caller
+        url = target.url(caller.raw_path, caller.query)
+        headers = target.headers(caller.path, step.headers)
+        try:
+            self.answer = await self._upstream.ask(caller.method, url, headers, step.content)
+            streams = self.answer.status == _OK and _is_event_stream(self.answer.headers)
+            content = None if streams else await self.answer.read()
+        except UpstreamError as error:
+            self.error = error
+            return Failed(timeout=error.timeout and not error.connecting)
+        return Reply(self.answer.status, self.answer.headers, content)
+
+    async def close(self) -> None:
+        if self.answer is not None:
+            await self.answer.close()
+
+
+async def _reply(reply: Reply, answer: Answer | None, caller: Caller) -> None:
+    """A plain answer, or a stream that nothing was planned for."""
+    if reply.content is not None:
+        await caller.answer(reply.status, reply.headers, reply.content)
+    elif answer is not None:
+        headers = streamed(reply.headers)
+        await caller.while_here(_verbatim(reply.status, headers, answer, caller))
+
+
+async def _relay(relay: Relay, answer: Answer, caller: Caller) -> None:
+    try:
+        await caller.start(relay.status, streamed(relay.headers))
+        async for chunk in answer.chunks():
+            if passed := relay.feed(chunk):
+                await caller.write(passed)
+        await caller.end(relay.end())
+    except UpstreamError as error:
+        _log.warning("the upstream broke off a stream: %s", error)
+    finally:
+        relay.abort()
+
+
+async def _verbatim(status: int, headers: Headers, answer: Answer, caller: Caller) -> None:
+    await caller.start(status, headers)
+    try:
+        async for chunk in answer.chunks():
+            await caller.write(chunk)
+    except UpstreamError as error:
+        _log.warning("the upstream broke off an answer: %s", error)
+        return
+    await caller.end()
+
+
+def _is_event_stream(headers: Headers) -> bool:
+    return (first(headers, "content-type") or "").lower().startswith(_EVENTS)
+
+
+def _timeout(headers: Headers) -> float | None:
+    """How long the caller says that it waits, in seconds (both SDKs do)."""
+    for name in _TIMEOUTS:
+        text = first(headers, name) or ""
+        try:
+            return float(text)
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,142 @@
+"""The one door to the providers: pooled connections, streamed answers, no second guesses.
+
+Nothing is retried and no redirect followed; both are the caller's to decide. The proxies of
+the environment (HTTPS_PROXY, NO_PROXY) are honoured. An answer is closed when it is left; a
+request whose answer has not begun cannot be taken back (pyreqwest lets it run to its end).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Final
+
+from pyreqwest.client import Client, ClientBuilder
+from pyreqwest.exceptions import RequestError, RequestTimeoutError
+from pyreqwest.http import HeaderMap
+from pyreqwest.response import Response
+
+from budget_proxy.proxy.headers import Headers, for_caller, for_upstream, identity
+
+CONNECT_SECONDS: Final = 10
+READ_SECONDS: Final = 900
+"""Longer than the SDKs wait (600): a caller's own timeout decides."""
+_CONNECTING: Final = "(Connect)"
+_AT_ONCE: Final = 0
+"""Bytes to gather before an answer's head, or a chunk of it, is handed on."""
+
+Content = bytes | AsyncIterator[bytes]
+
+
+class UpstreamError(Exception):
+    """There is no answer, or no end of it. The message is pyreqwest's, without the URL."""
+
+    def __init__(self, error: RequestError) -> None:
+        causes = [cause["message"] for cause in error.details.get("causes") or ()]
+        self.connecting = any(_CONNECTING in cause for cause in causes)
+        self.timeout = isinstance(error, RequestTimeoutError)
+        super().__init__(causes[-1] if causes else error.message)
+
+
+class Answer:
+    """An upstream's answer, whose body is still to come. Close it, whatever happens."""
+
+    def __init__(self, response: Response, stack: AsyncExitStack) -> None:
+        self.status = response.status
+        self.headers = for_caller(_items(response.headers))
+        self._body = response.body_reader
+        self._stack = stack
+
+    async def read(self) -> bytes:
+        """The whole body. Raises UpstreamError if it breaks off."""
+        try:
+            return (await self._body.bytes()).to_bytes()
+        except RequestError as error:
+            raise UpstreamError(error) from error
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises UpstreamError if it breaks off."""
+        try:
+            while (chunk := await self._body.read_chunk()) is not None:
+                yield chunk.to_bytes()
+        except RequestError as error:
+            raise UpstreamError(error) from error
+
+    async def close(self) -> None:
+        """Let the connection go: back to the pool if the body was read, else cut."""
+        await self._stack.aclose()
+
+
+class Upstream:
+    """The connections of one process to its providers."""
+
+    def __init__(self) -> None:
+        self._reading = _client(decode=True)
+        self._verbatim = _client(decode=False)
+
+    async def ask(self, method: str, url: str, headers: Headers, content: bytes) -> Answer:
+        """Send what is to be read on its way back: uncompressed, or decoded if it is not.
+
+        Raises UpstreamError if no answer begins.
+        """
+        return await _sent(self._reading, method, url, identity(for_upstream(headers)), content)
+
+    async def forward(self, method: str, url: str, headers: Headers, content: Content) -> Answer:
+        """Send what passes through: the answer's body comes in the coding the caller asked for.
+
+        Raises UpstreamError if no answer begins.
+        """
+        return await _sent(self._verbatim, method, url, for_upstream(headers), content)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._reading.close()
+        await self._verbatim.close()
+
+
+async def _sent(
+    client: Client, method: str, url: str, headers: Headers, content: Content
+) -> Answer:
+    builder = client.request(method, url).headers(headers)
+    if isinstance(content, bytes):
+        builder = builder.body_bytes(content) if content else builder
+    else:
+        builder = builder.body_stream(content)
+    request = builder.streamed_read_buffer_limit(_AT_ONCE).build_streamed()
+    stack = AsyncExitStack()
+    try:
+        response = await stack.enter_async_context(request)
+    except RequestError as error:
+        raise UpstreamError(error) from error
+    return Answer(response, stack)
+
+
+def _client(*, decode: bool) -> Client:
+    return (
+        ClientBuilder()
+        .gzip(decode)
+        .brotli(decode)
+        .zstd(decode)
+        .deflate(decode)
+        .follow_redirects(False)
+        .referer(False)
+        .connect_timeout(timedelta(seconds=CONNECT_SECONDS))
+        .read_timeout(timedelta(seconds=READ_SECONDS))
+        .build()
+    )
+
+
+def _items(headers: HeaderMap) -> list[tuple[str, str]]:
+    """All headers; where one of them is not text, that one is left out."""
+    try:
+        return list(headers.items())
+    except ValueError:
+        return [(name, value) for name in dict.fromkeys(headers) for value in _all(headers, name)]
+
+
+def _all(headers: HeaderMap, name: str) -> list[str]:
+    try:
+        return headers.getall(name)
+    except ValueError:
+        return []

@@ -1,0 +1,112 @@
+"""Rows between the queue and the store: priced, written in batches, kept while it is broken.
+
+Belongs to the one thread that writes; it knows neither threads nor how long to sleep.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from time import monotonic
+from typing import Final
+
+from budget_proxy.errors import StoreError
+from budget_proxy.store.base import Store
+from budget_proxy.types import CallRecord
+
+BATCH: Final = 500
+"""Rows a transaction."""
+
+_FIRST_RETRY: Final = 0.2
+_LONGEST_RETRY: Final = 30.0
+_PRICE_FAULTS: Final = (LookupError, ValueError, ArithmeticError, TypeError, AttributeError)
+
+Price = Callable[[CallRecord], CallRecord]
+Listener = Callable[[list[CallRecord]], None]
+OnFault = Callable[[str, Exception], None]
+
+
+class Backlog:
+    """At most ``limit`` rows that are to be written; ``last`` is the id of the newest written.
+
+    ``retry_at`` (monotonic seconds) is when a broken store is tried again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        price: Price | None,
+        on_fault: OnFault,
+        on_stored: Listener | None,
+        limit: int,
+    ) -> None:
+        self.retry_at = 0.0
+        self.last = 0
+        self._retry_in = 0.0
+        self._store = store
+        self._price = price
+        self._on_fault = on_fault
+        self._on_stored = on_stored
+        self._limit = limit
+        self._rows: deque[CallRecord] = deque()
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def clear(self) -> None:
+        """Forget the rows, and that the store was broken."""
+        self._rows = deque()
+        self.retry_at = self._retry_in = 0.0
+
+    def add(self, record: CallRecord, instance: str) -> None:
+        """Take a row, stamped and priced; one that the price list stumbles over goes without."""
+        try:
+            if record.instance != instance:
+                record = replace(record, instance=instance)
+            if self._price is not None:
+                record = self._price(record)
+        except _PRICE_FAULTS as error:
+            self._on_fault("price", error)
+        finally:  # also where the thread ends by it: a row is not lost for its price
+            self._rows.append(record)
+
+    def trim(self) -> int:
+        """Drop the oldest rows above the limit; their number."""
+        excess = max(len(self._rows) - self._limit, 0)
+        for _ in range(excess):
+            self._rows.popleft()
+        return excess
+
+    def write(self) -> int:
+        """Write all; on a fault of the store keep the rest. How many could never be stored."""
+        unstorable, size = 0, BATCH
+        while self._rows:
+            batch = list(islice(self._rows, size))
+            try:
+                ids = self._store.append(batch)
+            except StoreError as error:
+                self._retry_in = min(max(self._retry_in * 2, _FIRST_RETRY), _LONGEST_RETRY)
+                self.retry_at = monotonic() + self._retry_in
+                self._on_fault("store", error)
+                break
+            except ValueError as error:  # a row of this batch cannot be stored: look for it
+                if len(batch) == 1:
+                    self._rows.popleft()
+                    unstorable += 1
+                    self._on_fault("row", error)
+                size = 1
+                continue
+            self._written(batch, ids)
+        return unstorable
+
+    def _written(self, batch: list[CallRecord], ids: list[int]) -> None:
+        for _ in batch:
+            self._rows.popleft()
+        self.retry_at = self._retry_in = 0.0
+        self.last = ids[-1]
+        if self._on_stored is not None:
+            pairs = zip(batch, ids, strict=True)
+            self._on_stored([replace(record, id=id_) for record, id_ in pairs])

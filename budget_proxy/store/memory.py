@@ -1,0 +1,141 @@
+"""The history in memory: for tests, and where the disk cannot be written."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from budget_proxy.store.rows import check_columns, completed
+from budget_proxy.types import CallRecord, Guidance, Session
+
+
+class MemoryStore:
+    """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
+
+    url = "memory:"
+
+    def __init__(self, *, limit: int = 100_000) -> None:
+        self._lock = threading.Lock()
+        self._rows: deque[CallRecord] = deque(maxlen=limit)
+        self._last = 0
+        self._sessions: dict[tuple[str, str], Session] = {}
+        self._of_key: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._of_id: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
+        self._guidance: dict[str, Guidance] = {}
+        self._meta: dict[str, str] = {}
+
+    def migrate(self) -> list[str]:
+        """Nothing to bring up to date."""
+        return []
+
+    def append(self, records: Sequence[CallRecord]) -> list[int]:
+        """Write rows; their ids, ascending. Marks their sessions as seen."""
+        with self._lock:
+            first = self._last + 1
+            for record in records:
+                self._last += 1
+                self._rows.append(replace(record, id=self._last))
+            for record in records:
+                self._mark_seen(record)
+            return list(range(first, self._last + 1))
+
+    def save_sessions(self, sessions: Sequence[Session]) -> None:
+        """Write sessions and their guidance; what one (key, id) was given already stays."""
+        with self._lock:
+            for session in sessions:
+                if session.guidance is not None:
+                    self._guidance.setdefault(session.guidance.id, session.guidance)
+                place = (session.key, session.id)
+                if place in self._sessions:
+                    self._sessions[place] = completed(self._sessions[place], session)
+                else:
+                    self._sessions[place] = session
+                    self._of_key[session.key].append(place)
+                    self._of_id[session.id].append(place)
+
+    def session(self, key: str, response: str | None = None) -> Session | None:
+        """Find the newest session under ``key``, or the one that produced ``response``."""
+        with self._lock:
+            if response is None:
+                places = self._of_key.get(key, [])
+            else:
+                rows = reversed(self._rows)
+                wanted = next((r.session for r in rows if r.response_id == response), None)
+                places = self._of_id.get(wanted or "", [])
+            # of two that started together the later written is the newer
+            found = [self._sessions[place] for place in reversed(places)]
+        return max(found, key=lambda s: s.started, default=None)
+
+    def recent(self, limit: int) -> list[CallRecord]:
+        """Give the newest ``limit`` rows, oldest first."""
+        with self._lock:
+            return self._newest(limit)
+
+    def since(
+        self, row: int, *, besides: str | None = None, limit: int = 10_000
+    ) -> list[CallRecord]:
+        """Give rows with a greater id, oldest first; ``besides`` leaves out one instance's own."""
+        with self._lock:
+            newer = self._newest(max(self._last - row, 0))
+        return [r for r in newer if besides is None or r.instance != besides][:limit]
+
+    def calls(
+        self, *, start: float | None = None, end: float | None = None, **where: Any
+    ) -> Iterator[CallRecord]:
+        """Give rows by time [start, end) and equality of columns, oldest first.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
+        check_columns(where)
+        wanted = {k: tuple(v) if isinstance(v, list) else v for k, v in where.items()}
+        with self._lock:
+            rows = list(self._rows)
+        return (
+            row
+            for row in rows
+            if (start is None or row.ts >= start)
+            and (end is None or row.ts < end)
+            and all(getattr(row, name) == value for name, value in wanted.items())
+        )
+
+    def score(self, call_id: str, score: float) -> bool:
+        """Attach a quality score to a call's newest attempt; false if there is no such call."""
+        with self._lock:
+            for index in range(len(self._rows) - 1, -1, -1):
+                if self._rows[index].call_id == call_id:
+                    self._rows[index] = replace(self._rows[index], score=score)
+                    return True
+        return False
+
+    def meta(self, name: str, default: str) -> str:
+        """Read a setting of this installation; ``default`` is set if it was not there (atomic)."""
+        with self._lock:
+            return self._meta.setdefault(name, default)
+
+    def counts(self) -> Mapping[str, int]:
+        """Count the rows by table."""
+        with self._lock:
+            return {
+                "calls": len(self._rows),
+                "sessions": len(self._sessions),
+                "guidance": len(self._guidance),
+                "meta": len(self._meta),
+            }
+
+    def close(self) -> None:
+        """Nothing to close; the rows stay readable."""
+
+    def _newest(self, count: int) -> list[CallRecord]:
+        found = list(islice(reversed(self._rows), count))
+        found.reverse()
+        return found
+
+    def _mark_seen(self, record: CallRecord) -> None:
+        for place in self._of_id.get(record.session or "", ()):
+            session = self._sessions[place]
+            if session.seen < record.ts:
+                self._sessions[place] = replace(session, seen=record.ts)

@@ -1,0 +1,165 @@
+"""How the tables came to be: an append-only list of steps, each applied once.
+
+A step is never edited after a release; what it makes is described in docs/schema.md. Columns
+that are added later have a default, so that an older version can still write. sqlite-utils
+keeps the account of applied steps; it is imported only where a step is pending, because it
+brings pandas along where that is installed (a second).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+SET = "budget_proxy"
+TABLES = ("calls", "sessions", "guidance", "meta")
+
+
+def m001_first_tables(db: Database) -> None:
+    """Make the calls, sessions, the guidance they carry, and settings of the installation."""
+    db.executescript("""
+        CREATE TABLE calls (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            ts REAL NOT NULL,
+            api TEXT NOT NULL,
+            model TEXT NOT NULL,
+            call_id TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            host TEXT NOT NULL,
+            agent TEXT NOT NULL,
+            session TEXT,
+            run TEXT,
+            task TEXT,
+            user TEXT,
+            key TEXT,
+            tags TEXT NOT NULL,
+            task_type TEXT NOT NULL,
+            complexity REAL NOT NULL,
+            domains TEXT NOT NULL,
+            novelty REAL NOT NULL,
+            uncertainty REAL NOT NULL,
+            criticality REAL NOT NULL,
+            creative INTEGER NOT NULL,
+            architecture INTEGER NOT NULL,
+            stream INTEGER NOT NULL,
+            n INTEGER NOT NULL,
+            input_chars INTEGER NOT NULL,
+            input_estimate INTEGER,
+            input_tokens INTEGER,
+            output_tokens INTEGER,
+            reasoning_tokens INTEGER,
+            cache_read_tokens INTEGER,
+            cache_write_tokens INTEGER,
+            exact INTEGER NOT NULL,
+            finish_reason TEXT NOT NULL,
+            truncated INTEGER NOT NULL,
+            ceiling INTEGER,
+            status INTEGER NOT NULL,
+            seconds REAL,
+            q50 REAL,
+            q75 REAL,
+            q90 REAL,
+            q95 REAL,
+            q99 REAL,
+            target INTEGER,
+            recommended INTEGER,
+            reserve INTEGER,
+            cap INTEGER,
+            thinking TEXT,
+            effort TEXT,
+            mode TEXT NOT NULL,
+            arm TEXT NOT NULL,
+            propensity REAL NOT NULL,
+            overridden INTEGER NOT NULL,
+            strategy TEXT NOT NULL,
+            confidence REAL,
+            support INTEGER NOT NULL,
+            guidance TEXT,
+            guidance_tokens INTEGER NOT NULL,
+            cost REAL,
+            prices TEXT,
+            tier TEXT,
+            rejected TEXT,
+            response_id TEXT,
+            reason TEXT NOT NULL,
+            score REAL,
+            instance TEXT NOT NULL
+        );
+        CREATE INDEX calls_ts ON calls (ts);
+        CREATE INDEX calls_group ON calls (agent, task_type, model);
+        CREATE INDEX calls_call_id ON calls (call_id);
+        CREATE INDEX calls_session ON calls (session) WHERE session IS NOT NULL;
+        CREATE INDEX calls_response_id ON calls (response_id) WHERE response_id IS NOT NULL;
+
+        CREATE TABLE sessions (
+            key TEXT NOT NULL,
+            id TEXT NOT NULL,
+            arm TEXT NOT NULL,
+            propensity REAL NOT NULL,
+            guidance TEXT,
+            place TEXT,
+            place_index INTEGER,
+            thinking TEXT,
+            thinking_budget INTEGER,
+            effort TEXT,
+            model TEXT,
+            started REAL NOT NULL,
+            seen REAL NOT NULL,
+            decided INTEGER NOT NULL,
+            PRIMARY KEY (key, id)
+        );
+        CREATE INDEX sessions_id ON sessions (id);
+        CREATE INDEX sessions_key_seen ON sessions (key, seen);
+
+        CREATE TABLE guidance (
+            id TEXT PRIMARY KEY,
+            text TEXT NOT NULL,
+            tokens INTEGER NOT NULL,
+            first_used REAL NOT NULL
+        );
+
+        CREATE TABLE meta (
+            name TEXT PRIMARY KEY,
+            value TEXT NOT NULL
+        );
+    """)
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables,)
+"""In the order of application."""
+
+
+def pending(connection: sqlite3.Connection) -> list[str]:
+    """Name the steps that the database still lacks. Raises sqlite3.Error."""
+    known = connection.execute(
+        "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = '_sqlite_migrations'"
+    ).fetchone()
+    applied = set()
+    if known:
+        rows = connection.execute(
+            "SELECT name FROM _sqlite_migrations WHERE migration_set = ?", (SET,)
+        )
+        applied = {name for (name,) in rows}
+    return [step.__name__ for step in STEPS if step.__name__ not in applied]
+
+
+def apply(connection: sqlite3.Connection) -> list[str]:
+    """Apply what is pending and name it. Raises sqlite3.Error.
+
+    The caller holds the write lock (``BEGIN IMMEDIATE``), so that of several processes that
+    open a fresh file one makes the tables and the others find them made.
+    """
+    names = pending(connection)
+    if names:
+        from sqlite_utils import Database
+        from sqlite_utils.migrations import Migrations
+
+        migrations = Migrations(SET)
+        for step in STEPS:
+            migrations()(step)
+        migrations.apply(Database(connection, recursive_triggers=False, execute_plugins=False))
+    return names

@@ -1,0 +1,283 @@
+"""The history in a SQLite file: the default, and readable with any SQLite browser.
+
+Several threads and processes may use one file (WAL; every write begins IMMEDIATE, so that
+waiting is SQLite's own). Queries are plain SQL; sqlite-utils makes and migrates the tables.
+A file that cannot be read is never deleted or repaired here.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from budget_proxy.errors import InvalidInput, StoreError
+from budget_proxy.store import migrations, rows
+from budget_proxy.store.connections import BUSY, Connections, enable_wal
+from budget_proxy.types import CallRecord, Session
+
+PREFIX: Final = "sqlite:///"
+_PAGE: Final = 1000
+_CALL: Final = f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
+_INSERT_CALL: Final = (
+    f"INSERT INTO calls ({', '.join(rows.WRITTEN_COLUMNS)}) "  # noqa: S608 (our own names)
+    f"VALUES ({', '.join('?' * len(rows.WRITTEN_COLUMNS))})"
+)
+_SESSION: Final = (
+    f"SELECT {', '.join(f's.{name}' for name in rows.SESSION_COLUMNS)}, g.text, g.tokens "  # noqa: S608 (our own names)
+    "FROM sessions s LEFT JOIN guidance g ON g.id = s.guidance"
+)
+_INSERT_SESSION: Final = (
+    f"INSERT INTO sessions ({', '.join(rows.SESSION_COLUMNS)}) "  # noqa: S608 (our own names)
+    f"VALUES ({', '.join('?' * len(rows.SESSION_COLUMNS))}) "
+    "ON CONFLICT (key, id) DO UPDATE SET "  # the same as rows.completed
+    "place = CASE WHEN guidance IS NULL THEN excluded.place ELSE place END, "
+    "place_index = CASE WHEN guidance IS NULL THEN excluded.place_index ELSE place_index END, "
+    "guidance = coalesce(guidance, excluded.guidance), "
+    "thinking = CASE WHEN decided THEN thinking ELSE excluded.thinking END, "
+    "thinking_budget = CASE WHEN decided THEN thinking_budget ELSE excluded.thinking_budget END, "
+    "effort = CASE WHEN decided THEN effort ELSE excluded.effort END, "
+    "decided = max(decided, excluded.decided), "
+    "model = coalesce(model, excluded.model), "
+    "seen = max(seen, excluded.seen)"
+)
+_UNWRITABLE: Final = frozenset(
+    {
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_AUTH,
+    }
+)
+_DAMAGED: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
+_LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+_UNSTORABLE: Final = (
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    sqlite3.DataError,
+    OverflowError,
+    TypeError,
+    UnicodeEncodeError,
+)
+
+
+class UnwritableError(StoreError):
+    """The place given for the history cannot be written; another place, or memory, can."""
+
+
+class SQLiteStore:
+    """A history in a file, given by path or by URL (``sqlite:///relative``, ``sqlite:////absolute``).
+
+    Opening makes missing directories. Raises StoreError: with what to do about it where the
+    place cannot be written or the file is no readable history.
+    """
+
+    def __init__(self, location: str | Path) -> None:
+        text = str(location)
+        self.path = Path(text.removeprefix(PREFIX)).expanduser().absolute()
+        self.url = f"{PREFIX}{self.path}"
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise _explained(error, self.path, "opened") from error
+        self._connections = Connections(self.path)
+        with self._connection("opened") as connection:
+            enable_wal(connection)
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date; the names of the migrations that were applied."""
+        with self._transaction("brought up to date") as connection:
+            return migrations.apply(connection)
+
+    def append(self, records: Sequence[CallRecord]) -> list[int]:
+        """Write rows in one transaction; their ids, ascending. Marks their sessions as seen.
+
+        Raises InvalidInput, and writes nothing, where a value cannot be stored.
+        """
+        if not records:
+            return []
+        seen: dict[str, float] = {}
+        for record in records:
+            if record.session is not None:
+                seen[record.session] = max(record.ts, seen.get(record.session, record.ts))
+        with self._transaction("written") as connection:
+            with _storable("a call"):
+                connection.executemany(_INSERT_CALL, map(rows.write_call, records))
+            last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+            connection.executemany(
+                "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?",
+                [(ts, session) for session, ts in seen.items()],
+            )
+        return list(range(last - len(records) + 1, last + 1))  # one transaction: no gaps
+
+    def save_sessions(self, sessions: Sequence[Session]) -> None:
+        """Write sessions and their guidance; what one (key, id) was given already stays.
+
+        Raises InvalidInput, and writes nothing, where a value cannot be stored.
+        """
+        if not sessions:
+            return
+        notes = [
+            (s.guidance.id, s.guidance.text, s.guidance.tokens, s.started)
+            for s in sessions
+            if s.guidance is not None
+        ]
+        with self._transaction("written") as connection, _storable("a session"):
+            connection.executemany(
+                "INSERT OR IGNORE INTO guidance (id, text, tokens, first_used) VALUES (?, ?, ?, ?)",
+                notes,
+            )
+            connection.executemany(_INSERT_SESSION, map(rows.write_session, sessions))
+
+    def session(self, key: str, response: str | None = None) -> Session | None:
+        """Find the newest session under ``key``, or the one that produced ``response``."""
+        with self._connection("read") as connection:
+            if response is None:
+                where, wanted = "s.key = ?", key
+            else:
+                row = connection.execute(
+                    "SELECT session FROM calls WHERE response_id = ? ORDER BY id DESC LIMIT 1",
+                    (response,),
+                ).fetchone()
+                if row is None or row[0] is None:
+                    return None
+                where, wanted = "s.id = ?", row[0]
+            found = connection.execute(
+                f"{_SESSION} WHERE {where} ORDER BY s.started DESC, s.rowid DESC LIMIT 1", (wanted,)
+            ).fetchone()
+        return rows.read_session(found) if found else None
+
+    def recent(self, limit: int) -> list[CallRecord]:
+        """Give the newest ``limit`` rows, oldest first."""
+        found = self._calls("ORDER BY id DESC LIMIT ?", [limit])
+        found.reverse()
+        return found
+
+    def since(
+        self, row: int, *, besides: str | None = None, limit: int = 10_000
+    ) -> list[CallRecord]:
+        """Give rows with a greater id, oldest first; ``besides`` leaves out one instance's own."""
+        if besides is None:
+            return self._calls("WHERE id > ? ORDER BY id LIMIT ?", [row, limit])
+        return self._calls(
+            "WHERE id > ? AND instance <> ? ORDER BY id LIMIT ?", [row, besides, limit]
+        )
+
+    def calls(
+        self, *, start: float | None = None, end: float | None = None, **where: Any
+    ) -> Iterator[CallRecord]:
+        """Give rows by time [start, end) and equality of columns, oldest first, streamed.
+
+        No transaction stays open between rows: their ids are read first, then page by page.
+        Raises InvalidInput where ``where`` names no column.
+        """
+        rows.check_columns(where)
+        terms = [(f"{name} IS ?", rows.condition(name, value)) for name, value in where.items()]
+        terms += [("ts >= ?", start)] if start is not None else []
+        terms += [("ts < ?", end)] if end is not None else []
+        clause = " WHERE " + " AND ".join(term for term, _ in terms) if terms else ""
+        with self._connection("read") as connection:
+            found = connection.execute(
+                f"SELECT id FROM calls{clause} ORDER BY id",  # noqa: S608 (names were checked)
+                [value for _, value in terms],
+            )
+            ids = array("q", (id_ for (id_,) in found))
+        return self._pages(ids)
+
+    def score(self, call_id: str, score: float) -> bool:
+        """Attach a quality score to a call's newest attempt; false if there is no such call."""
+        with self._transaction("written") as connection:
+            changed = connection.execute(
+                "UPDATE calls SET score = ? "
+                "WHERE id = (SELECT max(id) FROM calls WHERE call_id = ?)",
+                (score, call_id),
+            ).rowcount
+        return changed > 0
+
+    def meta(self, name: str, default: str) -> str:
+        """Read a setting of this installation; ``default`` is set if it was not there (atomic)."""
+        read = "SELECT value FROM meta WHERE name = ?"
+        with self._connection("read") as connection:
+            row = connection.execute(read, (name,)).fetchone()
+        if row is None:
+            with self._transaction("written") as connection:
+                connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))
+                row = connection.execute(read, (name,)).fetchone()
+        return str(row[0])
+
+    def counts(self) -> Mapping[str, int]:
+        """Count the rows by table."""
+        with self._connection("read") as connection:
+            return {
+                table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 (our own names)
+                for table in migrations.TABLES
+            }
+
+    def close(self) -> None:
+        """Close every connection; whatever is called afterwards raises StoreError."""
+        self._connections.close()
+
+    def _calls(self, clause: str, values: Sequence[Any]) -> list[CallRecord]:
+        with self._connection("read") as connection:
+            return [rows.read_call(row) for row in connection.execute(f"{_CALL} {clause}", values)]
+
+    def _pages(self, ids: array[int]) -> Iterator[CallRecord]:
+        for first in range(0, len(ids), _PAGE):
+            page = json.dumps(ids[first : first + _PAGE].tolist())
+            yield from self._calls(
+                "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id", [page]
+            )
+
+    @contextmanager
+    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+        with self._connection(doing) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _connection(self, doing: str) -> Iterator[sqlite3.Connection]:
+        try:
+            with self._connections.use() as connection:
+                yield connection
+        except (sqlite3.Error, OSError) as error:
+            raise _explained(error, self.path, doing) from error
+
+
+@contextmanager
+def _storable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except _UNSTORABLE as error:
+        raise InvalidInput(f"{what} cannot be stored: {error}") from error
+
+
+def _explained(error: sqlite3.Error | OSError, path: Path, doing: str) -> StoreError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in _DAMAGED:
+        return StoreError(
+            f"the history {path} is damaged, or no SQLite database ({error}). It was left as it "
+            "is: move it away to begin a new one, or rescue what is in it with "
+            f"`sqlite3 {path} .recover`"
+        )
+    if code in _UNWRITABLE or isinstance(error, OSError):
+        return UnwritableError(
+            f"the history {path} cannot be {doing} ({error}): name a place that can be written "
+            f"with BUDGET_PROXY_STORE={PREFIX}/path/to/history.db, or keep it in memory with "
+            "BUDGET_PROXY_STORE=memory:"
+        )
+    if code == sqlite3.SQLITE_FULL:
+        return StoreError(
+            f"the history {path} cannot be {doing}: the disk is full; nothing was half-written"
+        )
+    if code in _LOCKED:
+        return StoreError(
+            f"the history {path} cannot be {doing}: another process has held it locked for more "
+            f"than {BUSY:.0f} seconds"
+        )
+    return StoreError(f"the history {path} cannot be {doing}: {error}")

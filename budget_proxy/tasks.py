@@ -1,0 +1,172 @@
+"""Forecasts for tasks that are not calls: predict, record, find similar, choose a model.
+
+What agents and planners ask before they start ("how many tokens will this ticket need?").
+The same predictor, the same history: a recorded task is a row like any call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from budget_proxy.classify.characteristics import classify_task
+from budget_proxy.engine import DEFAULT_AGENT, CapabilitiesOf, Core
+from budget_proxy.errors import InvalidInput
+from budget_proxy.policy.breakdown import alternatives, breakdown
+from budget_proxy.policy.router import Choice, select
+from budget_proxy.predict.base import Predictor
+from budget_proxy.types import (
+    Call,
+    CallRecord,
+    Characteristics,
+    Features,
+    Prediction,
+    Similar,
+)
+from budget_proxy.wire.prices import unit_prices
+
+TASK_API: Final = "task"
+_DEFAULT_MODEL: Final = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A model and a budget chosen together, with the prediction they rest on."""
+
+    choice: Choice
+    prediction: Prediction
+
+    @property
+    def model(self) -> str:
+        """The model that was chosen."""
+        return self.choice.model
+
+    @property
+    def explanation(self) -> str:
+        """Why this model with this budget, in one sentence."""
+        return self.choice.explanation
+
+
+class Tasks:
+    """Task-level questions to a core's history. Not thread-safe: the facade holds the lock."""
+
+    def __init__(self, core: Core, capabilities: CapabilitiesOf) -> None:
+        self._core = core
+        self._capabilities = capabilities
+
+    def predict(
+        self,
+        task: Mapping[str, Any],
+        *,
+        agent: str | None,
+        model: str | None,
+        now: float,
+        identifier: str,
+        predictor: Predictor | None = None,
+    ) -> Prediction:
+        """What a task will need. Raises InvalidInput on a descriptor of wrong types."""
+        features = self._features(task, agent, model, now)
+        features, forecast = self._core.foresee(features)
+        if predictor is not None:
+            forecast = predictor.predict_one(features)
+        kind = features.characteristics
+        return Prediction(
+            id=identifier,
+            recommended=forecast.recommended,
+            confidence=forecast.confidence,
+            strategy=forecast.strategy,
+            breakdown=breakdown(forecast.recommended, kind),
+            alternatives=alternatives(forecast.recommended, forecast),
+            similar=forecast.similar or self._core.memory.similar(features, 10),
+            reasons=forecast.reasons,
+            characteristics=kind,
+            forecast=forecast,
+            agent=features.agent,
+            model=features.model,
+            ts=now,
+        )
+
+    def similar(self, task: Mapping[str, Any], n: int, now: float) -> tuple[Similar, ...]:
+        """The ``n`` most similar tasks of the history, most similar first."""
+        return self._core.memory.similar(self._features(task, None, None, now), n)
+
+    def record(
+        self, prediction: Prediction, used: int, *, now: float, truncated: bool = False
+    ) -> CallRecord:
+        """The row of a finished task; learned from at once."""
+        if isinstance(used, bool) or not isinstance(used, int) or used < 0:
+            raise InvalidInput(f"used must be a whole number of tokens >= 0, not {used!r}")
+        kind, forecast = prediction.characteristics, prediction.forecast
+        row = CallRecord(
+            ts=now,
+            api=TASK_API,
+            model=prediction.model,
+            call_id=prediction.id,
+            agent=prediction.agent,
+            task_type=kind.task_type,
+            complexity=kind.complexity,
+            domains=tuple(sorted(kind.domains)),
+            novelty=kind.novelty,
+            uncertainty=kind.uncertainty,
+            criticality=kind.criticality,
+            creative=kind.creative,
+            architecture=kind.architecture,
+            output_tokens=used,
+            truncated=truncated,
+            finish_reason="length" if truncated else "stop",
+            q50=forecast.quantile(0.50),
+            q75=forecast.quantile(0.75),
+            q90=forecast.quantile(0.90),
+            q95=forecast.quantile(0.95),
+            q99=forecast.quantile(0.99),
+            target=round(forecast.quantile(0.60)),
+            recommended=prediction.recommended,
+            reserve=round(forecast.quantile(0.95)),
+            strategy=forecast.strategy,
+            confidence=prediction.confidence,
+            support=forecast.support,
+            reason="recorded task",
+        )
+        self._core.learn(row)
+        return row
+
+    def select(
+        self, task: Mapping[str, Any], *, agent: str | None, now: float, identifier: str
+    ) -> Selection:
+        """Model, thinking, effort and budget for a task, chosen together."""
+        kind = self._features(task, agent, None, now).characteristics
+        choice = self._choose(kind, agent or DEFAULT_AGENT, now, api="", input_tokens=0)
+        prediction = self.predict(
+            task, agent=agent, model=choice.model, now=now, identifier=identifier
+        )
+        return Selection(choice, prediction)
+
+    def route(self, call: Call, kind: Characteristics, input_tokens: int) -> Choice:
+        """The model for a call that asks for the alias."""
+        agent = call.scope.agent or DEFAULT_AGENT
+        return self._choose(kind, agent, call.now, api=call.api, input_tokens=input_tokens)
+
+    def _choose(
+        self, kind: Characteristics, agent: str, now: float, *, api: str, input_tokens: int
+    ) -> Choice:
+        tiers = self._core.policy.tiers
+        models = [tier.model for tier in tiers]
+        features = Features(agent, "", kind.task_type, kind, now, input_tokens)
+        forecasts = {
+            model: self._core.foresee(replace(features, model=model))[1] for model in models
+        }
+        return select(
+            tiers,
+            kind,
+            forecasts,
+            {model: unit_prices(api, model) for model in models},
+            {model: self._capabilities(api, "", model) for model in models},
+            input_tokens,
+        )
+
+    def _features(
+        self, task: Mapping[str, Any], agent: str | None, model: str | None, now: float
+    ) -> Features:
+        kind = classify_task(task)
+        return Features(agent or DEFAULT_AGENT, model or _DEFAULT_MODEL, kind.task_type, kind, now)

@@ -1,0 +1,197 @@
+"""One request's trip through the exchange, neither sync nor async: what both drivers share.
+
+It turns the messages of an HTTP library (its *family*) into the exchange's values and back.
+What is left to a driver is to send, to read and to wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Self
+
+from budget_proxy.errors import StoreError
+from budget_proxy.scope import HEADER_PREFIX
+from budget_proxy.transport.binding import Binding
+from budget_proxy.transport.exchange import (
+    Failed,
+    Relay,
+    Reply,
+    Request,
+    Send,
+    Wait,
+    exchange,
+)
+from budget_proxy.transport.family import family_of, joined
+from budget_proxy.types import Lookup, Session, Ticket
+from budget_proxy.wire import dialect_for
+
+_OK: Final = 200
+_EVENTS: Final = "text/event-stream"
+_PATIENCE: Final = 1.0
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
+_DECODED: Final = frozenset({"content-encoding", "content-length"})
+
+
+class Trip:
+    """Iterate it for what the driver is to do, answer by ``found``, ``sent`` or ``failing``.
+
+    Used in a ``with`` (or ``async with``): a trip that is left before its end settles its call
+    as cancelled, and lets the connection go.
+    """
+
+    def __init__(self, binding: Binding, request: Any) -> None:
+        """``request`` is the family's, with its content read."""
+        self._family: Any = family_of(request)
+        self._request = request
+        self._steps = exchange(binding.engine, _read(binding, request))
+        self._answer: Any = None
+        self._result: Reply | Relay | Failed | None = None
+        self._response: Any = None
+        self._error: Exception | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._steps.close()
+        if kind is not None and self._response is not None:
+            self._response.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._steps.close()
+        if kind is not None and self._response is not None:
+            await self._response.aclose()
+
+    def __iter__(self) -> Iterator[Lookup | Send | Wait]:
+        while True:
+            answer, self._answer = self._answer, None
+            try:
+                step = self._steps.send(answer)
+            except StopIteration as done:
+                self._result = done.value
+                return
+            yield step
+
+    def outgoing(self, send: Send) -> Any:
+        """The request to send; the client's own where nothing is to be changed."""
+        request = self._request
+        same = len(send.headers) == len(request.headers.raw)
+        if same and send.content == request.content:
+            return request
+        headers = [(name, text) for name, text in send.headers if name.lower() not in _FRAMING]
+        return self._family.Request(
+            request.method,
+            request.url,
+            headers=_raw(headers, request.headers.encoding),
+            content=send.content,
+            extensions=request.extensions,
+        )
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """Around sending and reading: note the family's errors, to be raised at the end."""
+        try:
+            yield
+        except self._family.RequestError as error:
+            self._error = error
+            self._answer = Failed(timeout=isinstance(error, self._family.TimeoutException))
+
+    def found(self, session: Session | None) -> None:
+        """What a Lookup found."""
+        self._answer = session
+
+    def sent(self, response: Any) -> None:
+        """The upstream's response: unread if it is an event stream, read otherwise."""
+        self._response = response
+        self._answer = Reply(
+            response.status_code,
+            _texts(response.headers),
+            None if streams(response) else response.content,
+        )
+
+    def response(self, relay_stream: type) -> Any:
+        """What the client gets, or raise what the upstream's transport raised."""
+        result = self._result
+        if isinstance(result, Failed) and self._error is not None:
+            raise self._error
+        if isinstance(result, Relay):
+            kind = joined(relay_stream, self._family)
+            return self._respond(result, kind(self._response, result), same_length=False)
+        if isinstance(result, Reply) and result.content is not None:
+            content = self._family.ByteStream(result.content)
+            return self._respond(result, content, same_length=True)
+        return self._response
+
+    def _respond(self, result: Reply | Relay, stream: Any, *, same_length: bool) -> Any:
+        """A response of the client's family, around content that is decoded by now."""
+        response, headers = self._response, result.headers
+        if response is None:
+            return self._family.Response(result.status, headers=list(headers), stream=stream)
+        if "content-encoding" in response.headers or not same_length:
+            headers = [item for item in headers if item[0].lower() not in _DECODED]
+        return self._family.Response(
+            result.status,
+            headers=_raw(headers, response.headers.encoding),
+            stream=stream,
+            extensions=response.extensions,
+        )
+
+
+def is_call(request: Any) -> bool:
+    """Whether a request is a completion call. All others pass through, unread."""
+    return dialect_for(request.method, request.url.path) is not None
+
+
+def passed_through(request: Any) -> Any:
+    """A request that is no call, without our headers; its body stays the stream it was."""
+    raw = request.headers.raw
+    prefix = HEADER_PREFIX.encode()
+    kept = [(name, value) for name, value in raw if not name.lower().startswith(prefix)]
+    if len(kept) == len(raw):
+        return request
+    return family_of(request).Request(
+        request.method,
+        request.url,
+        headers=kept,
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+
+
+def streams(response: Any) -> bool:
+    """Whether a response is an event stream, to be relayed as it comes."""
+    kind: str = response.headers.get("content-type", "")
+    return bool(response.status_code == _OK and kind.lower().startswith(_EVENTS))
+
+
+def wait(ticket: Ticket) -> None:
+    """Wait for a ticket for a moment; what goes wrong with it, the recorder has counted."""
+    with suppress(TimeoutError, CancelledError, StoreError):
+        ticket.result(timeout=_PATIENCE)
+
+
+def _read(binding: Binding, request: Any) -> Request:
+    timeout = (request.extensions.get("timeout") or {}).get("read")
+    return binding.request(
+        method=request.method,
+        host=request.url.netloc.decode("ascii"),
+        path=request.url.path,
+        headers=_texts(request.headers),
+        content=request.content,
+        timeout=timeout,
+    )
+
+
+def _texts(headers: Any) -> list[tuple[str, str]]:
+    """Headers as they were written, in the encoding that ``_raw`` turns back without loss."""
+    encoding = headers.encoding
+    return [(name.decode(encoding), value.decode(encoding)) for name, value in headers.raw]
+
+
+def _raw(headers: Sequence[tuple[str, str]], encoding: str) -> list[tuple[bytes, bytes]]:
+    return [(name.encode(encoding), text.encode(encoding)) for name, text in headers]

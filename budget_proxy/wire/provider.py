@@ -1,0 +1,51 @@
+"""Whose API a request speaks when it is no completion call, and how a provider takes its key.
+
+Reads and writes headers only; base URLs and keys are the caller's. Header names are compared
+in lower case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from budget_proxy.types import Body
+from budget_proxy.wire import DIALECTS
+
+OPENAI: Final = "openai"
+ANTHROPIC: Final = "anthropic"
+PROVIDERS: Final = (OPENAI, ANTHROPIC)
+
+Headers = Sequence[tuple[str, str]]
+_CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "api-key"})
+_AZURE: Final = "/openai/"
+
+
+def provider_of(path: str, headers: Headers) -> str:
+    """The provider a request is meant for: by its path, else by how it identifies itself.
+
+    Both providers have ``/v1/models``: Anthropic's clients send a version, or their key
+    outside of ``authorization``.
+    """
+    if path == "/v1/messages" or path.startswith("/v1/messages/"):
+        return ANTHROPIC
+    names = {name.lower() for name, _ in headers}
+    if "anthropic-version" in names or ("x-api-key" in names and "authorization" not in names):
+        return ANTHROPIC
+    return OPENAI
+
+
+def with_key(provider: str, path: str, headers: Headers, key: str) -> list[tuple[str, str]]:
+    """The headers with ``key`` as the only credential, in the form the provider takes."""
+    kept = [item for item in headers if item[0].lower() not in _CREDENTIALS]
+    if provider == ANTHROPIC:
+        return [*kept, ("x-api-key", key)]
+    if path.startswith(_AZURE):
+        return [*kept, ("api-key", key)]
+    return [*kept, ("authorization", f"Bearer {key}")]
+
+
+def provider_error(provider: str, status: int, message: str, code: str) -> tuple[int, Body]:
+    """An error in the provider's own shape, and the status it goes with."""
+    dialect = next(item for item in DIALECTS.values() if item.provider == provider)
+    return dialect.error(status, message, code)

@@ -1,0 +1,62 @@
+"""Reading JSON whose shape is not ours: what is odd counts as absent, and nothing raises.
+
+Left out on purpose: any schema of a provider.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from budget_proxy.types import NOTHING
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The object, or an empty one."""
+    return value if isinstance(value, dict) else NOTHING
+
+
+def items(value: Any) -> Sequence[Any]:
+    """The array's items, or none."""
+    return value if isinstance(value, list) else ()
+
+
+def text(value: Any) -> str:
+    """The string, or an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def name(value: Any) -> str | None:
+    """The string if it says something, else ``None``."""
+    return value if isinstance(value, str) and value else None
+
+
+def count(value: Any) -> int | None:
+    """The whole number >= 0, or ``None``; true and false are no numbers."""
+    return value if type(value) is int and value >= 0 else None
+
+
+def least(*values: int | None) -> int | None:
+    """The smallest known number, or ``None``."""
+    return min((value for value in values if value is not None), default=None)
+
+
+def canonical(value: Any) -> bytes:
+    """One byte string for equal JSON values, whatever the order of their keys."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a huge number, a lone surrogate or too deep a nesting for orjson
+        try:
+            return json.dumps(value, sort_keys=True, default=str).encode()
+        except (TypeError, ValueError, RecursionError):
+            return b"?"
+
+
+def size(value: Any) -> int:
+    """Characters of a value as JSON; of a string the string itself, of an absent one none."""
+    if not value:
+        return 0
+    return len(value) if isinstance(value, str) else len(canonical(value))

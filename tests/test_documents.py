@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from budget_proxy.local import LocalModel
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+
+def _surroundings(model: LocalModel, home: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "OPENAI_BASE_URL": f"{model.base_url}/v1",
+        "OPENAI_API_KEY": "local",
+        "ANTHROPIC_BASE_URL": model.base_url,
+        "ANTHROPIC_API_KEY": "local",
+        "XDG_DATA_HOME": str(home),
+    }
+
+
+@pytest.mark.local
+@pytest.mark.xdist_group("local")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_runs_and_prints(path: Path, local_model: LocalModel, tmp_path: Path) -> None:
+    """In a fresh interpreter, against a real model."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        env=_surroundings(local_model, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.local
+@pytest.mark.xdist_group("local")
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_every_python_block_of_the_readme_runs(
+    number: int, local_model: LocalModel, tmp_path: Path
+) -> None:
+    """As it stands, against a real model."""
+    script = tmp_path / "block.py"
+    script.write_text(BLOCKS[number])
+    done = subprocess.run(
+        [sys.executable, str(script)],
+        env=_surroundings(local_model, tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_settings_in_the_readme_are_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The TOML block loads as it stands."""
+    from budget_proxy.settings import FILE, load
+
+    (block,) = re.findall(r"```toml\n(.*?)```", README, re.DOTALL)
+    (tmp_path / FILE).write_text(block)
+    monkeypatch.chdir(tmp_path)
+    settings = load()
+    assert settings.tiers[0].max_complexity == 40
+    assert settings.agents["reviewer"].effort == "auto"
+
+
+def test_every_module_stands_in_architecture_md() -> None:
+    """One line of ownership a module: a new file without one fails here."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    package = ROOT / "budget_proxy"
+    missing = [
+        str(path.relative_to(package))
+        for path in sorted(package.rglob("*.py"))
+        if path.name != "__init__.py" and f"`{path.relative_to(package)}`" not in text
+    ]
+    assert missing == []
+
+
+def test_no_file_or_function_has_outgrown_a_screen_or_its_noun() -> None:
+    """At most 400 lines a file (the generated and the data aside)."""
+    long = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for path in sorted((ROOT / "budget_proxy").rglob("*.py"))
+        if len(path.read_text().splitlines()) > 400
+    }
+    assert long == {}
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """Light to import: heavy libraries come when they are used."""
+    code = (
+        "import sys, budget_proxy; "
+        "print([m for m in ('numpy', 'pydantic_settings', 'genai_prices', 'openai', 'anthropic', "
+        "'sqlite_utils', 'starlette', 'litellm') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_task_example_needs_no_network(capsys: pytest.CaptureFixture[str]) -> None:
+    """Predicting is all local."""
+    runpy.run_path(str(ROOT / "examples" / "predict_a_task.py"))
+    assert "later:" in capsys.readouterr().out

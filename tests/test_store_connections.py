@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from budget_proxy.store.connections import Connections
+from budget_proxy.store.sqlite import SQLiteStore
+from tests.makers import record
+
+
+def test_threads_share_few_connections(tmp_path: Path) -> None:
+    """Threads that ended leave nothing open: what they used is used again."""
+    pool = Connections(tmp_path / "x.db")
+    seen = set()
+
+    def use() -> None:
+        with pool.use() as connection:
+            seen.add(id(connection))
+            connection.execute("SELECT 1")
+
+    for _ in range(20):
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join()
+    assert len(seen) == 1
+    assert len(pool._idle) == 1
+    pool.close()
+
+
+def test_each_user_has_a_connection_of_its_own(tmp_path: Path) -> None:
+    """Two at a time never share one, and at most four stay open afterwards."""
+    pool = Connections(tmp_path / "x.db")
+    held = [pool.use() for _ in range(6)]
+    assert len({id(one.__enter__()) for one in held}) == 6
+    for one in held:
+        one.__exit__(None, None, None)
+    assert len(pool._idle) == 4
+    pool.close()
+    assert pool._idle == []
+
+
+def test_an_error_rolls_back(tmp_path: Path) -> None:
+    """A transaction that an exception leaves open is undone, and its connection not used again."""
+    pool = Connections(tmp_path / "x.db")
+    with pool.use() as connection:
+        connection.execute("CREATE TABLE t (n)")
+
+    def interrupted() -> None:
+        with pool.use() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO t VALUES (1)")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    with pool.use() as connection:
+        assert connection.execute("SELECT count(*) FROM t").fetchone() == (0,)
+    pool.close()
+
+
+def test_what_is_in_use_at_close_is_closed_when_it_comes_back(tmp_path: Path) -> None:
+    """Closing takes nothing away from a thread that is reading, and leaves nothing open."""
+    pool = Connections(tmp_path / "x.db")
+    with pool.use() as connection:
+        pool.close()
+        assert connection.execute("SELECT 1").fetchone() == (1,)
+    assert pool._idle == []
+
+
+def test_a_fork_amid_writing_loses_nothing(tmp_path: Path) -> None:
+    """Parent and children go on writing, in whatever order they end: all rows are there."""
+    path = tmp_path / "history.db"
+    store = SQLiteStore(path)
+    store.migrate()
+    script = """
+import os, sys, threading
+from budget_proxy.store.sqlite import SQLiteStore
+from budget_proxy.types import CallRecord
+store = SQLiteStore(sys.argv[1])
+def write(name, count):
+    for n in range(count):
+        store.append([CallRecord(ts=1.0, api="a", model="m", call_id=f"{name}-{n}")])
+threads = [threading.Thread(target=write, args=(f"thread{k}", 150)) for k in range(2)]
+for thread in threads:
+    thread.start()
+children = []
+for k in range(3):
+    pid = os.fork()
+    if pid == 0:
+        assert store._connections._idle == []  # none of the parent's came along
+        write(f"child{k}", 50)
+        if k == 0:
+            store.close()
+        os._exit(0)
+    children.append(pid)
+    write(f"parent{k}", 20)
+for thread in threads:
+    thread.join()
+store.close()  # before the children are done
+sys.exit(sum(os.waitpid(pid, 0)[1] for pid in children))
+"""
+    subprocess.run([sys.executable, "-c", script, str(path)], check=True, timeout=60)
+    names = [row.call_id for row in store.recent(9999)]
+    wanted = {f"thread{k}-{n}" for k in range(2) for n in range(150)}
+    wanted |= {f"child{k}-{n}" for k in range(3) for n in range(50)}
+    wanted |= {f"parent{k}-{n}" for k in range(3) for n in range(20)}
+    assert sorted(names) == sorted(wanted)
+    with store._connections.use() as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    store.append([record()])
+    store.close()

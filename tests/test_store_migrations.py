@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from budget_proxy.errors import StoreError
+from budget_proxy.store import migrations
+from budget_proxy.store.rows import CALL_COLUMNS, SESSION_COLUMNS
+from budget_proxy.store.sqlite import SQLiteStore
+from tests.makers import record
+
+
+def columns(path: Path, table: str) -> list[str]:
+    """The columns of a table, as SQLite has them."""
+    connection = sqlite3.connect(path)
+    found = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+    connection.close()
+    return found
+
+
+def m999_shade(db: Any) -> None:
+    """Add a column, as a later version may."""
+    db.execute("ALTER TABLE calls ADD COLUMN shade TEXT NOT NULL DEFAULT 'grey'")
+
+
+def m999_broken(db: Any) -> None:
+    """Begin, and fail half-way."""
+    db.execute("ALTER TABLE calls ADD COLUMN shade TEXT NOT NULL DEFAULT 'grey'")
+    db.execute("ALTER TABLE nowhere ADD COLUMN shade TEXT")
+
+
+def test_a_new_file_has_every_column(tmp_path: Path) -> None:
+    """All steps together make the tables that rows are written to."""
+    store = SQLiteStore(tmp_path / "history.db")
+    assert store.migrate() == [step.__name__ for step in migrations.STEPS]
+    store.close()
+    assert sorted(columns(store.path, "calls")) == sorted(CALL_COLUMNS)
+    assert columns(store.path, "sessions") == list(SESSION_COLUMNS)
+
+
+def test_an_old_file_is_upgraded_and_keeps_its_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Data of the first version is there after later steps, and each step runs once."""
+    path = tmp_path / "history.db"
+    monkeypatch.setattr(migrations, "STEPS", migrations.STEPS[:1])
+    old = SQLiteStore(path)
+    old.migrate()
+    old.append([record(call_id="kept")])
+    old.close()
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m999_shade))
+    new = SQLiteStore(path)
+    assert new.migrate() == ["m999_shade"]
+    assert new.migrate() == []
+    new.close()
+    assert columns(path, "calls")[-1] == "shade"
+    again = SQLiteStore(path)
+    assert again.migrate() == []
+    again.append([record(call_id="added")])
+    assert [row.call_id for row in again.recent(9)] == ["kept", "added"]
+    again.close()
+
+
+def test_an_older_version_still_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that a newer version has upgraded can be used by one that does not know the step."""
+    path = tmp_path / "history.db"
+    with monkeypatch.context() as newer:
+        newer.setattr(migrations, "STEPS", (*migrations.STEPS, m999_shade))
+        store = SQLiteStore(path)
+        store.migrate()
+        store.close()
+    older = SQLiteStore(path)
+    assert older.migrate() == []
+    older.append([record()])
+    assert len(older.recent(9)) == 1
+    older.close()
+
+
+def test_a_step_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration is all or nothing, and is tried again the next time."""
+    path = tmp_path / "history.db"
+    store = SQLiteStore(path)
+    store.migrate()
+    store.append([record(call_id="kept")])
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m999_broken))
+    with pytest.raises(StoreError, match="cannot be brought up to date: no such table: nowhere"):
+        store.migrate()
+    assert "shade" not in columns(path, "calls")
+    assert [row.call_id for row in store.recent(9)] == ["kept"]
+    store.close()
+
+
+def test_an_up_to_date_file_opens_without_sqlite_utils(tmp_path: Path) -> None:
+    """The library (and what it brings along) is imported only where a table is to be made."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    store.close()
+    script = """
+import sys
+from budget_proxy.store import open_store
+open_store(sys.argv[1]).close()
+print("sqlite_utils" in sys.modules, "numpy" in sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, store.url], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False False\n"
+
+
+def test_processes_that_open_a_fresh_file_at_once_all_succeed(tmp_path: Path) -> None:
+    """One makes the tables, the others find them made; each then writes its row."""
+    script = """
+import sys
+import sqlite_utils.migrations  # so that all come to the point together
+from budget_proxy.store import open_store
+from budget_proxy.types import CallRecord
+print("ready", flush=True)
+sys.stdin.readline()
+for n in range(5):
+    store = open_store(f"{sys.argv[1]}-{n}.db")
+    store.append([CallRecord(ts=1.0, api="a", model="m", call_id="c")])
+    store.close()
+"""
+    url = f"sqlite:///{tmp_path}/fresh"
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, url],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    for process in running:
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in running:
+        process.communicate("go\n", timeout=30)
+    assert [process.returncode for process in running] == [0] * 3
+    for n in range(5):
+        store = SQLiteStore(f"{url}-{n}.db")
+        assert store.counts()["calls"] == 3
+        store.close()

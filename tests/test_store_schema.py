@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import re
+import sqlite3
+from pathlib import Path
+
+from budget_proxy.store.sqlite import SQLiteStore
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "schema.md"
+
+
+def documented() -> dict[str, list[tuple[str, str]]]:
+    """Column and type of every row of the tables in the document, by its headings."""
+    tables = {}
+    for part in re.split(r"^## ", DOCUMENT.read_text(), flags=re.MULTILINE)[1:]:
+        name, _, text = part.partition("\n")
+        tables[name.strip()] = re.findall(r"^\| `(\w+)` \| (\w+) \|", text, flags=re.MULTILINE)
+    return tables
+
+
+def test_the_document_names_every_column_and_no_other(tmp_path: Path) -> None:
+    """docs/schema.md has the tables of a fresh history, their columns and types, in order."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    store.close()
+    connection = sqlite3.connect(store.path)
+    names = connection.execute(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
+    tables = {
+        name: [
+            (column, kind.lower())
+            for _, column, kind, *_ in connection.execute(f"PRAGMA table_info({name})")
+        ]
+        for (name,) in names.fetchall()
+    }
+    connection.close()
+    assert documented() == tables
+
+
+def test_every_column_that_can_be_null_says_what_that_means() -> None:
+    """Where a cell may be empty, the document says what an empty cell means."""
+    text = DOCUMENT.read_text()
+    migrations = (DOCUMENT.parent.parent / "budget_proxy/store/migrations.py").read_text()
+    nullable = re.findall(r"^ +(\w+) (?:TEXT|REAL|INTEGER),?$", migrations, flags=re.MULTILINE)
+    assert {"session", "q50", "cost", "place"} <= set(nullable)
+    said = {
+        name
+        for name, rest in re.findall(r"^\| `(\w+)` (.+)$", text, flags=re.MULTILINE)
+        if "NULL" in rest
+    }
+    forecasts = {"q75", "q90", "q95", "q99"}  # said once, at q50
+    assert set(nullable) - said == forecasts

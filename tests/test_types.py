@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.makers import forecast
+
+
+def test_a_quantile_between_levels_lies_between_them_in_log_space() -> None:
+    """Half-way from q50 = 100 to q75 = 400 is their geometric mean, 200."""
+    assert forecast(100, 400, 500, 600, 700).quantile(0.625) == pytest.approx(200.0)
+
+
+def test_quantiles_beyond_the_outer_levels_are_the_outer_values() -> None:
+    """Nothing is extrapolated."""
+    distribution = forecast(100, 200, 300, 400, 500)
+    assert distribution.quantile(0.01) == 100
+    assert distribution.quantile(0.999) == 500
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -0.1, 2.0])
+def test_a_level_outside_the_open_unit_interval_is_an_error(level: float) -> None:
+    """A quantile level is a probability that can fail both ways."""
+    with pytest.raises(ValueError, match="strictly between"):
+        forecast().quantile(level)
+
+
+def test_cdf_is_the_inverse_of_quantile() -> None:
+    """From 100 (.50) to 400 (.75): at 200 half the way, so .625."""
+    assert forecast(100, 400, 500, 600, 700).cdf(200) == pytest.approx(0.625)
+
+
+def test_a_point_forecast_has_a_step_as_cdf() -> None:
+    """A strategy with one number at every level says: never less, never more."""
+    point = forecast(100, 100, 100, 100, 100)
+    assert point.cdf(99) == 0.0
+    assert point.cdf(100) == 1.0
+
+
+@given(
+    st.lists(st.floats(1, 1e6), min_size=5, max_size=5).map(sorted),
+    st.lists(st.floats(0.5, 2e6), min_size=2, max_size=2).map(sorted),
+)
+def test_cdf_never_falls_and_stays_a_probability(values: list[float], at: list[float]) -> None:
+    """For any ascending quantiles, ties included."""
+    distribution = forecast(*values)
+    low, high = distribution.cdf(at[0]), distribution.cdf(at[1])
+    assert 0.0 <= low <= high <= 1.0
+    assert not math.isnan(low + high)

@@ -1,0 +1,230 @@
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budget_proxy.types import Capabilities, Guidance, Patch, Thinking
+from budget_proxy.wire import DIALECTS, Context, dialect_for, strip
+from budget_proxy.wire.models import capabilities
+from tests.wire_bodies import STREAMS, body_of, changed, read
+
+APIS = sorted(DIALECTS)
+
+
+@pytest.mark.parametrize(
+    ("path", "api"),
+    [
+        ("/v1/chat/completions", "openai.chat"),
+        ("/chat/completions", "openai.chat"),
+        ("/v1/chat/completions/", "openai.chat"),
+        ("/openai/deployments/gpt/chat/completions", "openai.chat"),
+        ("/api/v1/chat/completions", "openai.chat"),
+        ("/v1/responses", "openai.responses"),
+        ("/openai/v1/responses", "openai.responses"),
+        ("/v1/messages", "anthropic.messages"),
+        ("/anthropic/v1/messages", "anthropic.messages"),
+        ("/v1/messages/count_tokens", None),
+        ("/v1/messages/batches", None),
+        ("/v1/responses/resp_1", None),
+        ("/v1/responses/resp_1/cancel", None),
+        ("/v1/responses/input_tokens", None),
+        ("/v1/chat/completions/chatcmpl_1", None),
+        ("/v1/threads/thread_1/messages", None),
+        ("/v1/embeddings", None),
+        ("/v1/completions", None),
+        ("/xchat/completions", None),
+        ("/v1/xresponses", None),
+        ("/", None),
+        ("", None),
+    ],
+)
+def test_dialect_of_a_path(path: str, api: str | None) -> None:
+    """Completion calls have a dialect whatever stands before; their neighbours have none."""
+    found = dialect_for("POST", path)
+    assert (found.api if found else None) == api
+    assert dialect_for("GET", path) is None
+
+
+def test_dialects_know_their_names() -> None:
+    """Every dialect is listed under its own API, with the provider that prices it."""
+    assert {api: dialect.api for api, dialect in DIALECTS.items()} == {api: api for api in APIS}
+    assert [DIALECTS[api].provider for api in APIS] == ["anthropic", "openai", "openai"]
+
+
+def test_strip() -> None:
+    """Our key goes, its value is handed back, the given body stays as it is."""
+    body = {"model": "m", "budget": {"cap": 5}, "x": 1}
+    assert strip(body) == ({"model": "m", "x": 1}, {"cap": 5})
+    assert body["budget"] == {"cap": 5}
+    assert strip({"model": "m"}) == ({"model": "m"}, None)
+
+
+def test_light_to_import() -> None:
+    """Importing the dialects loads neither numpy nor the price table nor a settings library."""
+    heavy = ("numpy", "genai_prices", "pydantic", "openai", "anthropic", "sqlite3", "asyncio")
+    code = f"import budget_proxy.wire, sys; print([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(alphabet=st.characters(exclude_categories=()), max_size=8)
+    | st.sampled_from(["user", "assistant", "system", "text", "tool_result", "function_call"]),
+    lambda inner: st.lists(inner, max_size=4)
+    | st.dictionaries(
+        st.sampled_from(
+            ["type", "role", "content", "text", "input", "function", "arguments", "name", "usage",
+             "tool_calls", "cache_control", "source", "data", "effort", "budget_tokens", "id"]
+        )
+        | st.text(max_size=4),
+        inner,
+        max_size=5,
+    ),
+    max_leaves=20,
+)  # fmt: skip
+FIELDS = (
+    "model", "messages", "input", "instructions", "system", "tools", "functions", "n", "stream",
+    "stream_options", "max_tokens", "max_completion_tokens", "max_output_tokens", "thinking",
+    "reasoning", "reasoning_effort", "output_config", "output_format", "response_format", "text",
+    "tool_choice", "prediction", "prompt_cache_key", "prompt_cache_options", "conversation",
+    "previous_response_id", "background", "thread", "container", "mcp_servers", "temperature",
+    "id", "choices", "usage", "output", "status", "incomplete_details", "stop_reason", "error",
+    "delta", "message", "response", "type", "content", "service_tier",
+)  # fmt: skip
+BODIES = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=4), JSON, max_size=8)
+MESSAGES = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system"])}, optional={"content": JSON}),
+    max_size=5,
+)  # fmt: skip
+PATCHES = st.builds(
+    Patch,
+    cap=st.none() | st.integers(1, 10**6),
+    thinking=st.none() | st.builds(Thinking, st.sampled_from(["adaptive", "enabled", "disabled"]), st.integers(0, 9999)),
+    effort=st.sampled_from([None, "low", "none", "max"]),
+    guidance=st.none() | st.builds(Guidance, st.just("g"), st.just("NOTE"), st.sampled_from(["system", "user"]), st.integers(0, 3)),
+    include_usage=st.booleans(),
+)  # fmt: skip
+EVERYTHING = Capabilities(
+    efforts=("none", "low", "max"),
+    thinking=frozenset({"adaptive", "enabled", "disabled"}),
+    known=True,
+)
+
+
+@pytest.mark.parametrize("api", APIS)
+@given(body=BODIES, patch=PATCHES)
+def test_no_body_is_too_odd(api: str, body: dict[str, Any], patch: Patch) -> None:
+    """Any JSON object can be read and written, and the given one is never changed."""
+    given_body = copy.deepcopy(body)
+    dialect = DIALECTS[api]
+    call = dialect.read(body, Context("c", 0.0))
+    assert len(call.fingerprint) == 16
+    assert call.n >= 1
+    assert (
+        call.input_chars
+        >= sum(len(message.text) for message in call.messages if message.text)
+        - len(call.messages) * 8
+    )
+    written = dialect.write(body, call, patch, EVERYTHING)
+    assert repr(body) == repr(given_body)  # equal also where a NaN is in it
+    assert set(written.body) >= set(body)
+    assert {path for path in _roots(body, written.body)} <= set(written.added)
+
+
+@pytest.mark.parametrize("api", APIS)
+@given(messages=MESSAGES, patch=PATCHES)
+def test_guidance_only_adds(api: str, messages: list[dict[str, Any]], patch: Patch) -> None:
+    """Whatever the messages, writing adds at most one note and takes nothing away."""
+    key = "input" if api == "openai.responses" else "messages"
+    body = {"model": "m", key: messages}
+    written = DIALECTS[api].write(body, read(api, body), patch, EVERYTHING)
+    note = "NOTE" if patch.guidance else None
+    assert json.dumps(written.body).count("NOTE") - json.dumps(body).count("NOTE") in {
+        0,
+        1 if note else 0,
+    }
+    kept = json.dumps(written.body[key])
+    assert len(kept) >= len(json.dumps(messages))
+
+
+@pytest.mark.parametrize("api", APIS)
+@given(body=BODIES)
+def test_empty_patch_is_no_change(api: str, body: dict[str, Any]) -> None:
+    """An empty patch gives back an equal body, in the same order, and names nothing."""
+    written = DIALECTS[api].write(body, read(api, body), Patch(), EVERYTHING)
+    assert repr(written.body) == repr(body)
+    assert written.added == ()
+
+
+@pytest.mark.parametrize("api", APIS)
+@given(payload=BODIES | JSON)
+def test_no_answer_is_too_odd(api: str, payload: Any) -> None:
+    """Any JSON has an outcome and a complaint or none; known usage is whole numbers >= 0."""
+    outcome = DIALECTS[api].read_outcome(payload)
+    if outcome.usage is not None:
+        known = (outcome.usage.input_tokens, outcome.usage.output_tokens)
+        assert all(item is None or (type(item) is int and item >= 0) for item in known)
+    assert DIALECTS[api].rejected(payload, ()) is None
+
+
+@pytest.mark.parametrize("api", APIS)
+@given(
+    events=st.lists(BODIES.map(lambda body: json.dumps(body).encode()) | st.binary(), max_size=6)
+)
+def test_no_stream_is_too_odd(api: str, events: list[bytes]) -> None:
+    """Whatever a stream holds, its bytes pass and it has an outcome."""
+    stream = b"".join(b"data: " + event + b"\n\n" for event in events)
+    reader = DIALECTS[api].meter(drop_usage=False)
+    assert reader.feed(stream) + reader.close() == stream
+    assert reader.outcome(cancelled=True).finish_reason is not None
+
+
+@pytest.mark.parametrize("drop", [False, True])
+@pytest.mark.parametrize("eol", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("api", APIS)
+@given(data=st.data())
+def test_any_chunking_relays_the_same(
+    api: str,
+    eol: bytes,
+    drop: bool,
+    data: st.DataObject,  # noqa: FBT001 (a parameter of the test)
+) -> None:
+    """However a stream is cut, the client gets the same bytes and we the same outcome."""
+    stream = STREAMS[api].replace(b"\n", eol)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=20)))
+    bounds = [0, *cuts, len(stream)]
+    whole, pieces = (DIALECTS[api].meter(drop_usage=drop) for _ in range(2))
+    expected = whole.feed(stream) + whole.close()
+    got = b"".join(pieces.feed(stream[a:b]) for a, b in zip(bounds, bounds[1:], strict=False))
+    assert got + pieces.close() == expected
+    assert pieces.outcome() == whole.outcome()
+    assert pieces.outcome().exact
+    if not drop:
+        assert expected == stream
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_first_call_and_later_calls_share_a_fingerprint(api: str) -> None:
+    """Guidance that we wrote in an earlier call is not in what the client sends again."""
+    body = body_of(api)
+    call = read(api, body)
+    assert call.fingerprint == read(api, body_of(api)).fingerprint
+    note = Patch(guidance=Guidance("g", "Note."))
+    written = DIALECTS[api].write(body, call, note, capabilities(api, "", call.model))
+    assert read(api, written.body).fingerprint != call.fingerprint
+    assert changed(body, body_of(api)) == set()
+
+
+def _roots(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
+    return {key for key in after if key not in before or repr(before[key]) != repr(after[key])}

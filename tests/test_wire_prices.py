@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budget_proxy.types import CallRecord, Usage
+from budget_proxy.wire.prices import cost, priced, unit_prices
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
+CHAT, MESSAGES = "openai.chat", "anthropic.messages"
+VERSION = f"genai-prices {version('genai-prices')}"
+
+
+def test_cached_and_reasoning_tokens_are_priced_apart() -> None:
+    """claude-sonnet-5-5: $2 in, $0.10 read, $2.50 written, $10 out, per million."""
+    usage = Usage(1110, 42, 30, 1000, 100)
+    # (10 x 2 + 1000 x 0.1 + 100 x 2.5 + 42 x 10) / 1e6 = (20 + 100 + 250 + 420) / 1e6
+    dollars, table = cost(MESSAGES, "claude-sonnet-5-5", "api.anthropic.com", usage, None, NOW)
+    assert dollars == pytest.approx(790e-6)
+    assert table == VERSION
+
+
+def test_unknown_is_none() -> None:
+    """No price, no input or no output tokens, or counts that contradict each other: no cost."""
+    known = Usage(10, 10)
+    assert cost(CHAT, "SmolLM2-135M-Instruct", "127.0.0.1:9", known, None, NOW) == (None, None)
+    assert cost(CHAT, "mystery-1", "api.example.com", known, None, NOW) == (None, None)
+    for usage in (Usage(None, 10), Usage(10, None), Usage(), Usage(10, 10, None, 11)):
+        assert cost(CHAT, "gpt-5.5", "", usage, None, NOW) == (None, None)
+
+
+def test_local_models_have_no_price() -> None:
+    """A name that some provider sells costs nothing known when a local server answers."""
+    for host in ("127.0.0.1:8080", "localhost", "[::1]:80"):
+        assert cost(CHAT, "mistral-small-latest", host, Usage(10, 10), None, NOW) == (None, None)
+    elsewhere = cost(CHAT, "mistral-small-latest", "api.mistral.ai", Usage(10, 10), None, NOW)
+    assert elsewhere[0] is not None
+
+
+def test_the_host_says_who_bills() -> None:
+    """The same name can have another price at another host."""
+    usage = Usage(1_000_000, 0)
+    here = cost(CHAT, "anthropic/claude-sonnet-4.5", "openrouter.ai", usage, None, NOW)
+    assert here[0] is not None
+    there = cost(CHAT, "claude-sonnet-4-5", "gateway.example.com", usage, None, NOW)
+    assert there[0] == pytest.approx(3.0)
+
+
+def test_the_tier_that_answered_decides() -> None:
+    """Priority costs more than default, flex less; fast mode doubles Opus 5.5."""
+    usage = Usage(1000, 1000)
+    prices = [cost(CHAT, "gpt-5.5", "", usage, tier, NOW)[0] for tier in ("flex", None, "priority")]
+    assert None not in prices
+    assert sorted(prices, key=lambda p: p or 0) == prices
+    assert len(set(prices)) == 3
+    plain = cost(MESSAGES, "claude-opus-5-5", "", usage, "standard", NOW)[0]
+    fast = cost(MESSAGES, "claude-opus-5-5", "", usage, "fast", NOW)[0]
+    assert plain == pytest.approx(0.024)  # 1000 x (4 + 20) / 1e6
+    assert fast == pytest.approx(0.048)
+
+
+TOKENS = st.integers(0, 400_000)
+
+
+@given(
+    model=st.sampled_from(
+        [(CHAT, "gpt-5.5"), (CHAT, "gpt-6.1-sol"), (CHAT, "gpt-4o"), (MESSAGES, "claude-opus-4-6"),
+         (MESSAGES, "claude-haiku-5-5")]
+    ),
+    counts=st.tuples(TOKENS, TOKENS, TOKENS, TOKENS, TOKENS),
+    tier=st.sampled_from([None, "default", "flex", "priority"]),
+)  # fmt: skip
+def test_equals_the_library(
+    model: tuple[str, str], counts: tuple[int, int, int, int, int], tier: str | None
+) -> None:
+    """The cached products equal the library's own sum, long-context tiers included."""
+    from genai_prices import Usage as Tokens
+    from genai_prices import calc_price
+
+    api, name = model
+    fresh, read, write, out, thought = counts
+    ours = Usage(fresh + read + write, out + thought, thought, read, write)
+    theirs = Tokens(
+        input_tokens=ours.input_tokens,
+        output_tokens=ours.output_tokens,
+        output_reasoning_tokens=thought,
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+    )
+    expected = calc_price(
+        theirs,
+        name,
+        provider_id=api.partition(".")[0],
+        genai_request_timestamp=datetime.fromtimestamp(NOW, tz=UTC),
+        price_context={"service_tier": tier} if tier else None,
+    )
+    assert cost(api, name, "", ours, tier, NOW)[0] == pytest.approx(float(expected.total_price))
+
+
+def test_unit_prices() -> None:
+    """Dollars per token, and nothing for models that nobody prices."""
+    assert unit_prices(MESSAGES, "claude-sonnet-5-5") == pytest.approx((2e-6, 10e-6))
+    assert unit_prices(CHAT, "gpt-5.5", NOW) == pytest.approx((5e-6, 30e-6))
+    assert unit_prices(CHAT, "mystery-1") is None
+
+
+def test_priced_rows() -> None:
+    """A row gets its cost and the prices' version; one that has a cost keeps it."""
+    row = CallRecord(
+        ts=NOW, api=CHAT, model="gpt-5.5", call_id="c", input_tokens=1000, output_tokens=500,
+        reasoning_tokens=100, cache_read_tokens=200,
+    )  # fmt: skip
+    done = priced(row)
+    # (800 x 5 + 200 x 0.5 + 500 x 30) / 1e6
+    assert done.cost == pytest.approx(0.0191)
+    assert done.prices == VERSION
+    assert priced(done) is done
+    unknown = CallRecord(
+        ts=NOW, api=CHAT, model="SmolLM2", call_id="c", input_tokens=1, output_tokens=1
+    )
+    assert priced(unknown) is unknown
