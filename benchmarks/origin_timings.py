@@ -5,7 +5,8 @@ remembered, through the public Engine on a SQLite file. Needs no network and no 
 
     python benchmarks/origin_timings.py [--tasks 1000] [--repeat 50] [--strategy NAME] [--json]
 
-Exits with 1 where a 95th percentile misses its limit.
+The median is held against the limit; the 95th percentile and the worst call, which on a busy
+machine say as much of the machine, are shown beside it. Exits with 1 where a median misses.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def summary(times: dict[str, list[float]]) -> list[dict[str, Any]]:
         rows.append({
             "operation": name, "median_ms": round(statistics.median(taken), 3),
             "p95_ms": round(p95, 3), "worst_ms": round(max(taken), 3),
-            "limit_ms": LIMITS[name], "within": p95 < LIMITS[name],
+            "limit_ms": LIMITS[name], "within": statistics.median(taken) < LIMITS[name],
         })  # fmt: skip
     return rows
 

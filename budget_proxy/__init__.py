@@ -58,14 +58,15 @@ _HOMES: Final = {"Engine": "assemble", "budget": "scope", "wrap": "transport.wra
     if name not in {"Engine", "budget", "wrap"}
 }
 
+if not TYPE_CHECKING:  # type checkers know the names above, and are to complain of others
 
-def __getattr__(name: str) -> Any:
-    home = _HOMES.get(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value
-    return value
+    def __getattr__(name: str) -> Any:
+        home = _HOMES.get(name)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(f"{__name__}.{home}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

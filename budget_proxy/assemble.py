@@ -44,6 +44,7 @@ from budget_proxy.wire.base import Context
 from budget_proxy.wire.models import capabilities
 from budget_proxy.wire.own import strip
 from budget_proxy.wire.prices import priced
+from budget_proxy.wire.usage import preload
 
 if TYPE_CHECKING:
     from budget_proxy.analytics.efficiency import EfficiencyReport
@@ -62,6 +63,7 @@ class Engine:
         self.faults: Counter[str] = Counter()
         self._lock = threading.RLock()
         self._logged: dict[str, float] = {}
+        self._preloaded = False
         self._overrides = {
             name: model.model_dump(exclude_none=True) for name, model in settings.models.items()
         }
@@ -113,6 +115,7 @@ class Engine:
         self, call: Call, body: Body, on_settled: OnSettled | None = None
     ) -> Generator[Step, Answer, None]:
         """``Core.run`` under the engine's lock; the lock is free while a call is on its way."""
+        self._preload()
         inner = self.core.run(call, body, on_settled)
         answer: Answer = None
         try:
@@ -144,6 +147,7 @@ class Engine:
         the plan is only to look at: nothing is remembered of it. Raises InvalidInput on an
         unknown api or a wrong ``budget`` key in the body.
         """
+        self._preload()
         dialect = DIALECTS.get(api)
         if dialect is None:
             raise InvalidInput(f"api must be one of {', '.join(DIALECTS)}, not {api!r}")
@@ -272,6 +276,12 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _preload(self) -> None:
+        """Load the table of prices while the first call is on its way: it takes half a second."""
+        if not self._preloaded:
+            self._preloaded = True
+            threading.Thread(target=preload, name="budget-proxy-preload", daemon=True).start()
 
     def _learn(self, records: Sequence[CallRecord]) -> None:
         for record in records:

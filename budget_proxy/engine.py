@@ -14,7 +14,7 @@ from typing import Final
 
 from budget_proxy.classify.characteristics import classify_call
 from budget_proxy.ledger.settlement import Identity, has_length, record_of, settled
-from budget_proxy.policy.allocate import Terms, allocate, terms_of
+from budget_proxy.policy.allocate import Terms, allocate, capped_at, terms_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.breakdown import breakdown
 from budget_proxy.policy.effort import effort_for, thinking_for
@@ -278,8 +278,8 @@ class Core:
     ) -> Plan:
         call = view.call
         written = DIALECTS[call.api].write(body, call, patch, view.capabilities)
-        if patch.cap is None and allocation.cap is not None:
-            allocation = replace(allocation, cap=None, ours=False, ceiling=call.ceiling)
+        if written.cap != allocation.cap:
+            allocation = capped_at(allocation, call, written.cap)
         steered = patch.thinking is not None or patch.effort is not None
         session = replace(given, model=view.model or given.model)
         self.sessions.hold(session)
@@ -305,9 +305,8 @@ class Core:
             why = f"sent again: {outcome.rejected} was refused"
         else:
             return None
-        allocation = replace(plan.allocation, reason=f"{plan.allocation.reason}; {why}")
-        if patch.cap is None:
-            allocation = replace(allocation, cap=None, ours=False, ceiling=plan.call.ceiling)
+        allocation = capped_at(plan.allocation, plan.call, patch.cap)
+        allocation = replace(allocation, reason=f"{plan.allocation.reason}; {why}")
         capabilities = self._capabilities(plan.call.api, plan.call.host, plan.call.model)
         written = DIALECTS[plan.call.api].write(body, plan.call, patch, capabilities)
         return replace(

@@ -69,8 +69,9 @@ def test_the_row_holds_pseudonyms_and_the_guidances_cost_but_no_text() -> None:
 
 
 def test_only_answers_with_known_tokens_tell_a_length() -> None:
-    """Errors, cancellations and absent usage teach nothing."""
+    """Errors, cancellations, absent and estimated usage teach nothing."""
     assert has_length(record())
     assert not has_length(record(finish_reason="error", output_tokens=0))
     assert not has_length(record(finish_reason="cancelled"))
     assert not has_length(record(output_tokens=None))
+    assert not has_length(record(exact=False))

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from typing import Any
+
 from budget_proxy.policy.evidence import Evidence
 from tests.makers import record
 
 GROUP = ("reviewer", "review", "gpt-5.4")
 
 
-def _learned(count: int, needed: int = 20, **given: object) -> Evidence:
+def _learned(count: int, needed: int = 20, **given: Any) -> Evidence:
     evidence = Evidence(needed)
     for _ in range(count):
         evidence.learn(record(**given))
@@ -38,7 +40,7 @@ def test_another_agent_or_model_is_no_evidence() -> None:
 
 def test_an_answer_cut_by_the_callers_cap_counts_only_after_caps_were_widened() -> None:
     """A censored length alone does not say how long answers are."""
-    cut = {"truncated": True, "finish_reason": "length"}
+    cut: dict[str, Any] = {"truncated": True, "finish_reason": "length"}
     assert not _learned(30, **cut).gate(*GROUP).open
     evidence = _learned(1, **cut, cap=150)
     for _ in range(20):

@@ -68,7 +68,7 @@ def _check(forecast: Forecast, name: str) -> None:
 
 
 @_every
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(history=_histories, call=_features)
 def test_a_forecast_is_whole_and_its_quantiles_ascend(
     name: str, history: list[Outcome], call: Features
@@ -78,7 +78,7 @@ def test_a_forecast_is_whole_and_its_quantiles_ascend(
 
 
 @_every
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(history=_histories, call=_features, other=_features)
 def test_predicting_changes_nothing(
     name: str, history: list[Outcome], call: Features, other: Features
@@ -93,7 +93,7 @@ def test_predicting_changes_nothing(
 
 
 @_every
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(history=_histories, call=_features)
 def test_a_replay_gives_the_same_forecast(
     name: str, history: list[Outcome], call: Features
@@ -103,7 +103,7 @@ def test_a_replay_gives_the_same_forecast(
 
 
 @_every
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(history=_histories, call=_features)
 def test_what_is_given_is_left_as_it_was(name: str, history: list[Outcome], call: Features) -> None:
     """Neither features nor observations are changed, nor the evidence within them."""
@@ -113,7 +113,7 @@ def test_what_is_given_is_left_as_it_was(name: str, history: list[Outcome], call
 
 
 @_every
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(history=_histories)
 def test_strangers_are_served(name: str, history: list[Outcome]) -> None:
     """An agent, model and task type never seen before get a whole forecast too."""

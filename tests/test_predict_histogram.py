@@ -127,6 +127,7 @@ def test_a_chain_of_parents_far_below_stays_finite() -> None:
     assert values[1] == pytest.approx(LONGEST, rel=0.5)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(1, 100_000), max_size=30),
     st.integers(1, 100_000),
@@ -142,6 +143,7 @@ def test_a_cut_never_shortens_the_forecast(lengths: list[int], cut: int) -> None
     assert (longer >= shorter * (1 - 1e-9)).all()  # but for rounding
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3_000_000), st.booleans()), max_size=60))
 def test_quantiles_never_decrease_and_stay_on_the_grid(rows: list[tuple[int, bool]]) -> None:
     """Any history gives ascending quantiles between half a token and the longest length."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budget_proxy.predict.input_ratio import InputRatio
@@ -50,6 +50,7 @@ def test_a_count_without_text_changes_nothing(chars: int, tokens: int | None, im
     assert ratio.ratio("m") == pytest.approx(4.0)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 10**9), st.integers(1, 10**9)), max_size=30))
 def test_the_ratio_stays_within_its_bounds(counts: list[tuple[int, int]]) -> None:
     """Whatever is reported, the ratio stays between 0.5 and 16 characters per token."""

@@ -4,7 +4,7 @@ from itertools import pairwise
 from math import log
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budget_proxy.predict.recommend import recommend
@@ -69,6 +69,7 @@ def _chance(levels: tuple[float, ...], values: list[float], budget: int) -> floa
     return share(0.95 * budget, closed=True) - share(0.50 * budget, closed=False)
 
 
+@settings(deadline=None)
 @given(
     values=st.lists(st.integers(1, 400), min_size=4, max_size=4).map(sorted),
     floor=st.integers(0, 300),

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
-from budget_proxy.store.connections import Connections
+from budget_proxy.store.connections import Connections, enable_wal
 from budget_proxy.store.sqlite import SQLiteStore
 from tests.makers import record
 
@@ -69,6 +71,33 @@ def test_what_is_in_use_at_close_is_closed_when_it_comes_back(tmp_path: Path) ->
         pool.close()
         assert connection.execute("SELECT 1").fetchone() == (1,)
     assert pool._idle == []
+
+
+class Refusing:
+    """A connection that cannot switch to WAL for a while."""
+
+    def __init__(self, *codes: int) -> None:
+        self.codes = list(codes)
+
+    def execute(self, sql: str) -> Any:
+        """Fail with the next code, if one is left."""
+        assert sql == "PRAGMA journal_mode = WAL"
+        if self.codes:
+            error = sqlite3.OperationalError("refused")
+            error.sqlite_errorcode = self.codes.pop(0)
+            raise error
+        return sqlite3.connect(":memory:").execute("SELECT 'wal'")
+
+
+def test_two_that_switch_to_wal_at_once_do_not_fail() -> None:
+    """SQLite refuses one of them without waiting: it tries again; other errors are raised."""
+    busy = Refusing(sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED | 1 << 8)
+    enable_wal(cast("sqlite3.Connection", busy))
+    assert busy.codes == []
+    broken = Refusing(sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR)
+    with pytest.raises(sqlite3.OperationalError):
+        enable_wal(cast("sqlite3.Connection", broken))
+    assert broken.codes == [sqlite3.SQLITE_IOERR]
 
 
 def test_a_fork_amid_writing_loses_nothing(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +112,30 @@ print("sqlite_utils" in sys.modules, "numpy" in sys.modules)
         [sys.executable, "-c", script, store.url], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False False\n"
+
+
+def test_who_comes_amid_a_migration_waits_and_finds_it_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second to open a file does not look at it before the first has upgraded it."""
+    begun = threading.Event()
+
+    def m998_slow(db: Any) -> None:
+        begun.set()
+        time.sleep(0.2)
+        m999_shade(db)
+
+    monkeypatch.setattr(migrations, "STEPS", (*migrations.STEPS, m998_slow))
+    first, second = (SQLiteStore(tmp_path / "history.db") for _ in range(2))
+    applied: list[list[str]] = []
+    thread = threading.Thread(target=lambda: applied.append(first.migrate()))
+    thread.start()
+    begun.wait(5)
+    assert second.migrate() == []
+    thread.join()
+    assert applied == [["m001_first_tables", "m998_slow"]]
+    first.close()
+    second.close()
 
 
 def test_processes_that_open_a_fresh_file_at_once_all_succeed(tmp_path: Path) -> None:

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from budget_proxy.types import Capabilities, Guidance, Message, Outcome, Patch, Thinking, Usage
+from budget_proxy.types import (
+    Capabilities,
+    Guidance,
+    Message,
+    Outcome,
+    Override,
+    Patch,
+    Thinking,
+    Usage,
+)
 from budget_proxy.wire import DIALECTS, Written
 from budget_proxy.wire.models import capabilities
 from tests.wire_bodies import ANTHROPIC_STREAM, anthropic_body, changed, read
@@ -16,15 +26,16 @@ NOTE = Guidance("g1", "Aim for 512 tokens.")
 MARK = {"cache_control": {"type": "ephemeral"}}
 
 
-def write(body: dict[str, Any], patch: Patch) -> Written:
+def _write(body: dict[str, Any], patch: Patch, override: Override | None = None) -> Written:
     given = copy.deepcopy(body)
     known = capabilities(API, "api.anthropic.com", str(body.get("model")))
-    written = CLAUDE.write(body, read(API, body, "api.anthropic.com"), patch, known)
+    call = replace(read(API, body, "api.anthropic.com"), override=override or Override())
+    written = CLAUDE.write(body, call, patch, known)
     assert body == given, "the body handed in is never changed"
     return written
 
 
-def plain(**fields: Any) -> dict[str, Any]:
+def _plain(**fields: Any) -> dict[str, Any]:
     return {
         "model": "claude-sonnet-4-5",
         "max_tokens": 4000,
@@ -57,7 +68,7 @@ def test_counts_the_characters_that_are_billed() -> None:
         {"type": "tool_use", "name": "f", "input": {"a": 1}},
     ]
     result = [{"type": "tool_result", "content": [{"type": "text", "text": "fghi"}]}]
-    body = plain(
+    body = _plain(
         system="abc",
         messages=[
             {"role": "user", "content": "de"},
@@ -66,8 +77,8 @@ def test_counts_the_characters_that_are_billed() -> None:
         ],
         tools=[{"name": "f"}],
     )
-    # abc, de, {"a":1}, fghi, [{"name":"f"}]
-    assert read(API, body).input_chars == 3 + 2 + 7 + 4 + 14
+    parts = ["abc", "de", '{"a":1}', "fghi", '[{"name":"f"}]']
+    assert read(API, body).input_chars == sum(map(len, parts))
 
 
 def test_tool_results_and_text_in_one_message() -> None:
@@ -78,7 +89,7 @@ def test_tool_results_and_text_in_one_message() -> None:
         {"type": "document", "source": {"type": "text", "data": "Page."}},
         {"type": "document", "source": {"type": "base64", "data": "AAAA"}},
     ]
-    call = read(API, plain(messages=[{"role": "user", "content": content}]))
+    call = read(API, _plain(messages=[{"role": "user", "content": content}]))
     assert call.messages == (
         Message("tool", "ok"),
         Message("user", "Go on.\nPage.", attachments=2),
@@ -91,7 +102,7 @@ def test_server_tool_results_of_the_assistant() -> None:
         {"type": "text", "text": "Found:"},
         {"type": "web_search_tool_result", "content": [{"type": "text", "text": "a page"}]},
     ]
-    call = read(API, plain(messages=[{"role": "assistant", "content": content}]))
+    call = read(API, _plain(messages=[{"role": "assistant", "content": content}]))
     assert call.messages == (Message("assistant", "Found:\na page"),)
     assert not call.starts
 
@@ -128,30 +139,30 @@ def test_server_tool_results_of_the_assistant() -> None:
 )
 def test_reads_parameters(fields: dict[str, Any], attribute: str, expected: Any) -> None:
     """Every parameter that bears on the budget is read."""
-    assert getattr(read(API, plain(**fields)), attribute) == expected
+    assert getattr(read(API, _plain(**fields)), attribute) == expected
 
 
 def test_cache_marker_past_the_system_prompt() -> None:
     """Only a marker before the newest user message's last block shares such a prefix."""
     book, why = {"type": "text", "text": "book"}, {"type": "text", "text": "why?"}
-    shared = plain(messages=[{"role": "user", "content": [{**book, **MARK}, why]}])
+    shared = _plain(messages=[{"role": "user", "content": [{**book, **MARK}, why]}])
     assert read(API, shared).cache_past_system
-    at_the_end = plain(messages=[{"role": "user", "content": [book, {**why, **MARK}]}])
+    at_the_end = _plain(messages=[{"role": "user", "content": [book, {**why, **MARK}]}])
     assert not read(API, at_the_end).cache_past_system
-    automatic = plain(**MARK)
+    automatic = _plain(**MARK)
     assert not read(API, automatic).cache_past_system
 
 
 def test_empty_patch_writes_nothing() -> None:
     """An empty patch gives an equal body and names nothing."""
-    assert write(anthropic_body(), Patch()) == Written(anthropic_body(), ())
+    assert _write(anthropic_body(), Patch()) == Written(anthropic_body(), ())
 
 
 def test_only_what_is_ours_changes() -> None:
     """Cap, thinking, effort, and guidance as a block of its own after the cached one."""
     body = anthropic_body()
     patch = Patch(cap=2000, thinking=Thinking("adaptive"), effort="low", guidance=NOTE)
-    written = write(body, patch)
+    written = _write(body, patch)
     assert changed(body, written.body) == {"max_tokens", "thinking", "output_config", "system[2]"}
     assert written.body["max_tokens"] == 2000
     assert written.body["thinking"] == {"type": "adaptive"}
@@ -165,7 +176,16 @@ def test_only_what_is_ours_changes() -> None:
 )
 def test_cap(max_tokens: int, cap: int, expected: int) -> None:
     """The cap is only ever lowered, and a prewarm call stays one."""
-    assert write(plain(max_tokens=max_tokens), Patch(cap=cap)).body["max_tokens"] == expected
+    assert _write(_plain(max_tokens=max_tokens), Patch(cap=cap)).body["max_tokens"] == expected
+
+
+def test_our_cap_leaves_the_callers_thinking_budget_alone() -> None:
+    """A cap of ours below it goes unwritten; above it, it is written."""
+    body = _plain(max_tokens=8000, thinking={"type": "enabled", "budget_tokens": 3000})
+    assert _write(body, Patch(cap=2500)).body == body
+    assert _write(body, Patch(cap=2500)).cap is None
+    fits = _write(body, Patch(cap=3001))
+    assert (fits.cap, fits.body["thinking"]) == (3001, body["thinking"])
 
 
 @pytest.mark.parametrize(
@@ -173,21 +193,23 @@ def test_cap(max_tokens: int, cap: int, expected: int) -> None:
     [
         (8000, 2000, 4000, (4000, 2000)),  # fits as it is
         (8000, 6000, 4000, (4000, 2000)),  # halved to the cap
+        (8000, 4000, 4000, (4000, 2000)),  # equal to the cap is too much
         (8000, 6000, 1500, (1500, 1024)),  # the least there is
         (8000, 6000, 1024, (8000, 6000)),  # no room: the cap is left alone
         (8000, 9000, 4000, (4000, 9000)),  # interleaved thinking has no such rule
         (3000, 2000, 4000, (3000, 2000)),  # nothing to lower
     ],
 )
-def test_cap_beside_the_callers_thinking_budget(
+def test_the_callers_cap_beside_the_callers_thinking_budget(
     max_tokens: int, budget: int, cap: int, expected: tuple[int, int]
 ) -> None:
     """After lowering 1,024 <= budget_tokens < max_tokens holds, or nothing was lowered."""
     thinking = {"type": "enabled", "budget_tokens": budget, "display": "omitted"}
-    body = plain(max_tokens=max_tokens, thinking=thinking)
-    written = write(body, Patch(cap=cap))
+    body = _plain(max_tokens=max_tokens, thinking=thinking)
+    written = _write(body, Patch(cap=cap), override=Override(cap=cap))
     got = written.body["max_tokens"], written.body["thinking"]["budget_tokens"]
     assert got == expected
+    assert written.cap == (got[0] if got[0] != max_tokens else None)
     assert written.body["thinking"]["display"] == "omitted"
     assert ("thinking" in written.added) is (got[1] != budget)
     assert ("max_tokens" in written.added) is (got[0] != max_tokens)
@@ -201,7 +223,7 @@ def test_cap_beside_the_callers_thinking_budget(
         ("claude-sonnet-4-5", Thinking("enabled", 500), {}, None),
         ("claude-sonnet-4-5", Thinking("enabled", 2048), {"max_tokens": 1024}, None),
         ("claude-sonnet-4-5", Thinking("enabled", 2048), {"temperature": 0.5}, None),
-        ("claude-sonnet-4-5", Thinking("enabled", 2048), {"temperature": 1}, {"budget_tokens": 2048}),
+        ("claude-3-7", Thinking("enabled", 2000), {"temperature": 1}, {"budget_tokens": 2000}),
         ("claude-sonnet-4-5", Thinking("enabled", 2048), {"tool_choice": {"type": "any"}}, None),
         ("claude-sonnet-4-5", Thinking("adaptive"), {}, None),
         ("claude-sonnet-4-5", Thinking("disabled"), {}, {}),
@@ -217,7 +239,7 @@ def test_thinking(
     model: str, thinking: Thinking, fields: dict[str, Any], expected: dict[str, Any] | None
 ) -> None:
     """Thinking is written only as the model takes it and where it fits the rest of the body."""
-    written = write(plain(model=model, **fields), Patch(thinking=thinking))
+    written = _write(_plain(model=model, **fields), Patch(thinking=thinking))
     setting = None if expected is None else {"type": thinking.kind, **expected}
     assert written.body.get("thinking") == setting
     assert ("thinking" in written.added) is (setting is not None)
@@ -226,21 +248,21 @@ def test_thinking(
 def test_the_callers_thinking_and_effort_stay() -> None:
     """An explicit setting, also an odd one, is left alone."""
     for own in ({"type": "disabled"}, "odd"):
-        body = plain(thinking=own)
-        assert write(body, Patch(thinking=Thinking("enabled", 2048))) == Written(body, ())
+        body = _plain(thinking=own)
+        assert _write(body, Patch(thinking=Thinking("enabled", 2048))) == Written(body, ())
     for config in ({"effort": "max"}, "odd"):
-        body = plain(model="claude-opus-5", output_config=config)
-        assert write(body, Patch(effort="low")) == Written(body, ())
+        body = _plain(model="claude-opus-5", output_config=config)
+        assert _write(body, Patch(effort="low")) == Written(body, ())
 
 
 def test_effort() -> None:
     """Effort goes beside what output_config holds, where the model has efforts."""
-    body = plain(model="claude-opus-5-5", output_config={"format": {"type": "json_schema"}})
-    written = write(body, Patch(effort="max"))
+    body = _plain(model="claude-opus-5-5", output_config={"format": {"type": "json_schema"}})
+    written = _write(body, Patch(effort="max"))
     assert changed(body, written.body) == {"output_config.effort"}
     assert written.added == ("output_config",)
-    without = plain(model="claude-haiku-4-5")
-    assert write(without, Patch(effort="low")) == Written(without, ())
+    without = _plain(model="claude-haiku-4-5")
+    assert _write(without, Patch(effort="low")) == Written(without, ())
 
 
 def test_guidance_in_the_system_prompt() -> None:
@@ -254,7 +276,7 @@ def test_guidance_in_the_system_prompt() -> None:
         ({"system": 5}, 5),
     ]
     for fields, expected in cases:
-        assert write(plain(**fields), Patch(guidance=NOTE)).body["system"] == expected
+        assert _write(_plain(**fields), Patch(guidance=NOTE)).body["system"] == expected
 
 
 def test_guidance_in_a_user_message() -> None:
@@ -262,13 +284,13 @@ def test_guidance_in_a_user_message() -> None:
     body = anthropic_body()
     paths = {0: "messages[0].content[2]", 1: "messages[2].content", 2: "messages[6].content"}
     for index, path in paths.items():
-        written = write(body, Patch(guidance=Guidance("g", "Note.", "user", index)))
+        written = _write(body, Patch(guidance=Guidance("g", "Note.", "user", index)))
         assert changed(body, written.body) == {path}
         assert written.added == ("messages",)
-    assert write(body, Patch(guidance=Guidance("g", "N", "user", 50))) == Written(body, ())
+    assert _write(body, Patch(guidance=Guidance("g", "N", "user", 50))) == Written(body, ())
     mixed = [{"type": "tool_result", "content": "ok"}, {"type": "text", "text": "Go", **MARK}]
-    carrier = plain(messages=[{"role": "user", "content": mixed}])
-    written = write(carrier, Patch(guidance=Guidance("g", "N", "user", 0)))
+    carrier = _plain(messages=[{"role": "user", "content": mixed}])
+    written = _write(carrier, Patch(guidance=Guidance("g", "N", "user", 0)))
     assert written.body["messages"][0]["content"] == [*mixed, {"type": "text", "text": "N"}]
 
 
@@ -277,7 +299,7 @@ def test_index_counts_what_the_call_shows_as_user_messages() -> None:
     body = anthropic_body()
     users = [m.text for m in read(API, body).messages if m.role == "user"]
     for index, text in enumerate(users):
-        written = write(body, Patch(guidance=Guidance("g", "NOTE", "user", index)))
+        written = _write(body, Patch(guidance=Guidance("g", "NOTE", "user", index)))
         ended = [m.text for m in read(API, written.body).messages if m.role == "user"]
         assert [t for t in ended if "NOTE" in t][0].startswith(text)  # noqa: RUF015 (exactly one)
         assert ended[index].endswith("NOTE")
@@ -286,14 +308,14 @@ def test_index_counts_what_the_call_shows_as_user_messages() -> None:
 
 def test_signed_bodies_stay_as_they_are() -> None:
     """Nothing is written into a signed body."""
-    body = plain()
+    body = _plain()
     call = read(API, body, signed=True)
     assert CLAUDE.write(body, call, Patch(cap=99, guidance=NOTE), Capabilities()) == Written(
         body, ()
     )
 
 
-def answer(**fields: Any) -> dict[str, Any]:
+def _answer(**fields: Any) -> dict[str, Any]:
     return {
         "id": "msg_1",
         "type": "message",
@@ -316,7 +338,7 @@ def answer(**fields: Any) -> dict[str, Any]:
 
 def test_reads_a_plain_answer() -> None:
     """Input is inclusive: 10 + 100 written + 1,000 read."""
-    assert CLAUDE.read_outcome(answer(), seconds=2.0) == Outcome(
+    assert CLAUDE.read_outcome(_answer(), seconds=2.0) == Outcome(
         usage=Usage(1110, 42, 30, 1000, 100),
         finish_reason="stop",
         seconds=2.0,
@@ -340,7 +362,7 @@ def test_reads_a_plain_answer() -> None:
 )
 def test_finish_reasons(reason: str | None, expected: str) -> None:
     """Stop reasons in the core's words."""
-    assert CLAUDE.read_outcome(answer(stop_reason=reason)).finish_reason == expected
+    assert CLAUDE.read_outcome(_answer(stop_reason=reason)).finish_reason == expected
 
 
 def test_what_a_compaction_spent_is_added() -> None:
@@ -354,24 +376,27 @@ def test_what_a_compaction_spent_is_added() -> None:
             None,
         ],
     }
-    assert CLAUDE.read_outcome(answer(usage=usage)).usage == Usage(312, 92)
+    assert CLAUDE.read_outcome(_answer(usage=usage)).usage == Usage(312, 92)
 
 
 def test_fast_mode_is_a_tier() -> None:
     """Fast mode is priced apart, so it is the tier."""
-    usage = {**answer()["usage"], "speed": "fast"}
-    assert CLAUDE.read_outcome(answer(usage=usage)).tier == "fast"
+    usage = {**_answer()["usage"], "speed": "fast"}
+    assert CLAUDE.read_outcome(_answer(usage=usage)).tier == "fast"
+
+
+_NO_ANSWERS: list[Any] = [None, [], "x", {}, {"content": 4}]
 
 
 def test_other_answers() -> None:
     """Without usage the text is counted (6 / 4, rounded up: 2); errors are errors."""
-    bare = answer()
+    bare = _answer()
     del bare["usage"]
     outcome = CLAUDE.read_outcome(bare)
     assert (outcome.usage, outcome.exact) == (Usage(None, 2), False)
     said = CLAUDE.read_outcome({"type": "error", "error": {"type": "overloaded_error"}})
     assert (said.finish_reason, said.exact) == ("error", True)
-    for payload in (None, [], "x", {}, {"content": 4}):
+    for payload in _NO_ANSWERS:
         assert CLAUDE.read_outcome(payload).finish_reason == "error"
 
 
@@ -382,8 +407,7 @@ ADDED = ("max_tokens", "thinking", "output_config", "system")
     ("message", "expected"),
     [
         (
-            '"thinking.type.enabled" is not supported for this model. Use "thinking.type.adaptive" '
-            'and "output_config.effort"',
+            '"thinking.type.enabled" is not supported. Use "thinking.type.adaptive" and "effort"',
             "thinking",
         ),
         ("output_config.effort: Input should be 'low'", "output_config"),
@@ -413,7 +437,7 @@ def test_without() -> None:
     assert CLAUDE.without(Patch(cap=1, effort="low"), "thinking") == Patch(effort="low")
 
 
-def meter(stream: bytes, *, cancelled: bool = False) -> Outcome:
+def _meter(stream: bytes, *, cancelled: bool = False) -> Outcome:
     reader = CLAUDE.meter(drop_usage=True)
     assert reader.feed(stream) + reader.close() == stream, "nothing is ever dropped here"
     return reader.outcome(seconds=2.0, cancelled=cancelled)
@@ -421,7 +445,7 @@ def meter(stream: bytes, *, cancelled: bool = False) -> Outcome:
 
 def test_metered_stream() -> None:
     """The start's input and the last delta's cumulative output are the exact usage."""
-    assert meter(ANTHROPIC_STREAM) == Outcome(
+    assert _meter(ANTHROPIC_STREAM) == Outcome(
         usage=Usage(1110, 42, 30, 1000, 100),
         finish_reason="stop",
         seconds=2.0,
@@ -434,12 +458,12 @@ def test_metered_stream() -> None:
 def test_stream_that_breaks_off() -> None:
     """The start's input is known; 12 characters were seen: 12 / 4 = 3 tokens."""
     begun = ANTHROPIC_STREAM[: ANTHROPIC_STREAM.index(b"event: message_delta")]
-    gone = meter(begun, cancelled=True)
+    gone = _meter(begun, cancelled=True)
     assert gone.usage == Usage(1110, 3, None, 1000, 100)
     assert (gone.exact, gone.finish_reason) == (False, "cancelled")
-    assert meter(begun).finish_reason == "error"
+    assert _meter(begun).finish_reason == "error"
     interim = ANTHROPIC_STREAM[: ANTHROPIC_STREAM.rindex(b"event: message_delta")]
-    cut = meter(interim, cancelled=True)
+    cut = _meter(interim, cancelled=True)
     assert cut.usage is not None
     assert (cut.usage.output_tokens, cut.exact) == (20, False)
 
@@ -448,7 +472,7 @@ def test_error_in_mid_stream() -> None:
     """An error event ends the answer in an error."""
     event = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n'
     begun = ANTHROPIC_STREAM[: ANTHROPIC_STREAM.index(b"event: ping")]
-    outcome = meter(begun + event)
+    outcome = _meter(begun + event)
     assert (outcome.finish_reason, outcome.exact) == ("error", False)
 
 
@@ -456,17 +480,16 @@ def test_servers_that_leave_details_out() -> None:
     """A usage of two numbers leaves the cache unknown, never 0; thinking and JSON are counted."""
     stream = (
         b'data: {"type":"message_start","message":{"id":"m","usage":{"input_tokens":7}}}\n\n'
-        b'data: {"type":"content_block_delta","delta":{"type":"thinking_delta","thinking":"abcd"}}\n\n'
-        b'data: {"type":"content_block_delta","delta":{"type":"input_json_delta","partial_json":"{}"}}'
-        b"\n\n"
+        b'data: {"type":"content_block_delta","delta":{"thinking":"abcd"}}\n\n'
+        b'data: {"type":"content_block_delta","delta":{"partial_json":"{}"}}\n\n'
     )
     end = (
         b'data: {"type":"message_delta","delta":{"stop_reason":"max_tokens"},"usage":'
         b'{"output_tokens":9}}\n\n'
     )
-    cut = meter(stream, cancelled=True)
+    cut = _meter(stream, cancelled=True)
     assert (cut.usage, cut.exact) == (Usage(7, 2), False)  # (4 + 2) / 4, rounded up
-    whole = meter(stream + end)
+    whole = _meter(stream + end)
     assert (whole.usage, whole.exact, whole.finish_reason) == (Usage(7, 9), True, "length")
 
 

@@ -15,7 +15,7 @@ CHAT = DIALECTS[API]
 NOTE = Guidance("g1", "Aim for 512 tokens.")
 
 
-def write(body: dict[str, Any], patch: Patch, host: str = "api.openai.com") -> Written:
+def _write(body: dict[str, Any], patch: Patch, host: str = "api.openai.com") -> Written:
     given = copy.deepcopy(body)
     known = capabilities(API, host, str(body.get("model")))
     written = CHAT.write(body, read(API, body, host), patch, known)
@@ -23,7 +23,7 @@ def write(body: dict[str, Any], patch: Patch, host: str = "api.openai.com") -> W
     return written
 
 
-def plain(**fields: Any) -> dict[str, Any]:
+def _plain(**fields: Any) -> dict[str, Any]:
     return {"model": "gpt-5.5", "messages": [{"role": "user", "content": "Hi"}], **fields}
 
 
@@ -81,7 +81,7 @@ def test_counts_the_characters_that_are_billed() -> None:
 )
 def test_every_form_of_content(content: Any, expected: Message) -> None:
     """Content is a string, a list of parts, null, or odd; odd counts as absent."""
-    call = read(API, plain(messages=[{"role": "user", "content": content}]))
+    call = read(API, _plain(messages=[{"role": "user", "content": content}]))
     assert call.messages == (expected,)
 
 
@@ -91,7 +91,7 @@ def test_every_form_of_content(content: Any, expected: Message) -> None:
 )
 def test_roles(role: Any, expected: str) -> None:
     """Developer messages are system prompt, old function messages are tool results."""
-    call = read(API, plain(messages=[{"role": role, "content": "x"}]))
+    call = read(API, _plain(messages=[{"role": role, "content": "x"}]))
     assert call.messages[0].role == expected
 
 
@@ -109,7 +109,7 @@ def test_roles(role: Any, expected: str) -> None:
 )
 def test_ceiling(fields: dict[str, Any], ceiling: int | None) -> None:
     """The caller's cap is the smaller of the two; what is no number is none."""
-    assert read(API, plain(**fields)).ceiling == ceiling
+    assert read(API, _plain(**fields)).ceiling == ceiling
 
 
 @pytest.mark.parametrize(
@@ -148,14 +148,14 @@ def test_ceiling(fields: dict[str, Any], ceiling: int | None) -> None:
 )
 def test_reads_parameters(fields: dict[str, Any], attribute: str, expected: Any) -> None:
     """Every parameter that bears on the budget is read."""
-    assert getattr(read(API, plain(**fields)), attribute) == expected
+    assert getattr(read(API, _plain(**fields)), attribute) == expected
 
 
 def test_fingerprint_stays_all_session_long() -> None:
     """Later turns, later system messages and the order of a tool's keys change nothing."""
-    first = plain(messages=chat_body()["messages"][:2], tools=[WEATHER])
+    first = _plain(messages=chat_body()["messages"][:2], tools=[WEATHER])
     shuffled = [dict(reversed(WEATHER.items()))]
-    later = plain(messages=[*chat_body()["messages"], {"role": "system", "content": "Reminder"}])
+    later = _plain(messages=[*chat_body()["messages"], {"role": "system", "content": "Reminder"}])
     later["tools"] = shuffled
     assert read(API, first).fingerprint == read(API, later).fingerprint
     assert len(read(API, first).fingerprint) == 16
@@ -164,7 +164,7 @@ def test_fingerprint_stays_all_session_long() -> None:
 def test_fingerprint_tells_sessions_apart() -> None:
     """Prompt, first message and tools each count, and cannot run into each other."""
     bodies = [
-        plain(messages=[{"role": "system", "content": s}, {"role": "user", "content": u}], tools=t)
+        _plain(messages=[{"role": "system", "content": s}, {"role": "user", "content": u}], tools=t)
         for s, u, t in [("ab", "c", []), ("a", "bc", []), ("ab", "d", []), ("ab", "c", [WEATHER])]
     ]
     assert len({read(API, body).fingerprint for body in bodies}) == 4
@@ -180,27 +180,27 @@ def test_cache_marker_past_the_system_prompt() -> None:
         ([long, question], False),
     ]
     for parts, shared in cases:
-        body = plain(messages=[{"role": "user", "content": parts}])
+        body = _plain(messages=[{"role": "user", "content": parts}])
         assert read(API, body).cache_past_system is shared
     marked = {"role": "user", "content": [{**long, **mark}]}
     newest = {"role": "user", "content": "why?"}
-    assert read(API, plain(messages=[marked, newest])).cache_past_system
+    assert read(API, _plain(messages=[marked, newest])).cache_past_system
     answer = {"role": "assistant", "content": "because"}
-    assert not read(API, plain(messages=[marked, answer, newest])).cache_past_system
+    assert not read(API, _plain(messages=[marked, answer, newest])).cache_past_system
     system = {"role": "system", "content": [{**long, **mark}]}
-    assert not read(API, plain(messages=[system, newest])).cache_past_system
+    assert not read(API, _plain(messages=[system, newest])).cache_past_system
 
 
 def test_empty_patch_writes_nothing() -> None:
     """An empty patch gives an equal body and names nothing."""
-    assert write(chat_body(), Patch()) == Written(chat_body(), ())
+    assert _write(chat_body(), Patch()) == Written(chat_body(), ())
 
 
 def test_only_what_is_ours_changes() -> None:
     """In a long conversation only cap, usage, effort and guidance differ, keys in order."""
     body = {**chat_body(), "stream": True}
     patch = Patch(cap=2000, guidance=NOTE, include_usage=True, effort="low")
-    written = write(body, patch)
+    written = _write(body, patch)
     assert changed(body, written.body) == {
         "max_completion_tokens",
         "stream_options",
@@ -233,6 +233,7 @@ def test_only_what_is_ours_changes() -> None:
         ("api.openai.com", {"max_tokens": 9}, 3, {"max_tokens": 9}),
         ("127.0.0.1", {"max_completion_tokens": 900}, 500, {"max_completion_tokens": 500}),
         ("127.0.0.1", {"max_tokens": 400}, 500, {"max_tokens": 400}),
+        ("127.0.0.1", {"max_tokens": 500}, 500, {"max_tokens": 500}),
         ("127.0.0.1", {"max_tokens": None}, 500, {"max_tokens": 500}),
         ("127.0.0.1", {"max_tokens": "many"}, 500, {"max_tokens": "many"}),
         (
@@ -246,7 +247,7 @@ def test_only_what_is_ours_changes() -> None:
 )
 def test_cap(host: str, fields: dict[str, Any], cap: int, expected: dict[str, Any]) -> None:
     """The caller's key is kept and only lowered; without one the host decides the key."""
-    written = write(plain(**fields), Patch(cap=cap), host)
+    written = _write(_plain(**fields), Patch(cap=cap), host)
     caps = {key: item for key, item in written.body.items() if key.startswith("max_")}
     assert caps == expected
     assert set(written.added) == {key for key in expected if expected[key] != fields.get(key)}
@@ -254,9 +255,9 @@ def test_cap(host: str, fields: dict[str, Any], cap: int, expected: dict[str, An
 
 def test_no_cap_where_none_may_stand() -> None:
     """A body with a prediction gets no cap, a signed one nothing at all."""
-    predicted = plain(prediction={"type": "content", "content": "x"})
-    assert write(predicted, Patch(cap=500)) == Written(predicted, ())
-    body = plain(stream=True)
+    predicted = _plain(prediction={"type": "content", "content": "x"})
+    assert _write(predicted, Patch(cap=500)) == Written(predicted, ())
+    body = _plain(stream=True)
     signed = read(API, body, signed=True)
     patch = Patch(cap=500, guidance=NOTE, include_usage=True, model="other")
     assert CHAT.write(body, signed, patch, Capabilities()) == Written(body, ())
@@ -264,15 +265,15 @@ def test_no_cap_where_none_may_stand() -> None:
 
 def test_usage_is_asked_only_of_streams() -> None:
     """Options already there are kept; a caller who asks already needs nothing."""
-    padded = plain(stream=True, stream_options={"include_obfuscation": False})
-    written = write(padded, Patch(include_usage=True))
+    padded = _plain(stream=True, stream_options={"include_obfuscation": False})
+    written = _write(padded, Patch(include_usage=True))
     assert written.body["stream_options"] == {"include_obfuscation": False, "include_usage": True}
     for body in (
-        plain(),
-        plain(stream=True, stream_options={"include_usage": True}),
-        plain(stream=True, stream_options=[1]),
+        _plain(),
+        _plain(stream=True, stream_options={"include_usage": True}),
+        _plain(stream=True, stream_options=[1]),
     ):
-        assert write(body, Patch(include_usage=True)) == Written(body, ())
+        assert _write(body, Patch(include_usage=True)) == Written(body, ())
 
 
 @pytest.mark.parametrize(
@@ -289,20 +290,20 @@ def test_usage_is_asked_only_of_streams() -> None:
 )
 def test_effort(fields: dict[str, Any], effort: str, expected: str | None) -> None:
     """Effort is written where the caller set none and this model takes it on this API."""
-    written = write(plain(**fields), Patch(effort=effort))
+    written = _write(_plain(**fields), Patch(effort=effort))
     assert written.body.get("reasoning_effort") == expected
 
 
 def test_thinking_has_no_spelling_here() -> None:
     """Anthropic's thinking is not written into OpenAI's dialect."""
-    body = plain(model="claude-sonnet-4-5")
-    assert write(body, Patch(thinking=Thinking("enabled", 2048))) == Written(body, ())
+    body = _plain(model="claude-sonnet-4-5")
+    assert _write(body, Patch(thinking=Thinking("enabled", 2048))) == Written(body, ())
 
 
 def test_routed_model() -> None:
     """The model that was chosen replaces the alias."""
-    written = write(plain(model="auto"), Patch(model="gpt-5.4-mini"))
-    assert written == Written(plain(model="gpt-5.4-mini"), ("model",))
+    written = _write(_plain(model="auto"), Patch(model="gpt-5.4-mini"))
+    assert written == Written(_plain(model="gpt-5.4-mini"), ("model",))
 
 
 def test_guidance_in_the_system_prompt() -> None:
@@ -340,26 +341,26 @@ def test_guidance_in_the_system_prompt() -> None:
         ([{"role": "system", "content": 5}, user], [{"role": "system", "content": 5}, user]),
     ]
     for messages, expected in cases:
-        assert write(plain(messages=messages), Patch(guidance=NOTE)).body["messages"] == expected
+        assert _write(_plain(messages=messages), Patch(guidance=NOTE)).body["messages"] == expected
 
 
 def test_guidance_in_a_user_message() -> None:
     """Text ends the message that the index names; a message that is not there gets nothing."""
     body = chat_body()
-    first = write(body, Patch(guidance=Guidance("g", "Note.", "user", 0)))
+    first = _write(body, Patch(guidance=Guidance("g", "Note.", "user", 0)))
     assert changed(body, first.body) == {"messages[1].content[2]"}
     assert first.body["messages"][1]["content"][2] == {"type": "text", "text": "Note."}
-    second = write(body, Patch(guidance=Guidance("g", "Note.", "user", 1)))
+    second = _write(body, Patch(guidance=Guidance("g", "Note.", "user", 1)))
     assert changed(body, second.body) == {"messages[3].content"}
     assert second.body["messages"][3]["content"] == "And the weather in Riga?\n\nNote."
-    assert write(body, Patch(guidance=Guidance("g", "Note.", "user", 99))) == Written(body, ())
+    assert _write(body, Patch(guidance=Guidance("g", "Note.", "user", 99))) == Written(body, ())
     for odd in (None, "text", 5):
-        odd_body = plain(messages=odd)
+        odd_body = _plain(messages=odd)
         for place in (NOTE, Guidance("g", "Note.", "user", 0)):
-            assert write(odd_body, Patch(guidance=place)) == Written(odd_body, ())
+            assert _write(odd_body, Patch(guidance=place)) == Written(odd_body, ())
 
 
-def answer(**choice: Any) -> dict[str, Any]:
+def _answer(**choice: Any) -> dict[str, Any]:
     return {
         "id": "chatcmpl-1",
         "model": "gpt-5.5-2026",
@@ -376,7 +377,7 @@ def answer(**choice: Any) -> dict[str, Any]:
 
 def test_reads_a_plain_answer() -> None:
     """Usage inclusive, the tier really used, the model and id that answered."""
-    assert CHAT.read_outcome(answer(message={"content": "Hi"}), seconds=1.5) == Outcome(
+    assert CHAT.read_outcome(_answer(message={"content": "Hi"}), seconds=1.5) == Outcome(
         usage=Usage(100, 50, 40, 64, 32),
         finish_reason="stop",
         exact=True,
@@ -402,19 +403,19 @@ def test_reads_a_plain_answer() -> None:
 )
 def test_finish_reasons(choice: dict[str, Any], expected: str) -> None:
     """Finish reasons in the core's words."""
-    assert CHAT.read_outcome(answer(**choice)).finish_reason == expected
+    assert CHAT.read_outcome(_answer(**choice)).finish_reason == expected
 
 
 def test_one_cut_choice_of_several() -> None:
     """Of several choices one that was cut counts."""
-    payload = answer()
+    payload = _answer()
     payload["choices"] += [{"finish_reason": "length"}, {"finish_reason": "stop"}]
     assert CHAT.read_outcome(payload).finish_reason == "length"
 
 
 def test_usage_without_details() -> None:
     """Servers that omit or null the details leave them unknown, never 0."""
-    bare = {**answer(), "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
+    bare = {**_answer(), "usage": {"prompt_tokens": 3, "completion_tokens": 4}}
     assert CHAT.read_outcome(bare).usage == Usage(3, 4)
     null = {**bare, "usage": {**bare["usage"], "prompt_tokens_details": None}}
     assert CHAT.read_outcome(null).usage == Usage(3, 4)
@@ -424,7 +425,7 @@ def test_usage_without_details() -> None:
 
 def test_answer_without_usage_is_estimated() -> None:
     """Text of 9 characters and arguments of 4 are 13 / 4, rounded up: 4 tokens seen."""
-    payload = answer(
+    payload = _answer(
         message={"content": "Hi there.", "tool_calls": [{"function": {"arguments": '{"a"'}}]}
     )
     del payload["usage"]
@@ -432,16 +433,19 @@ def test_answer_without_usage_is_estimated() -> None:
     assert (outcome.usage, outcome.exact) == (Usage(None, 4), False)
 
 
+_NO_ANSWERS: list[Any] = [None, [], "x", {}, {"choices": None}, {"choices": [None]}]
+
+
 def test_answers_that_are_none() -> None:
     """An error is certain where the provider says so, else nothing is known of the cost."""
     said = CHAT.read_outcome({"error": {"message": "boom"}})
     assert (said.finish_reason, said.usage, said.exact) == ("error", None, True)
-    for payload in (None, [], "x", {}, {"choices": None}, {"choices": [None]}):
+    for payload in _NO_ANSWERS:
         odd = CHAT.read_outcome(payload)
         assert (odd.finish_reason, odd.usage, odd.exact) == ("error", None, False)
 
 
-def error(message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
+def _error(message: str, param: str | None = None, code: str | None = None) -> dict[str, Any]:
     return {"error": {"message": message, "type": "invalid_request_error", "param": param,
                       "code": code}}  # fmt: skip
 
@@ -453,19 +457,19 @@ ADDED = ("max_completion_tokens", "stream_options", "reasoning_effort", "message
     ("payload", "expected"),
     [
         (
-            error("Unsupported parameter: 'max_completion_tokens'.", "max_completion_tokens"),
+            _error("Unsupported parameter: 'max_completion_tokens'.", "max_completion_tokens"),
             "max_completion_tokens",
         ),
         (
-            error("max_tokens is too large: 99. This model supports at most 9.", "max_tokens"),
+            _error("max_tokens is too large: 99. This model supports at most 9.", "max_tokens"),
             "max_completion_tokens",
         ),
-        (error("Unknown parameter: 'stream_options.include_usage'."), "stream_options"),
-        (error("Unsupported value: 'reasoning_effort'", "reasoning_effort"), "reasoning_effort"),
-        (error("Unsupported value", "reasoning.effort"), "reasoning_effort"),
-        (error("System role not supported"), "messages"),
-        (error("messages: too long", "messages", "context_length_exceeded"), None),
-        (error("temperature is not supported", "temperature"), None),
+        (_error("Unknown parameter: 'stream_options.include_usage'."), "stream_options"),
+        (_error("Unsupported value: 'reasoning_effort'", "reasoning_effort"), "reasoning_effort"),
+        (_error("Unsupported value", "reasoning.effort"), "reasoning_effort"),
+        (_error("System role not supported"), "messages"),
+        (_error("messages: too long", "messages", "context_length_exceeded"), None),
+        (_error("temperature is not supported", "temperature"), None),
         ({"detail": "Extra inputs are not permitted: stream_options"}, "stream_options"),
         ({"error": "max_tokens must be at least 1"}, "max_completion_tokens"),
         (None, None),
@@ -479,7 +483,7 @@ def test_rejected(payload: Any, expected: str | None) -> None:
 
 def test_rejected_is_never_what_we_did_not_add() -> None:
     """A complaint about the caller's own parameter is the caller's to see."""
-    payload = error("Unsupported value: 'reasoning_effort'", "reasoning_effort")
+    payload = _error("Unsupported value: 'reasoning_effort'", "reasoning_effort")
     assert CHAT.rejected(payload, ("max_tokens",)) is None
 
 
@@ -506,7 +510,7 @@ def test_without(name: str, blanked: dict[str, Any]) -> None:
     assert CHAT.without(Patch(**full), name) == Patch(**{**full, **blanked})
 
 
-def meter(stream: bytes, *, drop: bool, cancelled: bool = False) -> tuple[bytes, Outcome]:
+def _meter(stream: bytes, *, drop: bool, cancelled: bool = False) -> tuple[bytes, Outcome]:
     reader = CHAT.meter(drop_usage=drop)
     out = reader.feed(stream) + reader.close()
     return out, reader.outcome(seconds=2.0, cancelled=cancelled)
@@ -524,14 +528,14 @@ WHOLE = Outcome(
 
 def test_metered_stream() -> None:
     """The bytes pass as they are, the final usage chunk is the exact usage."""
-    assert meter(CHAT_STREAM, drop=False) == (CHAT_STREAM, WHOLE)
+    assert _meter(CHAT_STREAM, drop=False) == (CHAT_STREAM, WHOLE)
 
 
 def test_only_our_usage_chunk_is_dropped() -> None:
     """Dropping removes the one chunk without choices; null usage on the others stays."""
     events = CHAT_STREAM.split(b"\n\n")
     expected = b"\n\n".join(event for event in events if b'"choices":[]' not in event)
-    assert meter(CHAT_STREAM, drop=True) == (expected, WHOLE)
+    assert _meter(CHAT_STREAM, drop=True) == (expected, WHOLE)
     assert expected.count(b'"usage":null') == 3
 
 
@@ -539,7 +543,7 @@ def test_stream_without_final_usage_is_estimated() -> None:
     """16 characters of text count as 16 / 4 = 4 tokens, and as not exact."""
     events = CHAT_STREAM.split(b"\n\n")
     stream = b"\n\n".join([*events[:3], b"data: [DONE]", b""])
-    _, outcome = meter(stream, drop=False)
+    _, outcome = _meter(stream, drop=False)
     assert len("Hello wörld, \u2028ok") == 16
     assert (outcome.usage, outcome.exact) == (Usage(None, 4), False)
     assert outcome.finish_reason == "stop"
@@ -550,20 +554,20 @@ def test_streams_that_break_off() -> None:
     begun = CHAT_STREAM[
         : CHAT_STREAM.index(b'data: {"id":"chatcmpl-1","choices":[{"index":0,"delta":{},')
     ]
-    _, gone = meter(begun, drop=True, cancelled=True)
+    _, gone = _meter(begun, drop=True, cancelled=True)
     assert (gone.finish_reason, gone.exact, gone.usage) == ("cancelled", False, Usage(None, 4))
-    _, broken = meter(begun, drop=True)
+    _, broken = _meter(begun, drop=True)
     assert (broken.finish_reason, broken.exact) == ("error", False)
-    _, late = meter(CHAT_STREAM, drop=False, cancelled=True)
+    _, late = _meter(CHAT_STREAM, drop=False, cancelled=True)
     assert (late.finish_reason, late.exact) == ("stop", True)
-    _, nothing = meter(b"", drop=False, cancelled=True)
+    _, nothing = _meter(b"", drop=False, cancelled=True)
     assert (nothing.finish_reason, nothing.usage, nothing.exact) == ("cancelled", None, False)
 
 
 def test_error_in_mid_stream() -> None:
     """An error event ends the answer in an error, with what was seen of it."""
     begun = CHAT_STREAM.split(b"\n\n")[1] + b"\n\n"
-    _, outcome = meter(begun + b'data: {"error":{"message":"overloaded"}}\n\n', drop=False)
+    _, outcome = _meter(begun + b'data: {"error":{"message":"overloaded"}}\n\n', drop=False)
     assert (outcome.finish_reason, outcome.usage) == ("error", Usage(None, 4))
 
 
@@ -571,7 +575,7 @@ def test_broken_event_does_not_break_the_relay() -> None:
     """Corrupt JSON, odd JSON and comments pass; numbers after them are still read."""
     noise = b'data: {"id":\n\ndata: [1]\n\ndata: null\n\n: keep-alive\n\ndata: \xff\xfe\n\n'
     for drop in (False, True):
-        out, outcome = meter(noise + CHAT_STREAM, drop=drop)
+        out, outcome = _meter(noise + CHAT_STREAM, drop=drop)
         assert out.startswith(noise)
         assert outcome == WHOLE
 
@@ -583,21 +587,22 @@ def test_usage_on_every_chunk() -> None:
         b':5,"completion_tokens":%d}}\n\n' % (reason, tokens)
         for tokens, reason in [(1, b"null"), (2, b"null"), (3, b'"length"')]
     )
-    out, outcome = meter(stream, drop=True)
+    out, outcome = _meter(stream, drop=True)
     assert out == stream
     assert (outcome.usage, outcome.exact, outcome.finish_reason) == (Usage(5, 3), True, "length")
-    _, cut = meter(stream[: stream.index(b'"length"')], drop=False, cancelled=True)
+    _, cut = _meter(stream[: stream.index(b'"length"')], drop=False, cancelled=True)
     assert (cut.usage, cut.exact) == (Usage(5, 2), False)
 
 
 def test_usage_before_the_last_chunk() -> None:
-    """A later chunk without usage does not take the usage away."""
+    """Later chunks without usage take nothing away; only one with no choices and usage goes."""
     stream = (
         b'data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,'
         b'"completion_tokens":3}}\n\n'
-        b'data: {"choices":[],"usage":null}\n\ndata: {"choices":[]}\n\ndata: [DONE]\n\n'
+        b'data: {"choices":[],"usage":null}\n\ndata: {"usage":{"completion_tokens":3}}\n\n'
+        b'data: {"choices":[]}\n\ndata: [DONE]\n\n'
     )
-    out, outcome = meter(stream, drop=True)
+    out, outcome = _meter(stream, drop=True)
     assert out == stream
     assert (outcome.usage, outcome.exact) == (Usage(5, 3), True)
 
@@ -617,7 +622,7 @@ def test_counts_all_generated_text() -> None:
         b'data: {"choices":[{"delta":{"refusal":"abc"}}]}\n\n'
         b'data: {"choices":[{"delta":{"tool_calls":[{"function":{"arguments":"abcde"}}]}}]}\n\n'
     )
-    _, outcome = meter(stream, drop=False, cancelled=True)
+    _, outcome = _meter(stream, drop=False, cancelled=True)
     assert outcome.usage == Usage(None, 4)
 
 

@@ -15,7 +15,7 @@ RESPONSES = DIALECTS[API]
 NOTE = Guidance("g1", "Aim for 512 tokens.")
 
 
-def write(body: dict[str, Any], patch: Patch, host: str = "api.openai.com") -> Written:
+def _write(body: dict[str, Any], patch: Patch, host: str = "api.openai.com") -> Written:
     given = copy.deepcopy(body)
     known = capabilities(API, host, str(body.get("model")))
     written = RESPONSES.write(body, read(API, body, host), patch, known)
@@ -23,7 +23,7 @@ def write(body: dict[str, Any], patch: Patch, host: str = "api.openai.com") -> W
     return written
 
 
-def plain(**fields: Any) -> dict[str, Any]:
+def _plain(**fields: Any) -> dict[str, Any]:
     return {"model": "gpt-5.5", "input": "Hi", **fields}
 
 
@@ -48,7 +48,7 @@ def test_reads_a_whole_conversation() -> None:
 def test_counts_the_characters_that_are_billed() -> None:
     """Instructions, input, tool output, arguments, tools and schema, but no image data."""
     schema = {"type": "object"}
-    body = plain(
+    body = _plain(
         instructions="abc",
         input=[
             {"role": "user", "content": [{"type": "input_text", "text": "de"}]},
@@ -58,8 +58,8 @@ def test_counts_the_characters_that_are_billed() -> None:
         tools=[{"type": "function"}],
         text={"format": {"type": "json_schema", "schema": schema}},
     )
-    # abc, de, {}, fghi, [{"type":"function"}], {"type":"object"}
-    assert read(API, body).input_chars == 3 + 2 + 2 + 4 + 21 + 17
+    parts = ["abc", "de", "{}", "fghi", '[{"type":"function"}]', '{"type":"object"}']
+    assert read(API, body).input_chars == sum(map(len, parts))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_counts_the_characters_that_are_billed() -> None:
 )
 def test_every_form_of_input(given: Any, expected: tuple[Message, ...]) -> None:
     """Input is a string or a list of items; what is odd counts as absent."""
-    assert read(API, plain(input=given)).messages == expected
+    assert read(API, _plain(input=given)).messages == expected
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_every_form_of_input(given: Any, expected: tuple[Message, ...]) -> None:
 )
 def test_reads_parameters(fields: dict[str, Any], attribute: str, expected: Any) -> None:
     """Every parameter that bears on the budget is read."""
-    assert getattr(read(API, plain(**fields)), attribute) == expected
+    assert getattr(read(API, _plain(**fields)), attribute) == expected
 
 
 def test_cache_breakpoint_past_the_instructions() -> None:
@@ -139,9 +139,9 @@ def test_cache_breakpoint_past_the_instructions() -> None:
         {"type": "input_text", "text": "book", "prompt_cache_breakpoint": {"mode": "explicit"}},
         {"type": "input_text", "text": "why?"},
     ]
-    assert read(API, plain(input=[{"role": "user", "content": parts}])).cache_past_system
+    assert read(API, _plain(input=[{"role": "user", "content": parts}])).cache_past_system
     parts.reverse()
-    assert not read(API, plain(input=[{"role": "user", "content": parts}])).cache_past_system
+    assert not read(API, _plain(input=[{"role": "user", "content": parts}])).cache_past_system
 
 
 def test_fingerprint_stays_all_session_long() -> None:
@@ -154,13 +154,13 @@ def test_fingerprint_stays_all_session_long() -> None:
 
 def test_empty_patch_writes_nothing() -> None:
     """An empty patch gives an equal body and names nothing."""
-    assert write(responses_body(), Patch()) == Written(responses_body(), ())
+    assert _write(responses_body(), Patch()) == Written(responses_body(), ())
 
 
 def test_only_what_is_ours_changes() -> None:
     """Cap, effort beside the caller's summary, and guidance after the instructions."""
     body = responses_body()
-    written = write(body, Patch(cap=2000, effort="low", guidance=NOTE, include_usage=True))
+    written = _write(body, Patch(cap=2000, effort="low", guidance=NOTE, include_usage=True))
     assert changed(body, written.body) == {"max_output_tokens", "reasoning.effort", "instructions"}
     assert written.body["reasoning"] == {"summary": "auto", "effort": "low"}
     assert written.body["instructions"] == "You are a careful assistant.\n\nAim for 512 tokens."
@@ -180,51 +180,51 @@ def test_only_what_is_ours_changes() -> None:
 )
 def test_cap(host: str, fields: dict[str, Any], cap: int, expected: int | None) -> None:
     """The cap is only ever lowered, and never below what the host takes."""
-    written = write(plain(**fields), Patch(cap=cap), host)
+    written = _write(_plain(**fields), Patch(cap=cap), host)
     assert written.body.get("max_output_tokens") == expected
 
 
 def test_max_effort_is_taken_here() -> None:
     """What OpenAI refuses on chat completions it takes on Responses; a caller's stays."""
-    assert write(plain(model="gpt-6-astra"), Patch(effort="max")).added == ("reasoning",)
-    caller = plain(model="gpt-6-astra", reasoning={"effort": "high"})
-    assert write(caller, Patch(effort="max")) == Written(caller, ())
-    odd = plain(reasoning=["x"])
-    assert write(odd, Patch(effort="low")) == Written(odd, ())
+    assert _write(_plain(model="gpt-6-astra"), Patch(effort="max")).added == ("reasoning",)
+    caller = _plain(model="gpt-6-astra", reasoning={"effort": "high"})
+    assert _write(caller, Patch(effort="max")) == Written(caller, ())
+    odd = _plain(reasoning=["x"])
+    assert _write(odd, Patch(effort="low")) == Written(odd, ())
 
 
 def test_places_of_guidance() -> None:
     """Instructions by default, else the end of one user message of the input."""
-    assert write(plain(), Patch(guidance=NOTE)).body["instructions"] == NOTE.text
+    assert _write(_plain(), Patch(guidance=NOTE)).body["instructions"] == NOTE.text
     user = Guidance("g", "Note.", "user", 0)
-    assert write(plain(), Patch(guidance=user)).body["input"] == "Hi\n\nNote."
+    assert _write(_plain(), Patch(guidance=user)).body["input"] == "Hi\n\nNote."
     body = responses_body()
-    written = write(body, Patch(guidance=user))
+    written = _write(body, Patch(guidance=user))
     assert changed(body, written.body) == {"input[0].content[2]"}
     assert written.body["input"][0]["content"][2] == {"type": "input_text", "text": "Note."}
     assert written.added == ("input",)
     # The second user message is the fourth item: calls and their outputs are no messages.
-    second = write(body, Patch(guidance=Guidance("g", "Note.", "user", 1)))
+    second = _write(body, Patch(guidance=Guidance("g", "Note.", "user", 1)))
     assert changed(body, second.body) == {"input[3].content"}
-    third = write(body, Patch(guidance=Guidance("g", "Note.", "user", 2)))
+    third = _write(body, Patch(guidance=Guidance("g", "Note.", "user", 2)))
     assert changed(body, third.body) == {"input[7].content"}
     for odd, place in [
-        (plain(), Guidance("g", "Note.", "user", 1)),
-        (plain(instructions=["x"]), NOTE),
-        (plain(input=None), user),
+        (_plain(), Guidance("g", "Note.", "user", 1)),
+        (_plain(instructions=["x"]), NOTE),
+        (_plain(input=None), user),
     ]:
-        assert write(odd, Patch(guidance=place)) == Written(odd, ())
+        assert _write(odd, Patch(guidance=place)) == Written(odd, ())
 
 
 def test_signed_bodies_stay_as_they_are() -> None:
     """Nothing is written into a signed body."""
-    body = plain()
+    body = _plain()
     call = read(API, body, signed=True)
     written = RESPONSES.write(body, call, Patch(cap=99, guidance=NOTE), capabilities(API, "", "m"))
     assert written == Written(body, ())
 
 
-def answer(**fields: Any) -> dict[str, Any]:
+def _answer(**fields: Any) -> dict[str, Any]:
     return {
         "id": "resp_1",
         "model": "gpt-5.5",
@@ -246,7 +246,7 @@ def answer(**fields: Any) -> dict[str, Any]:
 
 def test_reads_a_plain_answer() -> None:
     """Usage, id, model and tier of a completed response."""
-    assert RESPONSES.read_outcome(answer(), seconds=2.0) == Outcome(
+    assert RESPONSES.read_outcome(_answer(), seconds=2.0) == Outcome(
         usage=Usage(20, 64, 60, 4),
         finish_reason="stop",
         seconds=2.0,
@@ -277,14 +277,14 @@ def test_reads_a_plain_answer() -> None:
 )
 def test_finish_reasons(fields: dict[str, Any], expected: str) -> None:
     """Statuses and their details in the core's words."""
-    assert RESPONSES.read_outcome(answer(**fields)).finish_reason == expected
+    assert RESPONSES.read_outcome(_answer(**fields)).finish_reason == expected
 
 
 def test_answers_without_usage() -> None:
     """A queued response is unknown; text without usage is estimated (10 / 4, rounded up: 3)."""
     queued = RESPONSES.read_outcome({"id": "resp_1", "status": "queued", "usage": None})
     assert (queued.usage, queued.exact, queued.response_id) == (None, False, "resp_1")
-    estimated = RESPONSES.read_outcome(answer(usage=None))
+    estimated = RESPONSES.read_outcome(_answer(usage=None))
     assert (estimated.usage, estimated.exact) == (Usage(None, 3), False)
     for payload in (None, "x", [1], {"error": {"message": "no"}}, {"output": 3}):
         assert RESPONSES.read_outcome(payload).finish_reason == "error"
@@ -320,7 +320,7 @@ def test_without() -> None:
     assert RESPONSES.without(patch, "other") == patch
 
 
-def meter(stream: bytes, *, cancelled: bool = False) -> Outcome:
+def _meter(stream: bytes, *, cancelled: bool = False) -> Outcome:
     reader = RESPONSES.meter(drop_usage=True)
     assert reader.feed(stream) + reader.close() == stream, "nothing is ever dropped here"
     return reader.outcome(seconds=2.0, cancelled=cancelled)
@@ -328,7 +328,7 @@ def meter(stream: bytes, *, cancelled: bool = False) -> Outcome:
 
 def test_metered_stream() -> None:
     """The terminal event's usage is exact, and its reason is the finish."""
-    assert meter(RESPONSES_STREAM) == Outcome(
+    assert _meter(RESPONSES_STREAM) == Outcome(
         usage=Usage(20, 64, 60, 0, 16),
         finish_reason="length",
         seconds=2.0,
@@ -341,21 +341,21 @@ def test_metered_stream() -> None:
 def test_stream_that_breaks_off() -> None:
     """Before the terminal event 11 + 2 characters were seen: 13 / 4, rounded up, is 4."""
     begun = RESPONSES_STREAM[: RESPONSES_STREAM.index(b"event: response.incomplete")]
-    gone = meter(begun, cancelled=True)
+    gone = _meter(begun, cancelled=True)
     assert (gone.usage, gone.exact, gone.finish_reason) == (Usage(None, 4), False, "cancelled")
     assert gone.response_id == "resp_1"
-    assert meter(begun).finish_reason == "error"
+    assert _meter(begun).finish_reason == "error"
 
 
 def test_errors_in_mid_stream() -> None:
     """An error event and a failed response both end in an error."""
     event = b'event: error\ndata: {"type":"error","code":"x","message":"m","param":null}\n\n'
-    assert meter(event).finish_reason == "error"
+    assert _meter(event).finish_reason == "error"
     named_by_line = b'event: error\ndata: {"code":"x"}\n\n'
-    assert meter(named_by_line).finish_reason == "error"
+    assert _meter(named_by_line).finish_reason == "error"
     response = b'{"id":"r","status":"failed","error":{"code":"c"},"usage":null}'
     failed = b'data: {"type":"response.failed","response":' + response + b"}\n\n"
-    outcome = meter(failed)
+    outcome = _meter(failed)
     assert (outcome.finish_reason, outcome.usage, outcome.exact) == ("error", None, False)
 
 
@@ -366,7 +366,7 @@ def test_refusal_in_a_stream() -> None:
         b'data: {"type":"response.completed","response":{"status":"completed","usage":'
         b'{"input_tokens":1,"output_tokens":2}}}\n\n'
     )
-    outcome = meter(stream)
+    outcome = _meter(stream)
     assert (outcome.finish_reason, outcome.usage) == ("refusal", Usage(1, 2))
 
 

@@ -1,35 +1,58 @@
 """The application: every command under one roof, and errors as one line on stderr.
 
-A command's module brings itself along through ``register(app)``; it is imported only where
-its name was typed or the help lists it, and keeps heavy imports inside the command.
+A command's module brings itself along through ``register(app)``. It is imported only where
+its name was typed, or all are listed, and keeps heavy imports inside the command.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
-from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
 from budget_proxy.errors import BudgetProxyError, ConfigError, InvalidInput
 
-MODULES: Final = (
-    "demo", "serve", "explain", "predict", "report", "backtest", "import_", "doctor",
-)  # fmt: skip
-"""The commands' modules, in the order of the help."""
+MODULES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "demo": "demo",
+        "serve": "serve",
+        "explain": "explain",
+        "predict": "predict",
+        "report": "report",
+        "backtest": "backtest",
+        "import": "import_",
+        "doctor": "doctor",
+    }
+)
+"""The commands in the order of the help, each with its module in this package."""
 
 EXIT_USER: Final = 2
 EXIT_FAILED: Final = 1
 
 
 class Commands(TyperGroup):
-    """A group of commands whose errors end in one line on stderr and an exit code.
+    """The commands by name; their errors end in one line on stderr and an exit code.
 
     2: wrong input or settings; 1: anything else that we raise on purpose, such as a history
     that cannot be read.
     """
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 (the library's signature)
+        """Name every command."""
+        return list(MODULES)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 (likewise)
+        """Load one command; ``None`` if there is none of that name."""
+        if cmd_name not in MODULES:
+            return None
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        import_module(f"budget_proxy.cli.{MODULES[cmd_name]}").register(alone)
+        return get_command(alone)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
@@ -42,26 +65,15 @@ class Commands(TyperGroup):
             raise typer.Exit(code) from None
 
 
-def build() -> typer.Typer:
-    """The application with every command."""
-    made = typer.Typer(
-        cls=Commands,
-        no_args_is_help=True,
-        add_completion=False,
-        pretty_exceptions_enable=False,  # its tracebacks would show prompts
-        rich_markup_mode=None,
-        help="Per-call LLM token budgets predicted from your own history.",
-    )
-    made.callback()(_root)
-    for name in MODULES:
-        module = f"budget_proxy.cli.{name}"
-        if find_spec(module) is not None:
-            import_module(module).register(made)
-    return made
+app: Final = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks would show prompts
+    rich_markup_mode=None,
+)
 
 
-def _root() -> None:
+@app.callback()
+def root() -> None:
     """Per-call LLM token budgets predicted from your own history."""
-
-
-app = build()

@@ -5,7 +5,7 @@ Nothing is recorded, and the text is not repeated: what it was taken for is told
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from budget_proxy.assemble import Engine
     from budget_proxy.cli.diff import Change
     from budget_proxy.types import Plan
+
+_RECENT: Final = 1000
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +73,7 @@ def _newest_model(engine: Engine, api: str, agent: str | None) -> str:
     from budget_proxy.cli.import_ import API as IMPORTED
     from budget_proxy.wire.single import default_model
 
-    for row in reversed(engine.store.recent(engine.settings.window)):
+    for row in reversed(engine.store.recent(_RECENT)):
         if row.api in {api, IMPORTED} and agent in {None, row.agent}:
             return row.model
     return default_model(api)

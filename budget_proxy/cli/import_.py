@@ -138,11 +138,7 @@ class _Import:
 
         from budget_proxy.policy.rollout import keyed_hash
 
-        facts = [
-            call.ts, call.model, call.session, call.step,
-            call.input_tokens, call.output_tokens, call.messages,
-        ]  # fmt: skip
-        return keyed_hash(self._salt, "import", orjson.dumps(facts)).hex()
+        return keyed_hash(self._salt, "import", orjson.dumps(call)).hex()
 
     def _record(self, identifier: str, call: RecordedCall) -> CallRecord:
         from budget_proxy.engine import DEFAULT_AGENT, features_of, observation_of
@@ -215,17 +211,13 @@ def _row(identifier: str, call: RecordedCall, kind: Characteristics) -> CallReco
 
 def _priced(record: CallRecord) -> CallRecord:
     """The record with its cost by whichever provider lists the model under that name."""
-    from budget_proxy.types import Usage
     from budget_proxy.wire import DIALECTS
-    from budget_proxy.wire.prices import cost
+    from budget_proxy.wire.prices import priced
 
-    usage = Usage(
-        record.input_tokens, record.output_tokens, record.reasoning_tokens, record.cache_read_tokens
-    )
     for api in DIALECTS:
-        dollars, version = cost(api, record.model, "", usage, None, record.ts)
-        if dollars is not None:
-            return replace(record, cost=dollars, prices=version)
+        found = priced(replace(record, api=api))
+        if found.cost is not None:
+            return replace(found, api=record.api)
     return record
 
 

@@ -5,7 +5,9 @@ Tables keep to 80 columns, and to text without colour where stdout is no termina
 
 from __future__ import annotations
 
+import io
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,6 +20,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 NONE: Final = "-"
+_WIDTH: Final = 80
 _GAP: Final = 2
 _LEAST: Final = 10
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -31,8 +34,16 @@ def print_json(value: Any) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console for people, on the stream as it is now."""
-    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    """A console for people, on the stream as it is now, at least 80 columns wide.
+
+    What the stream's encoding lacks is replaced, never an error.
+    """
+    stream = sys.stderr if stderr else sys.stdout
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    made = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    made.width = max(made.width, _WIDTH)
+    return made
 
 
 def table(

@@ -119,6 +119,7 @@ def _show(found: Prediction) -> None:
         (other.label, whole(other.tokens), percent(other.risk)) for other in found.alternatives
     ]
     out.print(table("Alternatives", ("budget", "tokens", "would not suffice"), others))
+    out.print()
     if not found.similar:
         out.print("No similar tasks in the history.")
         return

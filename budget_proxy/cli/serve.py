@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import signal
 import socket
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
@@ -15,7 +17,6 @@ from budget_proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from budget_proxy.proxy.target import Target, Targets
-    from budget_proxy.settings import Settings
 
 _KEEP_ALIVE: Final = 75
 """Seconds: longer than clients keep a connection, so that it is they who close it."""
@@ -38,32 +39,35 @@ def serve(
     """Run the OpenAI- and Anthropic-compatible proxy; settings: budget_proxy.toml."""
     from budget_proxy.proxy.hosts import check_bind
     from budget_proxy.proxy.target import Targets
-    from budget_proxy.settings import load
+    from budget_proxy.settings import default_store, load
 
     settings = load()
     targets = Targets(settings)
     keys = [target.key_name for target in (targets.openai, targets.anthropic) if target.key]
     check_bind(host, allowed=bool(settings.allowed_hosts), keys=keys)
+    _check_loop(_address(host, port), targets)
     listener = _listen(host, port)
     address = _address(host, listener.getsockname()[1])
-    _check_loop(address, targets)
-    typer.echo(_banner(settings, targets, address))
+    banner = partial(_banner, mode=settings.mode, targets=targets, address=address)
     if workers == 1:
-        _serve(listener)
+        _serve(listener, banner)
     else:
+        typer.echo(banner(store=settings.store or default_store()))
         _serve_all(listener, host, workers)
 
 
-def _serve(listener: socket.socket) -> None:
+def _serve(listener: socket.socket, banner: Callable[..., str]) -> None:
     import uvicorn
 
     from budget_proxy.assemble import Engine
     from budget_proxy.proxy.app import create_app
 
-    with Engine.open() as engine, listener, suppress(KeyboardInterrupt):
+    with listener, Engine.open() as engine, suppress(KeyboardInterrupt):
+        server = uvicorn.Server(uvicorn.Config(create_app(engine), **_options()))
+        typer.echo(banner(store=engine.store.url))
         # The server hands SIGTERM on when it is done: to this, which lets the history close.
         signal.signal(signal.SIGTERM, _stop)
-        uvicorn.Server(uvicorn.Config(create_app(engine), **_options())).run(sockets=[listener])
+        server.run(sockets=[listener])
 
 
 def _serve_all(listener: socket.socket, host: str, workers: int) -> None:
@@ -117,15 +121,14 @@ def _check_loop(address: str, targets: Targets) -> None:
             raise ConfigError(f"{target.setting} is this proxy's own address, {address}")
 
 
-def _banner(settings: Settings, targets: Targets, address: str) -> str:
-    from budget_proxy.settings import default_store
-    from budget_proxy.store.base import shown
+def _banner(*, store: str, mode: str, targets: Targets, address: str) -> str:
+    from budget_proxy.proxy.health import shown
 
     return "\n".join(
         (
-            f"budget-proxy {version('budget-proxy')} on http://{address}",
-            f"  mode       {settings.mode}",
-            f"  history    {shown(settings.store or default_store())}",
+            f"budget-proxy {version('budget-proxy')} on http://{address}{_reach(address)}",
+            f"  mode       {mode}",
+            f"  history    {shown(store)}",
             f"  OpenAI     {_upstream(targets.openai)}",
             f"  Anthropic  {_upstream(targets.anthropic)}",
             "Point a client at it:",
@@ -134,6 +137,13 @@ def _banner(settings: Settings, targets: Targets, address: str) -> str:
             "It stores no prompts and no answers, and sends nothing home.",
         )
     )
+
+
+def _reach(address: str) -> str:
+    from budget_proxy.proxy.hosts import is_loopback
+
+    alone = is_loopback(address.rpartition(":")[0].strip("[]"))
+    return " (this machine only: callers do not identify themselves)" if alone else ""
 
 
 def _upstream(target: Target) -> str:

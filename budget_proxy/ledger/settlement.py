@@ -118,5 +118,9 @@ def record_of(
 
 
 def has_length(record: CallRecord) -> bool:
-    """Whether a row tells a learner a length: an answer came, and its tokens are known."""
-    return record.finish_reason not in _NO_ANSWER and bool(record.output_tokens)
+    """Whether a row tells a learner a length: an answer came, and its tokens were reported.
+
+    An estimate is no measurement: learners would learn from their own guess.
+    """
+    answered = record.finish_reason not in _NO_ANSWER
+    return answered and record.exact and bool(record.output_tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from budget_proxy.policy.base import Policy
@@ -98,6 +98,19 @@ def allocate(
         ours=ours,
         propensity=session.propensity,
         overridden=_overridden(call),
+    )
+
+
+def capped_at(allocation: Allocation, call: Call, cap: int | None) -> Allocation:
+    """The allocation as it came out: with the cap that the body really got, if any."""
+    if cap == allocation.cap:
+        return allocation
+    return replace(
+        allocation,
+        cap=cap,
+        ours=allocation.ours and cap is not None,
+        ceiling=_least(cap, call.ceiling),
+        reason=f"{allocation.reason}; written: {'nothing' if cap is None else f'cap {cap}'}",
     )
 
 

@@ -7,9 +7,7 @@ found. Beyond one process nothing is shared but the history.
 from __future__ import annotations
 
 import asyncio
-from importlib.metadata import version
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -19,6 +17,7 @@ from budget_proxy.proxy import errors
 from budget_proxy.proxy.caller import Caller, CallerLeft
 from budget_proxy.proxy.forward import forward_call, pass_through
 from budget_proxy.proxy.headers import first
+from budget_proxy.proxy.health import health
 from budget_proxy.proxy.hosts import Guard
 from budget_proxy.proxy.target import Targets
 from budget_proxy.proxy.upstream import Upstream
@@ -84,13 +83,8 @@ class App:
             await pass_through(self._upstream, target, caller)
 
     async def _health(self, caller: Caller) -> None:
-        health = {
-            "status": "ok",
-            "version": version("budget-proxy"),
-            "store": _shown(self.engine.store.url),
-            "faults": dict(self.engine.faults),
-        }
-        await caller.answer(200, [("content-type", "application/json")], orjson.dumps(health))
+        content = orjson.dumps(health(self.engine))
+        await caller.answer(200, [("content-type", "application/json")], content)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -117,9 +111,3 @@ async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "websocket.http.response.body", "body": _NO_SOCKETS.encode()})
     else:
         await send({"type": "websocket.close", "code": 1003, "reason": _NO_SOCKETS})
-
-
-def _shown(url: str) -> str:
-    """A store's URL without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))

@@ -66,11 +66,9 @@ async def pass_through(upstream: Upstream, target: Target, caller: Caller) -> No
     at_once = length is not None and length <= _READ_AT_ONCE
     headers = target.headers(caller.path, strip_headers(caller.headers))
     content = await caller.read(_READ_AT_ONCE) if at_once else caller.stream()
-    if length and not at_once:
-        headers = [*headers, ("content-length", str(length))]
     url = target.url(caller.raw_path, caller.query)
     try:
-        answer = await upstream.forward(caller.method, url, headers, content)
+        answer = await upstream.forward(caller.method, url, headers, content, length)
     except UpstreamError as error:
         await errors.unreachable(caller, target, error)
         return

@@ -26,11 +26,12 @@ _AZURE: Final = "/openai/"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One provider's upstream; ``setting`` is what names its base URL."""
+    """One provider's upstream; ``setting`` and ``key_name`` say where it was configured."""
 
     provider: str
     base: SplitResult
     setting: str
+    key_name: str
     key: SecretStr | None = None
 
     @property
@@ -68,12 +69,14 @@ class Targets:
             OPENAI,
             _base(settings.openai_base_url, "openai_base_url"),
             "BUDGET_PROXY_OPENAI_BASE_URL",
+            "OPENAI_API_KEY",
             _key(settings.openai_api_key),
         )
         self.anthropic = Target(
             ANTHROPIC,
             _base(settings.anthropic_base_url, "anthropic_base_url"),
             "BUDGET_PROXY_ANTHROPIC_BASE_URL",
+            "ANTHROPIC_API_KEY",
             _key(settings.anthropic_api_key),
         )
 

@@ -82,12 +82,18 @@ class Upstream:
         """
         return await _sent(self._reading, method, url, identity(for_upstream(headers)), content)
 
-    async def forward(self, method: str, url: str, headers: Headers, content: Content) -> Answer:
+    async def forward(
+        self, method: str, url: str, headers: Headers, content: Content, length: int | None
+    ) -> Answer:
         """Send what passes through: the answer's body comes in the coding the caller asked for.
 
-        Raises UpstreamError if no answer begins.
+        ``length`` is that of a streamed ``content``, if known. Raises UpstreamError if no
+        answer begins.
         """
-        return await _sent(self._verbatim, method, url, for_upstream(headers), content)
+        kept = for_upstream(headers)
+        if length is not None and not isinstance(content, bytes):
+            kept.append(("content-length", str(length)))
+        return await _sent(self._verbatim, method, url, kept, content)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from budget_proxy.types import CallRecord, Guidance, Session
+from budget_proxy.types import CallRecord, Session
 
 
 class Store(Protocol):

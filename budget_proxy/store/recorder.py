@@ -173,9 +173,8 @@ class Recorder:
                 return (signal,), False
             if signal is not _Signal.ROWS:
                 return (), signal is _Signal.STOP
-            if not self._backlog:  # else the store is broken, and tried again in its time
-                soon = monotonic() + self._interval
-                due = soon if due is None else min(due, soon)
+            soon = monotonic() + self._interval
+            due = soon if due is None else min(due, soon)
 
     def _due(self) -> float | None:
         times = [self._backlog.retry_at] if self._backlog else []

@@ -1,4 +1,4 @@
-"""The async driver: an HTTP transport around a client's own, on asyncio and trio alike."""
+"""The async driver: an HTTP transport around a client's own. Waits by anyio, as they do."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def exchange(
         reply: Reply | Failed = yield Send(request.content, headers)
         return reply
     stripped, own = strip(body)
-    content = request.content if own is None else orjson.dumps(stripped)
+    content = request.content if len(stripped) == len(body) else orjson.dumps(stripped)
     try:
         scope, override = _asked(request, own)
     except InvalidInput as error:

@@ -98,15 +98,15 @@ class AnthropicMessages:
             out["model"] = patch.model
             added.append("model")
         most = cap.allowed(call, patch, capabilities, 1)
-        if fit_budget(out, call, most):
-            added += cap.lower(out, (_CAP,), _CAP, most)
+        capped = cap.lower(out, (_CAP,), _CAP, most) if fit_budget(out, call, most) else []
+        added += capped
         if out.get("thinking") is not body.get("thinking") or write_thinking(
             out, call, patch, capabilities
         ):
             added.append("thinking")
         added += _write_effort(out, call, patch, capabilities)
         added += _guide(out, patch)
-        return Written(out, tuple(added))
+        return Written(out, tuple(added), most if capped else None)
 
     def read_outcome(self, payload: Any, *, seconds: float | None = None) -> Outcome:
         """The outcome of a plain answer."""

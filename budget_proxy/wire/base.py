@@ -31,10 +31,14 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A patched copy of a body, and the names of the parameters that we added or changed."""
+    """A patched copy of a body, and the names of the parameters that we added or changed.
+
+    ``cap`` is the hard cap now in the body by our doing; ``None`` if we wrote none.
+    """
 
     body: Body
     added: tuple[str, ...]
+    cap: int | None = None
 
 
 class Meter(Protocol):

@@ -91,14 +91,15 @@ class OpenAIChat:
             added.append("model")
         openai = is_openai_host(call.host)
         most = cap.allowed(call, patch, capabilities, _FLOOR if openai else 1)
-        added += cap.lower(out, _CAPS, _CAPS[0] if openai else _CAPS[1], most)
+        capped = cap.lower(out, _CAPS, _CAPS[0] if openai else _CAPS[1], most)
+        added += capped
         if patch.include_usage:
             added += _ask_usage(out, call)
         if may_write_effort(body, call, patch, capabilities):
             out["reasoning_effort"] = patch.effort
             added.append("reasoning_effort")
         added += _guide(out, patch)
-        return Written(out, tuple(added))
+        return Written(out, tuple(added), most if capped else None)
 
     def read_outcome(self, payload: Any, *, seconds: float | None = None) -> Outcome:
         """The outcome of a plain answer."""

@@ -88,7 +88,9 @@ class OpenAIResponses:
             out["model"] = patch.model
             added.append("model")
         floor = _FLOOR if is_openai_host(call.host) else 1
-        added += cap.lower(out, (_CAP,), _CAP, cap.allowed(call, patch, capabilities, floor))
+        most = cap.allowed(call, patch, capabilities, floor)
+        capped = cap.lower(out, (_CAP,), _CAP, most)
+        added += capped
         reasoning = out.get("reasoning")
         if may_write_effort(body, call, patch, capabilities) and (
             reasoning is None or isinstance(reasoning, dict)
@@ -96,7 +98,7 @@ class OpenAIResponses:
             out["reasoning"] = {**(reasoning or {}), "effort": patch.effort}
             added.append("reasoning")
         added += _guide(out, patch)
-        return Written(out, tuple(added))
+        return Written(out, tuple(added), most if capped else None)
 
     def read_outcome(self, payload: Any, *, seconds: float | None = None) -> Outcome:
         """The outcome of a plain answer, also of one still queued (no usage then)."""

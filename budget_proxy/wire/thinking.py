@@ -14,9 +14,10 @@ _HIGHER_THAN_HIGH: Final = frozenset({"xhigh", "max"})
 def fit_budget(out: Body, call: Call, cap: int | None) -> bool:
     """Make room for a cap: whether it may be written, the caller's thinking budget considered.
 
-    A budget must lie in [1,024, max_tokens). One that the cap would reach is halved to the
-    cap, so that half is left for the answer; where that does not fit, the cap goes unwritten.
-    A budget already above the caller's own cap is interleaved thinking, which has no such rule.
+    A budget must lie in [1,024, max_tokens). The caller's own stays as it is, and a cap of ours
+    that it would reach goes unwritten. Where the cap is the caller's own too, the budget is
+    halved to it, so that half is left for the answer. A budget already above the caller's
+    ``max_tokens`` is interleaved thinking, which has no such rule.
     """
     budget = call.thinking_budget
     if cap is None or call.thinking != "enabled" or budget is None or budget < cap:
@@ -24,7 +25,7 @@ def fit_budget(out: Body, call: Call, cap: int | None) -> bool:
     if call.ceiling is not None and (budget >= call.ceiling or cap >= call.ceiling):
         return True
     room = max(_LEAST, cap // 2)
-    if room >= cap:
+    if call.override.cap is None or room >= cap:
         return False
     out["thinking"] = {**out["thinking"], "budget_tokens": room}
     return True

@@ -1,0 +1,244 @@
+"""What the budget costs a call: the seam alone, plan and settle, and an SDK's call around it.
+
+Every figure is microseconds a call, the median over rounds (each the mean of many calls); the
+prompt is 1 KB. Nothing goes over a network. Run it on a quiet machine:
+
+    python benchmarks/seam.py [--rounds 7] [--json]
+
+It ends with status 1 if a figure is above its limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable, Generator
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+import httpx2
+import openai
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from budget_proxy import Engine, Outcome, Plan, Usage, wrap
+from budget_proxy.transport.exchange import Reply, Request, Send, exchange
+from budget_proxy.types import CallRecord, Lookup
+
+MODEL = "gpt-5.4"
+PROMPT = "Please review the following function and say what is wrong with it. " * 15
+BODY: dict[str, Any] = {
+    "model": MODEL,
+    "messages": [
+        {"role": "system", "content": "You are a careful reviewer."},
+        {"role": "user", "content": PROMPT},
+    ],
+    "temperature": 0.2,
+}
+ANSWER: dict[str, Any] = {
+    "id": "chatcmpl-1",
+    "object": "chat.completion",
+    "created": 1_790_000_000,
+    "model": MODEL,
+    "choices": [
+        {
+            "index": 0,
+            "message": {"role": "assistant", "content": "It is fine. " * 60},
+            "finish_reason": "stop",
+        }
+    ],
+    "usage": {"prompt_tokens": 260, "completion_tokens": 240, "total_tokens": 500},
+}
+CONTENT = orjson.dumps({**BODY, "budget": {"agent": "reviewer"}})
+PLAIN = orjson.dumps(BODY)
+REPLY = orjson.dumps(ANSWER)
+HEADERS = [("content-type", "application/json"), ("authorization", "Bearer k"), ("accept", "*/*")]
+JSON = [("content-type", "application/json")]
+HISTORY = 10_000
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of the result, in microseconds a call."""
+
+    name: str
+    median: float
+    best: float
+    limit: float | None = None
+
+    @property
+    def within(self) -> bool:
+        """Whether it is within its limit, if it has one."""
+        return self.limit is None or self.median <= self.limit
+
+
+def measure(
+    name: str, call: Callable[[], Any], *, rounds: int, calls: int, limit: float | None = None
+) -> Figure:
+    """Time a call: the median and the best of the rounds' means."""
+    for _ in range(calls // 10 + 1):
+        call()
+    means = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        for _ in range(calls):
+            call()
+        means.append((time.perf_counter() - begun) / calls * 1e6)
+    return Figure(name, statistics.median(means), min(means), limit)
+
+
+class Unplanned:
+    """An engine that has decided already: what is left is the seam."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    def run(self, *_: Any) -> Generator[Plan, Outcome, None]:
+        """The same plan for every call; its outcome goes nowhere."""
+        yield self._plan
+
+    def new_id(self) -> str:
+        """The same id for every call."""
+        return "id"
+
+    def now(self) -> float:
+        """Unix seconds."""
+        return time.time()
+
+    def fault(self, stage: str, error: Exception) -> None:
+        """There must be none, or the figure is of something else."""
+        raise AssertionError(f"{stage} failed") from error
+
+
+def drive(engine: Engine) -> None:
+    """One plain call through the exchange, answered at once."""
+    steps = exchange(
+        engine, Request("POST", "api.openai.com", "/v1/chat/completions", HEADERS, CONTENT, 600.0)
+    )
+    answer: Any = None
+    try:
+        while True:
+            step = steps.send(answer)
+            answer = None
+            if isinstance(step, Send):
+                answer = Reply(200, JSON, REPLY)
+            elif isinstance(step, Lookup):
+                answer = engine.lookup(step)
+    except StopIteration:
+        pass
+
+
+def experienced() -> Engine:
+    """An engine with 10,000 rows of history, in 60 groups."""
+    engine = Engine.open("memory:", holdout=0.0)
+    kinds = ("review", "code_generation", "conversation", "documentation")
+    for number in range(HISTORY):
+        engine.core.learn(
+            CallRecord(
+                ts=time.time() - HISTORY + number,
+                api="openai.chat",
+                model=(MODEL, "gpt-5.5", "claude-sonnet-5")[number % 3],
+                call_id=f"h{number}",
+                agent=("reviewer", "coder", "writer", "tester", "default")[number % 5],
+                task_type=kinds[number % 4],
+                complexity=float(number % 100),
+                input_tokens=260,
+                input_chars=1_050,
+                input_estimate=260,
+                output_tokens=100 + number * 37 % 900,
+            )
+        )
+    return engine
+
+
+def floor() -> None:
+    """What any seam must do: parse the request, encode it, parse the answer."""
+    orjson.dumps(orjson.loads(CONTENT))
+    orjson.loads(REPLY)
+
+
+def seam(engine: Engine, rounds: int) -> list[Figure]:
+    """The exchange with and without planning, and what it rests on."""
+    plan = engine.plan(api="openai.chat", body=BODY, host="api.openai.com")
+    plan = replace(plan, body={**BODY, "max_completion_tokens": 2_000}, added=("max_",))
+    unplanned = cast("Engine", Unplanned(plan))
+    return [
+        measure("floor: parse, encode, parse", floor, rounds=rounds, calls=3_000),
+        measure(
+            "seam without planning", lambda: drive(unplanned),
+            rounds=rounds, calls=1_000, limit=100.0,
+        ),
+        measure("seam with plan and settle", lambda: drive(engine), rounds=rounds, calls=200),
+    ]  # fmt: skip
+
+
+def planning(engine: Engine, rounds: int) -> Figure:
+    """Plan and settle, by the public API."""
+    outcome = Outcome(usage=Usage(input_tokens=260, output_tokens=240))
+
+    def once() -> None:
+        engine.settle(engine.plan(api="openai.chat", body=BODY, host="api.openai.com"), outcome)
+
+    return measure(
+        f"plan + settle at {HISTORY:,} rows", once, rounds=rounds, calls=200, limit=1_000.0
+    )
+
+
+def sdk_calls(engine: Engine, rounds: int) -> list[Figure]:
+    """The SDK's own call with an answer at hand, and the same call wrapped."""
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers=JSON, content=REPLY)
+
+    http = httpx2.Client(transport=httpx2.MockTransport(answer))
+    plain = openai.OpenAI(api_key="k", http_client=http)
+    wrapped = wrap(plain, engine=engine, agent="reviewer")
+    return [
+        measure(
+            name, lambda client=client: client.chat.completions.create(**BODY),  # type: ignore[misc]
+            rounds=rounds, calls=100,
+        )
+        for name, client in (("SDK call, plain", plain), ("SDK call, wrapped", wrapped))
+    ]  # fmt: skip
+
+
+def show(figures: list[Figure], ratio: float) -> None:
+    """Print the figures as a table."""
+    table = Table(title="microseconds a call (median of rounds)")
+    for column in ("what", "median", "best round", "limit", ""):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for figure in figures:
+        limit = "" if figure.limit is None else f"{figure.limit:,.0f}"
+        verdict = "" if figure.limit is None else "within" if figure.within else "ABOVE"
+        table.add_row(figure.name, f"{figure.median:,.1f}", f"{figure.best:,.1f}", limit, verdict)
+    Console().print(table)
+    Console().print(f"wrapped / plain SDK call: {ratio:.2f}")
+
+
+def main() -> int:
+    """Measure, print, and say whether all limits hold."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=7, help="at least 5")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    rounds = max(options.rounds, 5)
+    with experienced() as engine:
+        figures = seam(engine, rounds)
+        figures.append(planning(engine, rounds))
+        figures += sdk_calls(engine, rounds)
+        faults = dict(engine.faults)
+    ratio = figures[-1].median / figures[-2].median
+    if options.json:
+        lines = [{**asdict(figure), "within": figure.within} for figure in figures]
+        print(json.dumps({"microseconds": lines, "ratio": ratio, "faults": faults}, indent=2))
+    else:
+        show(figures, ratio)
+    return 0 if not faults and all(figure.within for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

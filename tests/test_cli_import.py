@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from budget_proxy.assemble import Engine
+from budget_proxy.engine import features_of
+from budget_proxy.store import open_store
+from tests.command_line import answered, history, rows, run, run_json
+from tests.makers import NOW
+
+
+def _call(number: int, **more: Any) -> dict[str, Any]:
+    row = {
+        "ts": NOW + number,
+        "model": "gpt-5.4",
+        "messages": [{"role": "user", "content": f"Fix the login bug number {number} Zebulon"}],
+        "input_tokens": 50,
+        "output_tokens": 100 + number,
+        "agent": "coder",
+        "session": f"run-{number // 10}",
+    }
+    return {name: value for name, value in {**row, **more}.items() if value is not None}
+
+
+def _write(path: Path, *lines: Any) -> Path:
+    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    path.write_text(text)
+    return path
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    """A history that does not exist yet."""
+    return f"sqlite:///{tmp_path / 'history.db'}"
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """Thirty calls of one agent."""
+    return _write(tmp_path / "calls.jsonl", *(_call(number) for number in range(30)))
+
+
+def _imported(url: str, *arguments: str | Path) -> Any:
+    return run_json("import", *arguments, "--store", url)
+
+
+def test_rows_are_classified_and_written(url: str, tmp_path: Path) -> None:
+    """With what the recording says, no forecast, and the text's kind but not the text."""
+    call = _call(
+        1, reasoning_tokens=20, cached_tokens=30, finish_reason="STOP", max_tokens=4096,
+        task="T-1", cost_usd=0.5, quality=0.9,
+    )  # fmt: skip
+    found = _imported(url, _write(tmp_path / "calls.jsonl", call))
+    assert (found["read"], found["written"], found["skipped"]) == (1, 1, 0)
+    (row,) = rows(url)
+    assert (row.ts, row.model, row.agent, row.task) == (NOW + 1, "gpt-5.4", "coder", "T-1")
+    assert (row.input_tokens, row.output_tokens, row.reasoning_tokens) == (50, 101, 20)
+    assert (row.cache_read_tokens, row.ceiling, row.score) == (30, 4096, 0.9)
+    assert (row.cost, row.prices, row.finish_reason) == (0.5, "recorded", "stop")
+    assert (row.strategy, row.mode, row.recommended, row.q95) == ("import", "observe", None, None)
+    assert row.task_type == "bug-fix"
+    assert "auth" in row.domains
+    assert row.novelty == 1.0
+
+
+def test_no_text_and_no_session_name_is_stored(url: str, recording: Path, tmp_path: Path) -> None:
+    """The file of the history holds neither."""
+    _imported(url, recording)
+    stored = b"".join(path.read_bytes() for path in tmp_path.glob("history.db*"))
+    assert b"coder" in stored
+    assert b"Zebulon" not in stored
+    assert b"run-1" not in stored
+    assert len({row.session for row in rows(url)}) == 3
+
+
+def test_an_engine_opened_later_has_evidence_at_once(url: str, recording: Path) -> None:
+    """Thirty outcomes of the group: the gate is open."""
+    _imported(url, recording)
+    with Engine.open(url, holdout=0) as engine:
+        kind = features_of(rows(url)[0])
+        gate = engine.core.evidence.gate("coder", kind.task_type, "gpt-5.4")
+        task = {"description": "Fix the login bug", "type": kind.task_type}
+        found = engine.predict(task, "coder", "gpt-5.4")
+    assert (gate.open, gate.support) == (True, 30)
+    assert (found.forecast.support, found.forecast.source) == (30, "agent+task+model")
+
+
+def test_novelty_falls_as_like_tasks_are_imported(url: str, recording: Path) -> None:
+    """As it would have for live calls: the first is new, the next ones are not."""
+    _imported(url, recording)
+    first, *others = rows(url)
+    assert first.novelty == 1.0
+    assert all(row.novelty < 0.1 for row in others)
+
+
+def test_importing_twice_changes_nothing(url: str, recording: Path) -> None:
+    """Rows already there are skipped, also under another agent."""
+    _imported(url, recording)
+    before = rows(url)
+    again = _imported(url, recording, "--agent", "other")
+    assert (again["read"], again["written"], again["duplicates"]) == (30, 0, 30)
+    assert rows(url) == before
+
+
+def test_a_row_twice_in_one_file_is_one(url: str, tmp_path: Path) -> None:
+    """The same content is the same call; one that differs in anything is not."""
+    lines = [
+        _call(1), _call(1), _call(1, session="other"), _call(1, output_tokens=7),
+        _call(1, messages=[]), _call(1, quality=1),
+    ]  # fmt: skip
+    found = _imported(url, _write(tmp_path / "calls.jsonl", *lines))
+    assert (found["written"], found["duplicates"]) == (5, 1)
+
+
+def test_two_installations_do_not_give_a_row_the_same_id(tmp_path: Path, recording: Path) -> None:
+    """Ids are keyed by the salt, so that nobody can test whether a text was there."""
+    ids = []
+    for name in ("a", "b"):
+        url = f"sqlite:///{tmp_path / name}.db"
+        _imported(url, recording)
+        ids.append({row.call_id for row in rows(url)})
+    assert len(ids[0]) == 30
+    assert not ids[0] & ids[1]
+
+
+def test_a_dry_run_writes_no_row(url: str, recording: Path) -> None:
+    """It says what would be written."""
+    found = _imported(url, recording, "--dry-run")
+    assert (found["written"], found["dry_run"]) == (30, True)
+    assert rows(url) == []
+    assert "30 would be written" in run("import", recording, "--dry-run", "--store", url).stdout
+
+
+def test_every_row_can_be_filed_under_one_agent(url: str, recording: Path) -> None:
+    """In place of the file's own."""
+    _imported(url, recording, "--agent", "reviewer")
+    assert {row.agent for row in rows(url)} == {"reviewer"}
+
+
+def test_rows_that_cannot_be_taken_are_told_with_their_place(url: str, tmp_path: Path) -> None:
+    """The others are written."""
+    file = _write(
+        tmp_path / "calls.jsonl",
+        _call(1), "{broken", _call(2, output_tokens=None), {"model": "m"}, _call(3),
+    )  # fmt: skip
+    found = _imported(url, file)
+    assert (found["read"], found["written"], found["skipped"]) == (5, 2, 3)
+    first, second, third = found["reasons"]
+    assert first.startswith("line 2: no valid JSON")
+    assert second == "row 3: no output_tokens, so nothing to learn"
+    assert third.startswith("line 4: ts")
+    output = run("import", file, "--store", f"{url}2").stdout
+    assert "5 rows read, 2 written, 0 already there, 3 skipped" in output
+    assert "skipped line 2" in output
+
+
+def test_only_the_first_reasons_are_listed(url: str, tmp_path: Path) -> None:
+    """A file of another kind does not flood the terminal."""
+    file = _write(tmp_path / "calls.jsonl", *("{" for _ in range(50)))
+    assert len(_imported(url, file)["reasons"]) == 20
+    assert "and 30 more" in run("import", file, "--store", url).stdout
+
+
+def test_what_contradicts_itself_counts_as_absent(url: str, tmp_path: Path) -> None:
+    """Some providers do not count reasoning into the output."""
+    call = _call(1, reasoning_tokens=9999, cached_tokens=9999)
+    _imported(url, _write(tmp_path / "calls.jsonl", call))
+    (row,) = rows(url)
+    assert (row.reasoning_tokens, row.cache_read_tokens) == (None, None)
+
+
+def test_a_length_at_the_cap_is_censored(url: str, tmp_path: Path) -> None:
+    """Whatever the finish reason says."""
+    _imported(url, _write(tmp_path / "calls.jsonl", _call(1, output_tokens=500, max_tokens=500)))
+    (row,) = rows(url)
+    assert (row.truncated, row.finish_reason, row.ceiling) == (True, "length", 500)
+
+
+def test_known_models_are_priced_others_are_unknown(url: str, tmp_path: Path) -> None:
+    """By whichever provider lists the model."""
+    lines = [
+        _call(1, model="gpt-4o"),
+        _call(2, model="claude-3-5-haiku-latest"),
+        _call(3, model="own"),
+    ]
+    _imported(url, _write(tmp_path / "calls.jsonl", *lines))
+    costs = [row.cost for row in rows(url)]
+    assert costs[0] is not None
+    assert costs[1] is not None
+    assert costs[2] is None
+
+
+def test_gzip_is_read_too_and_a_broken_end_keeps_what_came_before(url: str, tmp_path: Path) -> None:
+    """Exit code 2 and one line; a repeated import takes only the rest."""
+    whole = gzip.compress("".join(json.dumps(_call(n)) + "\n" for n in range(1200)).encode())
+    file = tmp_path / "calls.jsonl.gz"
+    file.write_bytes(whole[: len(whole) // 2])
+    result = run("import", file, "--store", url)
+    assert result.exit_code == 2
+    assert "breaks off" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    kept = len(rows(url))
+    assert 100 < kept < 1200
+    file.write_bytes(whole)
+    assert _imported(url, file)["duplicates"] == kept
+    assert len(rows(url)) == 1200
+
+
+def test_history_that_is_there_counts_for_novelty(tmp_path: Path) -> None:
+    """The memory begins with what the history holds."""
+    row = answered(1, complexity=32.0, domains=("auth",), task_type="bug-fix", uncertainty=0.3)
+    url = history(tmp_path / "history.db", row)
+    file = _write(tmp_path / "calls.jsonl", _call(5))
+    _imported(url, file)
+    assert rows(url)[1].novelty < 0.5
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "."])
+def test_a_file_that_cannot_be_read(url: str, tmp_path: Path, name: str) -> None:
+    """Exit code 2, one line with its name."""
+    result = run("import", tmp_path / name, "--store", url)
+    assert result.exit_code == 2
+    assert "cannot be read" in result.stderr
+
+
+def test_a_history_that_cannot_be_written_is_one_line(tmp_path: Path, recording: Path) -> None:
+    """Exit code 1: nothing is wrong with the input."""
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"this is no database at all, but it is long enough to look like one")
+    result = run("import", recording, "--store", f"sqlite:///{broken}")
+    assert result.exit_code == 1
+    assert "damaged" in result.stderr
+    assert broken.read_bytes().startswith(b"this is no database")
+
+
+@pytest.mark.slow
+def test_the_recorded_files_can_be_imported(tmp_path: Path, recorded: Path) -> None:
+    """Real calls of coding agents: every row with a length is taken, and an engine learns them."""
+    url = f"sqlite:///{tmp_path / 'history.db'}"
+    found = _imported(url, recorded / "coding_agent_steps.jsonl.gz")
+    assert found["read"] == 2645
+    assert found["written"] + found["duplicates"] + found["skipped"] == 2645
+    assert found["written"] > 2000
+    store = open_store(url)
+    assert store.counts()["calls"] == found["written"]
+    store.close()

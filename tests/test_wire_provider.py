@@ -1,0 +1,58 @@
+"""Whose API a request speaks, and how keys are handed over."""
+
+from __future__ import annotations
+
+import pytest
+
+from budget_proxy.wire.provider import provider_error, provider_of, with_key
+
+VERSION = ("anthropic-version", "2026-10-21")
+BEARER = ("authorization", "Bearer caller")
+X_KEY = ("x-api-key", "caller")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "provider"),
+    [
+        ("/v1/messages", [], "anthropic"),
+        ("/v1/messages/count_tokens", [BEARER], "anthropic"),
+        ("/v1/messages_of_another", [BEARER], "openai"),
+        ("/v1/models", [BEARER], "openai"),
+        ("/v1/models", [VERSION, BEARER], "anthropic"),
+        ("/v1/models", [X_KEY], "anthropic"),
+        ("/v1/models", [X_KEY, BEARER], "openai"),
+        ("/v1/models", [], "openai"),
+        ("/openai/deployments/d/chat/completions", [("api-key", "caller")], "openai"),
+    ],
+)
+def test_the_provider_shows_in_path_or_headers(
+    path: str, headers: list[tuple[str, str]], provider: str
+) -> None:
+    """Messages are Anthropic's; elsewhere its version, or a key of its form alone, tells."""
+    assert provider_of(path, headers) == provider
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "credential"),
+    [
+        ("anthropic", "/v1/messages", ("x-api-key", "ours")),
+        ("openai", "/v1/chat/completions", ("authorization", "Bearer ours")),
+        ("openai", "/openai/v1/responses", ("api-key", "ours")),
+    ],
+)
+def test_our_key_replaces_every_credential_of_the_caller(
+    provider: str, path: str, credential: tuple[str, str]
+) -> None:
+    """Exactly one credential goes upstream, in the form that the provider takes."""
+    headers = [BEARER, X_KEY, ("API-Key", "caller"), VERSION]
+    assert with_key(provider, path, headers, "ours") == [VERSION, credential]
+
+
+def test_errors_have_the_shape_of_their_provider() -> None:
+    """OpenAI's errors carry param and code, Anthropic's say that they are errors."""
+    status, body = provider_error("openai", 502, "down", "upstream_unreachable")
+    assert status == 502
+    assert body["error"]["code"] == "upstream_unreachable"
+    status, body = provider_error("anthropic", 413, "long", "request_too_large")
+    assert (status, body["type"]) == (413, "error")
+    assert body["error"] == {"type": "request_too_large", "message": "long"}
