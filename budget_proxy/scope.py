@@ -114,6 +114,10 @@ def budget(
 def merge(first: _T, second: _T) -> _T:
     """``first``, with what it leaves open taken from ``second``."""
     empty = type(first)()
+    if second == empty:  # most calls say nothing in most places
+        return first
+    if first == empty:
+        return second
     gaps = {
         item.name: getattr(second, item.name)
         for item in fields(first)

@@ -246,14 +246,19 @@ def _responder(answer: Answer | Callable[[Seen], Answer]) -> Callable[[Seen], An
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The address of an ASGI app, served by uvicorn in a thread until the block ends."""
+def served(app: Any, *, patience: float = 2.0) -> Iterator[str]:
+    """The address of an ASGI app, served by uvicorn in a thread until the block ends.
+
+    Calls that then are under way have ``patience`` seconds.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
-        app, log_level="critical", lifespan="on", ws="none", timeout_graceful_shutdown=2,
+        app, log_level="critical", lifespan="on", ws="none",
         access_log=False, date_header=False, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(config)
+    server.config.timeout_graceful_shutdown = patience  # type: ignore[assignment] # any number will do
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

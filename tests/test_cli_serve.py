@@ -20,6 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from budget_proxy.cli.app import app
+from budget_proxy.cli.serve import _listen
 from budget_proxy.store import open_store
 from budget_proxy.types import CallRecord
 from tests.proxied import EVENTS, Answer, Upstream, events
@@ -141,6 +142,14 @@ def test_several_workers_share_one_history(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         process.wait(15)
     assert len(rows(tmp_path)) == 20
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    """Nagle's algorithm is off on the connections that are taken."""
+    with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
+        taken, _ = listener.accept()
+        with taken:
+            assert taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
 
 
 def test_a_port_in_use_is_an_error_in_words(tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.app import App, create_app
-from tests.proxied import JSON, Answer, Running, running
+from budget_proxy.store import open_store
+from tests.proxied import EVENTS, JSON, Answer, Running, Upstream, events, running, served
 
 LIST = Answer(parts=[b'{"object": "list",  "data": []}'])
 
@@ -198,7 +199,7 @@ async def test_servers_that_speak_websocket_hear_the_refusal(
     async def send(message: Any) -> None:
         sent.append(message)
 
-    extensions = {"websocket.http.response": {}} if denial else {}
+    extensions: dict[str, Any] = {"websocket.http.response": {}} if denial else {}
     with Engine.open(f"sqlite:///{tmp_path / 'h.db'}") as engine:
         await create_app(engine)({"type": "websocket", "extensions": extensions}, receive, send)
     if denial:
@@ -228,4 +229,23 @@ async def test_the_end_of_the_server_writes_what_is_queued(tmp_path: Path, *, ow
         del engine.flush, engine.close
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert calls == (["close"] if owned else ["flush"])
-    await asyncio.sleep(0)
+
+
+def test_the_end_of_the_server_settles_what_it_cuts_off(tmp_path: Path) -> None:
+    """A stream that outlasts the server's patience is settled as estimated, and written."""
+    delta = {"choices": [{"index": 0, "delta": {"content": "word "}, "finish_reason": None}]}
+    stream = Answer(headers=EVENTS, parts=events(*[delta] * 200), pause=0.05)
+    url = f"sqlite:///{tmp_path / 'h.db'}"
+    with Upstream(lambda _: stream) as upstream, ExitStack() as stack:
+        with (
+            Engine.open(url, openai_base_url=upstream.url, holdout=0.0) as engine,
+            served(create_app(engine), patience=0.2) as proxy,
+        ):
+            body = {"model": "m", "messages": [], "stream": True}
+            call = httpx.stream("POST", f"{proxy}/v1/chat/completions", json=body)
+            next(stack.enter_context(call).iter_raw())
+        assert upstream.seen[0].left.wait(1)
+    store = open_store(url)
+    (row,) = store.calls()
+    store.close()
+    assert (row.finish_reason, row.exact) == ("cancelled", False)

@@ -53,7 +53,7 @@ def serve(
         _serve(listener, banner)
     else:
         typer.echo(banner(store=settings.store or default_store()))
-        _serve_all(listener, host, workers)
+        _serve_all(listener, workers)
 
 
 def _serve(listener: socket.socket, banner: Callable[..., str]) -> None:
@@ -70,13 +70,11 @@ def _serve(listener: socket.socket, banner: Callable[..., str]) -> None:
         server.run(sockets=[listener])
 
 
-def _serve_all(listener: socket.socket, host: str, workers: int) -> None:
-    """The server binds anew, since only it can hand a socket to the workers it starts."""
+def _serve_all(listener: socket.socket, workers: int) -> None:
     import uvicorn
 
-    port = listener.getsockname()[1]
-    listener.close()
-    uvicorn.run(_WORKER, factory=True, workers=workers, host=host, port=port, **_options())
+    with listener:
+        uvicorn.run(_WORKER, factory=True, workers=workers, fd=listener.fileno(), **_options())
 
 
 def _options() -> dict[str, Any]:
@@ -100,7 +98,7 @@ def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
+        listener = socket.create_server((host.strip("[]"), port), family=family, backlog=2048)
     except OSError as error:
         typer.echo(
             f"budget-proxy: cannot listen on {_address(host, port)}: {error.strerror or error}. "
@@ -108,6 +106,10 @@ def _listen(host: str, port: int) -> socket.socket:
             err=True,
         )
         raise typer.Exit(1) from None
+    # Connections inherit it. asyncio sets it on sockets that it made itself only, and without
+    # it an answer's last bytes may wait 40 ms for the caller's acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _address(host: str, port: int) -> str:

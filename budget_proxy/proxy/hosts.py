@@ -79,8 +79,8 @@ def check_bind(host: str, *, allowed: bool, keys: Iterable[str]) -> None:
         return
     if not allowed:
         raise ConfigError(
-            f"--host {host} listens beyond this machine: set allowed_hosts in budget_proxy.toml "
-            "(or BUDGET_PROXY_ALLOWED_HOSTS) to the names it is called by, or use 127.0.0.1"
+            f"--host {host} listens beyond this machine: name the hosts that it is called by, as "
+            'allowed_hosts = ["proxy.lan"] in budget_proxy.toml, or use --host 127.0.0.1'
         )
     named = ", ".join(keys)
     if named:

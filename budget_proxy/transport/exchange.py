@@ -327,6 +327,8 @@ def _our_headers(plan: Plan) -> list[tuple[str, str]]:
 
 def _header_safe(text: str) -> str:
     """Agent names may hold anything; a header may not."""
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if ord(c) in _PRINTABLE else "?" for c in text)
 
 
