@@ -15,7 +15,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
@@ -76,19 +76,35 @@ class Figure:
         return self.limit is None or self.median <= self.limit
 
 
-def measure(
-    name: str, call: Callable[[], Any], *, rounds: int, calls: int, limit: float | None = None
-) -> Figure:
-    """Time a call: the median and the best of the rounds' means."""
-    for _ in range(calls // 10 + 1):
-        call()
-    means = []
-    for _ in range(rounds):
+@dataclass(frozen=True)
+class Case:
+    """Something to time: a call, how many of them make a round, and what one may cost."""
+
+    name: str
+    call: Callable[[], Any]
+    calls: int
+    limit: float | None = None
+
+    def round(self) -> float:
+        """The mean of one round."""
         begun = time.thread_time()
-        for _ in range(calls):
-            call()
-        means.append((time.thread_time() - begun) / calls * 1e6)
-    return Figure(name, statistics.median(means), min(means), limit)
+        for _ in range(self.calls):
+            self.call()
+        return (time.thread_time() - begun) / self.calls * 1e6
+
+
+def measure(cases: Sequence[Case], rounds: int) -> list[Figure]:
+    """Time the cases by turns, so that what disturbs the machine disturbs them alike."""
+    means: list[list[float]] = [[] for _ in cases]
+    for number in range(rounds + 1):
+        for case, its in zip(cases, means, strict=True):
+            mean = case.round()
+            if number:  # the first round warms up
+                its.append(mean)
+    return [
+        Figure(case.name, statistics.median(its), min(its), case.limit)
+        for case, its in zip(cases, means, strict=True)
+    ]
 
 
 class Decided:
@@ -162,36 +178,30 @@ def floor() -> None:
     orjson.loads(REPLY)
 
 
-def seam(engine: Engine, rounds: int) -> list[Figure]:
+def seam(engine: Engine) -> list[Case]:
     """The exchange without planning, with a plan at hand, and whole."""
     plan = engine.plan(api="openai.chat", body=BODY, host="api.openai.com")
     plan = replace(plan, body={**BODY, "max_completion_tokens": 2_000}, added=("max_",))
     unplanned, planned = cast("Engine", Decided()), cast("Engine", Decided(plan))
     return [
-        measure("floor: parse, encode, parse", floor, rounds=rounds, calls=3_000),
-        measure(
-            "seam without planning", lambda: drive(unplanned),
-            rounds=rounds, calls=1_000, limit=100.0,
-        ),
-        measure("seam, usage read, headers told", lambda: drive(planned),
-                rounds=rounds, calls=1_000),
-        measure("seam with plan and settle", lambda: drive(engine), rounds=rounds, calls=200),
-    ]  # fmt: skip
+        Case("floor: parse, encode, parse", floor, 1_000),
+        Case("seam without planning", lambda: drive(unplanned), 1_000, limit=100.0),
+        Case("seam, usage read, headers told", lambda: drive(planned), 1_000),
+        Case("seam with plan and settle", lambda: drive(engine), 200),
+    ]
 
 
-def planning(engine: Engine, rounds: int) -> Figure:
+def planning(engine: Engine) -> Case:
     """Plan and settle, by the public API."""
     outcome = Outcome(usage=Usage(input_tokens=260, output_tokens=240))
 
     def once() -> None:
         engine.settle(engine.plan(api="openai.chat", body=BODY, host="api.openai.com"), outcome)
 
-    return measure(
-        f"plan + settle at {HISTORY:,} rows", once, rounds=rounds, calls=200, limit=1_000.0
-    )
+    return Case(f"plan + settle at {HISTORY:,} rows", once, 200, limit=1_000.0)
 
 
-def sdk_calls(engine: Engine, rounds: int) -> list[Figure]:
+def sdk_calls(engine: Engine) -> list[Case]:
     """The SDK's own call with an answer at hand, and the same call wrapped."""
 
     def answer(_: httpx2.Request) -> httpx2.Response:
@@ -201,12 +211,9 @@ def sdk_calls(engine: Engine, rounds: int) -> list[Figure]:
     plain = openai.OpenAI(api_key="k", http_client=http)
     wrapped = wrap(plain, engine=engine, agent="reviewer")
     return [
-        measure(
-            name, lambda client=client: client.chat.completions.create(**BODY),  # type: ignore[misc]
-            rounds=rounds, calls=100,
-        )
-        for name, client in (("SDK call, plain", plain), ("SDK call, wrapped", wrapped))
-    ]  # fmt: skip
+        Case("SDK call, plain", lambda: plain.chat.completions.create(**BODY), 100),
+        Case("SDK call, wrapped", lambda: wrapped.chat.completions.create(**BODY), 100),
+    ]
 
 
 def show(figures: list[Figure], ratio: float) -> None:
@@ -228,11 +235,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="at least 5")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    rounds = max(options.rounds, 5)
     with experienced() as engine:
-        figures = seam(engine, rounds)
-        figures.append(planning(engine, rounds))
-        figures += sdk_calls(engine, rounds)
+        cases = [*seam(engine), planning(engine), *sdk_calls(engine)]
+        figures = measure(cases, max(options.rounds, 5))
         faults = dict(engine.faults)
     ratio = figures[-1].median / figures[-2].median
     if options.json:

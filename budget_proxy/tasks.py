@@ -95,8 +95,7 @@ class Tasks:
         self, prediction: Prediction, used: int, *, now: float, truncated: bool = False
     ) -> CallRecord:
         """The row of a finished task; learned from at once."""
-        if isinstance(used, bool) or not isinstance(used, int) or used < 0:
-            raise InvalidInput(f"used must be a whole number of tokens >= 0, not {used!r}")
+        used = _whole(used)
         kind, forecast = prediction.characteristics, prediction.forecast
         row = CallRecord(
             ts=now,
@@ -170,3 +169,9 @@ class Tasks:
     ) -> Features:
         kind = classify_task(task)
         return Features(agent or DEFAULT_AGENT, model or _DEFAULT_MODEL, kind.task_type, kind, now)
+
+
+def _whole(used: Any) -> int:
+    if isinstance(used, bool) or not isinstance(used, int) or used < 0:
+        raise InvalidInput(f"used must be a whole number of tokens >= 0, not {used!r}")
+    return used

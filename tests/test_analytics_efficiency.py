@@ -74,7 +74,7 @@ def test_a_cut_answer_is_a_lower_bound_and_counts_as_under_allocated() -> None:
 
 
 @pytest.mark.parametrize("truncated", [False, True])
-def test_calls_whose_cap_lay_below_their_budget_are_left_out(truncated: bool) -> None:  # noqa: FBT001 (a parameter of the test)
+def test_calls_whose_cap_lay_below_their_budget_are_left_out(truncated: bool) -> None:
     """Cut or not: leaving out the cut ones alone would make budgets look better."""
     row = _budgeted(600 if truncated else 100, truncated=truncated, ceiling=600)
     found = _overall(row, _budgeted(800))

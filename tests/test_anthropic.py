@@ -295,7 +295,7 @@ async def test_in_observe_mode_the_request_is_the_one_without_us(
     provider: ScriptedProvider,
     monkeypatch: pytest.MonkeyPatch,
     broken: str,
-    stream: bool,  # noqa: FBT001 (a table's column)
+    stream: bool,
 ) -> None:
     """With history, and whatever of ours is broken: byte for byte, and so is the answer."""
     learned(engine)

@@ -22,14 +22,16 @@ from budget_proxy.engine import Core
 from budget_proxy.errors import StoreError
 from budget_proxy.proxy.app import create_app
 from tests.doors import items, learned, now, rows
-from tests.providers import PATHS, Answer, ScriptedProvider
+from tests.provider_answers import Answer
+from tests.providers import PATHS, ScriptedProvider
 from tests.proxied import served
 from tests.wire_bodies import body_of, changed
 
-MODELS = {"openai.chat": "gpt-5.5", "openai.responses": "gpt-5.5", "anthropic.messages": "claude-sonnet-5-5"}  # fmt: skip
-CAPS = {"openai.chat": "max_completion_tokens", "openai.responses": "max_output_tokens", "anthropic.messages": "max_tokens"}  # fmt: skip
-GUIDED = {"openai.chat": "messages[0].content", "openai.responses": "instructions", "anthropic.messages": "system[2]"}  # fmt: skip
-TURNS = {"openai.chat": "messages", "openai.responses": "input", "anthropic.messages": "messages"}
+CHAT, RESPONSES, MESSAGES = "openai.chat", "openai.responses", "anthropic.messages"
+MODELS = {CHAT: "gpt-5.5", RESPONSES: "gpt-5.5", MESSAGES: "claude-sonnet-5-5"}
+CAPS = {CHAT: "max_completion_tokens", RESPONSES: "max_output_tokens", MESSAGES: "max_tokens"}
+GUIDED = {CHAT: "messages[0].content", RESPONSES: "instructions", MESSAGES: "system[2]"}
+TURNS = {CHAT: "messages", RESPONSES: "input", MESSAGES: "messages"}
 ANSWER = Answer(output_tokens=90)
 
 apis = pytest.mark.parametrize("api", list(PATHS))
@@ -80,7 +82,7 @@ def bench(**settings: Any) -> Iterator[Bench]:
 
 def _client(api: str, colour: str, base: str) -> Any:
     facts = {"api_key": "sk-test", "max_retries": 0}
-    if api == "anthropic.messages":
+    if api == MESSAGES:
         kind: Any = anthropic.Anthropic if colour == "sync" else anthropic.AsyncAnthropic
         return kind(base_url=base, **facts)
     kind = openai.OpenAI if colour == "sync" else openai.AsyncOpenAI
@@ -89,9 +91,9 @@ def _client(api: str, colour: str, base: str) -> Any:
 
 def _method(client: Any, api: str) -> Callable[..., Awaitable[Any] | Any]:
     by_api = {
-        "openai.chat": lambda: client.chat.completions.create,
-        "openai.responses": lambda: client.responses.create,
-        "anthropic.messages": lambda: client.messages.create,
+        CHAT: lambda: client.chat.completions.create,
+        RESPONSES: lambda: client.responses.create,
+        MESSAGES: lambda: client.messages.create,
     }
     method: Callable[..., Any] = by_api[api]()
     return method
@@ -141,7 +143,7 @@ def test_only_budget_guidance_and_metering_change(
         through, with_us = _sent(site, api, {**body, "budget": {"task": "t"}}, colour, door)
         row = rows(site.engine)[-1]
     expected = {CAPS[api], GUIDED[api]}
-    if stream and api == "openai.chat":
+    if stream and api == CHAT:
         expected.add("stream_options")
     assert changed(direct, through) == expected
     assert through[CAPS[api]] < 4000
@@ -164,7 +166,7 @@ def test_observe_changes_nothing_but_the_metering(
         direct, without_us = _sent(site, api, body, colour, None)
         through, with_us = _sent(site, api, body, colour, door)
         row = rows(site.engine)[-1]
-    metering = {"stream_options"} if stream and api == "openai.chat" else set()
+    metering = {"stream_options"} if stream and api == CHAT else set()
     assert changed(direct, through) == metering
     assert with_us == without_us
     assert (row.mode, row.cap, row.output_tokens, row.exact) == ("observe", None, 90, True)
@@ -222,7 +224,7 @@ def test_a_fault_of_ours_leaves_the_answer_the_providers(
         through, with_us = _sent(site, api, {**body, "budget": {"agent": "a"}}, "sync", door)
         faults = sum(site.engine.faults.values())
         monkeypatch.undo()
-    metered = stream and api == "openai.chat" and fault == "store"
+    metered = stream and api == CHAT and fault == "store"
     assert changed(direct, through) == ({"stream_options"} if metered else set())
     assert with_us == without_us
     assert faults > 0

@@ -41,7 +41,7 @@ FULL: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_every_field_is_read(tmp_path: Path, packed: bool) -> None:  # noqa: FBT001 (a parameter)
+def test_every_field_is_read(tmp_path: Path, packed: bool) -> None:
     """A line becomes a value with all its fields, plain or gzip, whatever the file is called."""
     rows, bad = read(write(tmp_path / "calls.dat", FULL, packed=packed))
     expected = RecordedCall(
@@ -81,7 +81,7 @@ def test_a_row_without_a_length_is_told_apart(tmp_path: Path) -> None:
     ],
 )
 def test_an_answer_at_its_cap_is_truncated(
-    tmp_path: Path, given_: dict[str, Any], cut: bool  # noqa: FBT001 (a parameter)
+    tmp_path: Path, given_: dict[str, Any], cut: bool
 ) -> None:  # fmt: skip
     """A length at the cap is a lower bound, whatever the status says."""
     ((_, call),), _ = read(write(tmp_path / "x", {"ts": 1, **given_}))

@@ -28,7 +28,7 @@ def stored(written: list[object]) -> list[object]:
 
 
 @given(st.lists(st.text()), st.lists(st.text()), st.booleans())
-def test_lists_and_flags_survive(tags: list[str], domains: list[str], flag: bool) -> None:  # noqa: FBT001 (hypothesis passes it)
+def test_lists_and_flags_survive(tags: list[str], domains: list[str], flag: bool) -> None:
     """Whatever texts a list holds, a row is the same after the way through a table."""
     given_ = record(tags=tuple(tags), domains=tuple(domains), exact=flag, stream=not flag)
     assert read_call(stored(write_call(given_))) == replace(given_, id=7)

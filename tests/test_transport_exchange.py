@@ -162,10 +162,18 @@ def test_a_wrong_budget_is_answered_in_the_providers_shape(
     assert ("x-should-retry", "false") in trip.result.headers
 
 
-def test_a_signed_body_cannot_carry_our_key(engine: Engine) -> None:
-    """Removing the key would break the signature, so it is a clear error."""
-    headers = [("Authorization", "AWS4-HMAC-SHA256 Credential=x")]
-    trip = Trip(engine, {**CHAT, "budget": 100}, headers=headers).run()
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [({**CHAT, "budget": 100}, []), (CHAT, [("X-Budget-Agent", "a")])],
+    ids=["key", "header"],
+)
+def test_a_signed_request_cannot_carry_anything_of_ours(
+    engine: Engine, body: Any, headers: list[tuple[str, str]]
+) -> None:
+    """Taking it out again would break the signature, so it is a clear error."""
+    signed = ("Authorization", "AWS4-HMAC-SHA256 Credential=x")
+    trip = Trip(engine, body, headers=[signed, *headers]).run()
+    assert trip.sent == []
     assert trip.result.status == 400
     assert "signed" in json.loads(trip.result.content)["error"]["message"]
 
@@ -248,7 +256,7 @@ def test_an_error_of_the_providers_passes_as_it_came(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize(("timeout", "exact"), [(True, False), (False, True)])
-def test_a_failure_is_handed_back_and_settled(engine: Engine, timeout: bool, exact: bool) -> None:  # noqa: FBT001 (a table's columns)
+def test_a_failure_is_handed_back_and_settled(engine: Engine, timeout: bool, exact: bool) -> None:
     """Without an answer nothing was used; after a timeout that is only an estimate."""
     trip = Trip(engine, CHAT, Failed(timeout=timeout)).run()
     assert trip.result == Failed(timeout=timeout)

@@ -208,7 +208,7 @@ def test_no_stream_is_too_odd(api: str, events: list[bytes]) -> None:
 def test_any_chunking_relays_the_same(
     api: str,
     eol: bytes,
-    drop: bool,  # noqa: FBT001 (a parameter of the test)
+    drop: bool,
     data: st.DataObject,
 ) -> None:
     """However a stream is cut, the client gets the same bytes and we the same outcome."""

@@ -27,7 +27,7 @@ HOST = "api.openai.com"
         ("openrouter.ai", False),
     ],
 )
-def test_openai_hosts(host: str, expected: bool) -> None:  # noqa: FBT001 (a parameter of the test)
+def test_openai_hosts(host: str, expected: bool) -> None:
     """OpenAI's and Azure's hosts count caps against quota; an empty host is the provider's own."""
     assert is_openai_host(host) is expected
     assert capabilities(CHAT, host, "gpt-5.5").counts_cap is expected

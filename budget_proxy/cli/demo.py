@@ -23,6 +23,7 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -50,12 +51,12 @@ class GroupSummary:
     agent: str
     learned_from: int
     calls: int
-    predicted: float
-    recommended: float
-    cap: float
-    used: float
-    in_band: float
-    attainable: float
+    predicted: float | None
+    recommended: float | None
+    cap: float | None
+    used: float | None
+    in_band: float | None
+    attainable: float | None
     truncated: int
     resent: int
 
@@ -219,8 +220,9 @@ def _show(console: Console, rows: Sequence[CallRecord], url: str, *, as_json: bo
     reserved = sum(row.reserve or 0 for row in budgeted)
     fixed = CEILING * len(budgeted)
     console.print(
-        f"Reserved for {used} tokens used: {reserved} by prediction, "
-        f"{fixed} by max_tokens = {CEILING} on every call."
+        f"Used: {used} tokens. Reserved for them: {reserved} by prediction (q95), "
+        f"{fixed} had every call reserved its max_tokens of {CEILING}.\n"
+        "Attainable: the share in band that the forecasts promised; lengths vary by chance."
     )
     console.print(
         "Where to look next:\n"
@@ -272,14 +274,10 @@ def _facts(row: CallRecord) -> dict[str, Any]:
 
 
 def _call_table(rows: Sequence[CallRecord]) -> Table:
-    table = Table(title="Every budgeted call, from the history (tokens)")
-    for name in ("agent", "api"):
-        table.add_column(name)
-    for name in ("predicted q50", "recommended", "cap", "used"):
-        table.add_column(name, justify="right")
-    table.add_column("verdict")
+    columns = ("agent", "api", "predicted", "recommended", "cap", "used", "verdict")
+    table = _table("Every budgeted call, from the history (tokens)", columns, left=2)
     for row in rows:
-        api = f"{row.api}{', streamed' if row.stream else ''}"
+        api = row.api.rpartition(".")[2] + (", streamed" if row.stream else "")
         note = ", sent again" if row.attempt > 1 else ""
         table.add_row(
             row.agent, api, _number(row.q50), _number(row.recommended), _number(row.cap),
@@ -289,26 +287,37 @@ def _call_table(rows: Sequence[CallRecord]) -> Table:
 
 
 def _group_table(groups: Sequence[GroupSummary]) -> Table:
-    table = Table(title="By group (means a call; in band = 50 to 95 % of recommended used)")
-    table.add_column("agent")
-    for name in (
-        "learned from", "calls", "predicted", "recommended", "cap", "used", "in band",
-        "attainable", "truncated", "resent",
-    ):  # fmt: skip
-        table.add_column(name, justify="right")
+    columns = (
+        "agent", "learned", "calls", "predicted", "recomm.", "cap", "used", "in band",
+        "attain.", "cut", "resent",
+    )  # fmt: skip
+    title = "By group (means a call; in band: 50 to 95 % of recommended used)"
+    table = _table(title, columns, left=1)
     for group in groups:
         table.add_row(
             group.agent, str(group.learned_from), str(group.calls), _number(group.predicted),
             _number(group.recommended), _number(group.cap), _number(group.used),
-            f"{group.in_band:.0%}", f"{group.attainable:.0%}", str(group.truncated),
+            _share(group.in_band), _share(group.attainable), str(group.truncated),
             str(group.resent),
         )  # fmt: skip
     return table
 
 
-def _mean(values: Sequence[float | None]) -> float:
+def _table(title: str, columns: Sequence[str], *, left: int) -> Table:
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    for index, name in enumerate(columns):
+        text = index < left or name == "verdict"
+        table.add_column(name, justify="left" if text else "right", no_wrap=True)
+    return table
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return sum(known) / len(known) if known else 0.0
+    return sum(known) / len(known) if known else None
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0%}"
 
 
 def _number(value: float | None) -> str:

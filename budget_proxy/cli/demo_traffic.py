@@ -58,7 +58,7 @@ AGENTS: Final = (
     Agent(
         "explainer",
         "chat, long",
-        tuple(f"Explain how {p}, in three or four paragraphs." for p in _PROCESSES),
+        tuple(f"Explain how {p}, in two paragraphs." for p in _PROCESSES),
     ),
     Agent(
         "coder",

@@ -55,7 +55,7 @@ from budget_proxy.wire.own import strip
 Headers = Sequence[tuple[str, str]]
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
-_SIGNED: Final = "AWS4-HMAC"
+_SIGNED: Final = "AWS4-"
 _PRINTABLE: Final = range(0x20, 0x7F)
 
 
@@ -192,14 +192,16 @@ def exchange(
         return reply
     stripped, own = strip(body)
     content = request.content if len(stripped) == len(body) else orjson.dumps(stripped)
+    signed = _is_signed(headers)
     try:
-        scope, override = _asked(request, own)
+        scope, override = _asked(request, own, signed=signed)
     except InvalidInput as error:
         return _refusal(dialect, str(error))
     attempt: _Attempt | None = None
     step: Step | None = None
     with fail_open(engine, "plan"):
-        call = dialect.read(stripped, _context(engine, request, scope, override))
+        context = _context(engine, request, scope, override, signed=signed)
+        call = dialect.read(stripped, context)
         attempt = _Attempt(engine, call, stripped, request)
         step = attempt.advance(None)
         if isinstance(step, Lookup):
@@ -264,22 +266,24 @@ def _outcome(dialect: Dialect, plan: Plan, reply: Reply | Failed, seconds: float
     return Outcome(finish_reason="error", seconds=seconds, status=reply.status, rejected=rejected)
 
 
-def _asked(request: Request, own: Any) -> tuple[Scope, Override]:
+def _asked(request: Request, own: Any, *, signed: bool) -> tuple[Scope, Override]:
     """What was asked of this call: body before headers before what goes without saying."""
     scope, override = parse_headers(request.headers)
-    if own is not None:
-        own_scope, own_override = parse(own)
-        scope, override = merge(own_scope, scope), merge(own_override, override)
-    scope, override = merge(scope, request.scope), merge(override, request.override)
-    if own is not None and _is_signed(request.headers):
+    if signed and (own is not None or (scope, override) != (Scope(), Override())):
         raise InvalidInput(
-            f"this body is signed and cannot carry a {BODY_KEY!r} key; use "
-            "`with budget(...)` or an x-budget-* header"
+            f"this request is signed, so that nothing can be taken out of it: use `with budget(...)` "
+            f"in place of a {BODY_KEY!r} key or {HEADER_PREFIX}* headers"
         )
-    return scope, override
+    scope, override = merge(scope, request.scope), merge(override, request.override)
+    if own is None:
+        return scope, override
+    own_scope, own_override = parse(own)
+    return merge(own_scope, scope), merge(own_override, override)
 
 
-def _context(engine: Engine, request: Request, scope: Scope, override: Override) -> Context:
+def _context(
+    engine: Engine, request: Request, scope: Scope, override: Override, *, signed: bool
+) -> Context:
     return Context(
         call_id=engine.new_id(),
         now=engine.now(),
@@ -287,7 +291,7 @@ def _context(engine: Engine, request: Request, scope: Scope, override: Override)
         scope=scope,
         override=override,
         timeout=request.timeout,
-        signed=_is_signed(request.headers),
+        signed=signed,
     )
 
 
