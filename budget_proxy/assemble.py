@@ -6,12 +6,15 @@ replay and the background writer. It is safe to use from several threads.
 
 from __future__ import annotations
 
+import itertools
 import logging
+import os
 import threading
 import time
 import uuid
+import weakref
 from collections import Counter
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -61,7 +64,7 @@ class Engine:
         self.settings = settings
         self.store = store
         self.faults: Counter[str] = Counter()
-        self._lock = threading.RLock()
+        self._begin_process()
         self._logged: dict[str, float] = {}
         self._preloaded = False
         self._overrides = {
@@ -94,6 +97,8 @@ class Engine:
         history = store.recent(settings.window)
         self._learn(history)
         self.recorder.start_polling(after=max((row.id or 0 for row in history), default=0))
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_if_alive(weakref.WeakMethod(self._begin_process)))
 
     @classmethod
     def open(cls, url: str | None = None, **values: Any) -> Engine:
@@ -243,8 +248,8 @@ class Engine:
         return time.time()
 
     def new_id(self) -> str:
-        """A fresh call id."""
-        return uuid.uuid4().hex
+        """A fresh call id: counted, since random numbers cost a system call each."""
+        return f"{self._prefix}{next(self._numbers):012x}"
 
     def priced(self, record: CallRecord) -> CallRecord:
         """The record with its cost, where the price is known."""
@@ -277,6 +282,12 @@ class Engine:
     ) -> None:
         self.close()
 
+    def _begin_process(self) -> None:
+        """What is this process's own: a lock that no thread of the parent's holds, and its ids."""
+        self._lock = threading.RLock()
+        self._prefix = uuid.uuid4().hex[:20]
+        self._numbers = itertools.count()
+
     def _preload(self) -> None:
         """Load the table of prices while the first call is on its way: it takes half a second."""
         if not self._preloaded:
@@ -301,6 +312,17 @@ class Engine:
 
     def _route(self, call: Call, kind: Any, input_tokens: int) -> Any:
         return self._tasks.route(call, kind, input_tokens)
+
+
+def _if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], None]:
+    """Call a method of an object that may be gone by then."""
+
+    def call() -> None:
+        target = method()
+        if target is not None:
+            target()
+
+    return call
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -281,14 +281,18 @@ class Core:
         if written.cap != allocation.cap:
             allocation = capped_at(allocation, call, written.cap)
         steered = patch.thinking is not None or patch.effort is not None
-        session = replace(given, model=view.model or given.model)
+        if steered or view.model is not None:
+            allocation = replace(allocation, steered=steered, model=view.model)
+        session = given
+        if view.model not in {None, given.model}:
+            session = replace(given, model=view.model)
         self.sessions.hold(session)
         return Plan(
             call=call,
             characteristics=view.characteristics,
             features=view.features,
             forecast=view.forecast,
-            allocation=replace(allocation, steered=steered, model=view.model),
+            allocation=allocation,
             session=session,
             body=written.body,
             input_tokens=view.input_tokens,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import AsyncIterator, Iterator
+from types import ModuleType
 from typing import Any
 
 import anthropic
@@ -11,6 +13,8 @@ import httpx2
 import openai
 
 from budget_proxy.assemble import Engine
+from budget_proxy.transport.binding import Binding
+from budget_proxy.transport.view import view
 from budget_proxy.types import CallRecord
 from tests.makers import NOW, record
 from tests.providers import ScriptedProvider
@@ -18,6 +22,7 @@ from tests.providers import ScriptedProvider
 HELLO = [{"role": "user", "content": "hello"}]
 MODEL = "plain-model"
 """A model nobody knows, so that no family's rules come between a test and what it tests."""
+URL = "https://api.test:8443/v1/chat/completions"
 
 OPENAI: tuple[Any, ...] = (openai.OpenAI, openai.AsyncOpenAI)
 ANTHROPIC: tuple[Any, ...] = (anthropic.Anthropic, anthropic.AsyncAnthropic)
@@ -75,3 +80,44 @@ class Uploaded(httpx2.SyncByteStream, httpx2.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for piece in self:
             yield piece
+
+
+class Door:
+    """A client of one library and colour, bound to an engine."""
+
+    def __init__(self, library: ModuleType, colour: str) -> None:
+        self.library: Any = library
+        self.name = "AsyncClient" if colour == "async" else "Client"
+
+    def open(self, engine: Engine, transport: Any, **options: Any) -> Any:
+        """The client, with ``transport`` at its end."""
+        plain = getattr(self.library, self.name)(transport=transport, **options)
+        return view(plain, Binding(engine))
+
+    async def post(self, client: Any, body: Any, *, stream: bool = False, **options: Any) -> Any:
+        """Post a body (a call, if it is a mapping) and return the response."""
+        content = body if not isinstance(body, dict) else json.dumps(body).encode()
+        request = client.build_request("POST", options.pop("url", URL), content=content, **options)
+        return await now(client.send(request, stream=stream))
+
+
+def stream_of(library: Any, pieces: Any) -> Any:
+    """A stream of one library, sync and async, that knows whether it was closed."""
+
+    class Stream(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc]
+        closed = False
+
+        def __iter__(self) -> Iterator[bytes]:
+            yield from pieces
+
+        async def __aiter__(self) -> Any:
+            for piece in pieces:
+                yield piece
+
+        def close(self) -> None:
+            self.closed = True
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    return Stream()

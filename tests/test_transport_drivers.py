@@ -1,13 +1,10 @@
-"""The sync and the async driver, on both HTTP libraries: messages in and out, errors, waiting."""
+"""The sync and the async driver, on both HTTP libraries: messages in and out."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import json
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from types import ModuleType
 from typing import Any
 
@@ -16,18 +13,22 @@ import httpx2
 import pytest
 
 from budget_proxy.assemble import Engine
-from budget_proxy.errors import StoreError
-from budget_proxy.scope import budget
 from budget_proxy.transport import trip
-from budget_proxy.transport.binding import Binding
-from budget_proxy.transport.view import view
-from budget_proxy.types import Lookup, Scope
-from tests.doors import HELLO, MODEL, Uploaded, items, learned, now, rows
+from tests.doors import (
+    HELLO,
+    MODEL,
+    URL,
+    Door,
+    Uploaded,
+    items,
+    now,
+    rows,
+    stream_of,
+)
 from tests.provider_answers import Answer
-from tests.providers import PATHS, ScriptedProvider
+from tests.providers import ScriptedProvider
 
 CHAT = {"model": MODEL, "messages": HELLO}
-URL = "https://api.test:8443/v1/chat/completions"
 
 
 @pytest.fixture
@@ -41,25 +42,6 @@ def engine() -> Iterator[Engine]:
 def provider() -> ScriptedProvider:
     """The network's far end."""
     return ScriptedProvider()
-
-
-class Door:
-    """A client of one library and colour, bound to an engine."""
-
-    def __init__(self, library: ModuleType, colour: str) -> None:
-        self.library: Any = library
-        self.name = "AsyncClient" if colour == "async" else "Client"
-
-    def open(self, engine: Engine, transport: Any, **options: Any) -> Any:
-        """The client, with ``transport`` at its end."""
-        plain = getattr(self.library, self.name)(transport=transport, **options)
-        return view(plain, Binding(engine))
-
-    async def post(self, client: Any, body: Any, *, stream: bool = False, **options: Any) -> Any:
-        """Post a body (a call, if it is a mapping) and return the response."""
-        content = body if not isinstance(body, dict) else json.dumps(body).encode()
-        request = client.build_request("POST", options.pop("url", URL), content=content, **options)
-        return await now(client.send(request, stream=stream))
 
 
 @pytest.fixture(params=["httpx", "httpx2"])
@@ -142,7 +124,7 @@ async def test_what_is_no_call_is_not_even_read(door: Door, engine: Engine) -> N
 
     client = door.open(engine, door.library.MockTransport(handler))
     request = client.build_request("POST", "http://x/v1/files", headers={"x-budget-agent": "a"})
-    request.stream = _of(door.library, body)
+    request.stream = stream_of(door.library, body)
     del request._content
     response = await now(client.send(request))
     assert response.content == b"ok"
@@ -202,7 +184,9 @@ async def test_a_compressed_answer_is_read_and_handed_on_decoded(
 
     def handler(_: Any) -> Any:
         headers = {"content-encoding": "gzip", "content-length": str(len(content))}
-        return door.library.Response(200, headers=headers, stream=_of(door.library, [content]))
+        return door.library.Response(
+            200, headers=headers, stream=stream_of(door.library, [content])
+        )
 
     client = door.open(engine, door.library.MockTransport(handler))
     response = await door.post(client, CHAT)
@@ -272,7 +256,7 @@ async def test_a_compressed_stream_is_relayed_decoded(door: Door, engine: Engine
     def handler(_: Any) -> Any:
         headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
         pieces = [packed[:10], packed[10:]]
-        return door.library.Response(200, headers=headers, stream=_of(door.library, pieces))
+        return door.library.Response(200, headers=headers, stream=stream_of(door.library, pieces))
 
     client = door.open(engine, door.library.MockTransport(handler))
     asks = {**CHAT, "stream": True, "stream_options": {"include_usage": True}}
@@ -284,7 +268,7 @@ async def test_a_compressed_stream_is_relayed_decoded(door: Door, engine: Engine
 
 async def test_closing_early_closes_the_provider_and_settles(door: Door, engine: Engine) -> None:
     """A client that leaves lets the connection go, and its call is settled as cancelled."""
-    source = _of(door.library, [b'data: {"choices": []}\n\n'] * 50)
+    source = stream_of(door.library, [b'data: {"choices": []}\n\n'] * 50)
 
     def handler(_: Any) -> Any:
         headers = {"content-type": "text/event-stream"}
@@ -322,183 +306,6 @@ async def test_an_unplanned_stream_is_the_providers_own(
     assert not [name for name in response.headers if name.startswith("x-budget")]
 
 
-# -- errors, waiting, looking up ----------------------------------------------------------------
-
-
-@pytest.mark.parametrize("error", ["ConnectError", "ReadTimeout", "RemoteProtocolError"])
-async def test_errors_of_the_inner_transport_are_raised_as_they_are(
-    door: Door, engine: Engine, error: str
-) -> None:
-    """The very exception comes out, and the attempt is settled as an error."""
-    raised = getattr(door.library, error)("no answer")
-
-    def handler(_: Any) -> Any:
-        raise raised
-
-    client = door.open(engine, door.library.MockTransport(handler))
-    with pytest.raises(door.library.TransportError) as caught:
-        await door.post(client, CHAT)
-    assert caught.value is raised
-    (row,) = rows(engine)
-    assert (row.finish_reason, row.exact) == ("error", error != "ReadTimeout")
-
-
-async def test_an_answer_that_cannot_be_decoded_is_the_librarys_error(
-    door: Door, engine: Engine
-) -> None:
-    """A broken compression is told as without us."""
-
-    def handler(_: Any) -> Any:
-        headers = {"content-encoding": "gzip"}
-        return door.library.Response(200, headers=headers, stream=_of(door.library, [b"no gzip"]))
-
-    client = door.open(engine, door.library.MockTransport(handler))
-    with pytest.raises(door.library.DecodingError):
-        await door.post(client, CHAT)
-    assert [row.finish_reason for row in rows(engine)] == ["error"]
-
-
-async def test_any_other_exception_passes_and_cancels(door: Door, engine: Engine) -> None:
-    """What no HTTP library raises, an interrupt say, ends the call as cancelled."""
-
-    def handler(_: Any) -> Any:
-        raise KeyboardInterrupt
-
-    client = door.open(engine, door.library.MockTransport(handler))
-    with pytest.raises(KeyboardInterrupt):
-        await door.post(client, CHAT)
-    assert [row.finish_reason for row in rows(engine)] == ["cancelled"]
-
-
-async def test_a_cancelled_task_settles_its_call(engine: Engine, library: ModuleType) -> None:
-    """A task that is cancelled while it waits for the provider leaves a cancelled row."""
-    door = Door(library, "async")
-    begun = asyncio.Event()
-
-    async def handler(_: Any) -> Any:
-        begun.set()
-        await asyncio.sleep(60)
-
-    client = door.open(engine, door.library.MockTransport(handler))
-    task = asyncio.create_task(door.post(client, CHAT))
-    await begun.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert [row.finish_reason for row in rows(engine)] == ["cancelled"]
-
-
-async def test_lookups_do_not_block_the_loop(
-    door: Door, engine: Engine, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The async driver reads the history on another thread, the sync one on the caller's."""
-    threads: list[int] = []
-    lookup = engine.lookup
-
-    def noted(wanted: Lookup) -> Any:
-        threads.append(threading.get_ident())
-        return lookup(wanted)
-
-    monkeypatch.setattr(engine, "lookup", noted)
-    client = door.open(engine, provider.transport(door.library))
-    await door.post(client, CHAT)
-    same = threads == [threading.get_ident()]
-    assert same == (door.name == "Client")
-
-
-async def test_a_broken_lookup_is_none(
-    door: Door, engine: Engine, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whatever the history raises, the call goes on as one of a new session."""
-    monkeypatch.setattr(engine, "lookup", _fail)
-    client = door.open(engine, provider.transport(door.library))
-    assert (await door.post(client, CHAT)).status_code == 200
-    assert engine.faults["lookup"] == 1
-    assert len(rows(engine)) == 1
-
-
-@pytest.mark.parametrize("outcome", ["written", "failed", "cancelled", "slow"])
-async def test_the_first_answer_waits_a_moment_for_its_session(
-    door: Door,
-    engine: Engine,
-    provider: ScriptedProvider,
-    monkeypatch: pytest.MonkeyPatch,
-    outcome: str,
-) -> None:
-    """However its ticket ends, or if it does not, the answer comes."""
-    monkeypatch.setattr(trip, "_PATIENCE", 0.05)
-    learned(engine)
-    ticket: Future[None] = Future()
-    monkeypatch.setattr(engine.recorder, "put_session", lambda _: ticket)
-    if outcome == "cancelled":
-        threading.Timer(0.01, ticket.cancel).start()
-    elif outcome != "slow":
-        how = ticket.set_result if outcome == "written" else ticket.set_exception
-        value: Any = None if outcome == "written" else StoreError("disk full")
-        threading.Timer(0.01, how, (value,)).start()
-    client = door.open(engine, provider.transport(door.library))
-    assert (await door.post(client, CHAT)).status_code == 200
-    assert ticket.done() == (outcome != "slow")
-
-
-async def test_leaving_while_waiting_closes_the_stream(
-    engine: Engine, library: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A task cancelled between the provider's first byte and ours lets the connection go."""
-    learned(engine)
-    monkeypatch.setattr(engine.recorder, "put_session", lambda _: Future())
-    door = Door(library, "async")
-    source = _of(door.library, [b"data: {}\n\n"])
-    begun = asyncio.Event()
-
-    def handler(_: Any) -> Any:
-        begun.set()
-        headers = {"content-type": "text/event-stream"}
-        return door.library.Response(200, headers=headers, stream=source)
-
-    client = door.open(engine, door.library.MockTransport(handler))
-    task = asyncio.create_task(door.post(client, {**CHAT, "stream": True}, stream=True))
-    await begun.wait()
-    await asyncio.sleep(0.02)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert source.closed
-    assert [row.finish_reason for row in rows(engine)] == ["cancelled"]
-
-
-async def test_the_budget_around_a_call_is_read_when_it_is_made(
-    door: Door, engine: Engine, provider: ScriptedProvider
-) -> None:
-    """Each task has its own ``with budget(...)``; it beats the client's, and gets its calls."""
-    plain = getattr(door.library, door.name)(transport=provider.transport(door.library))
-    client = view(plain, Binding(engine, Scope(agent="client", run="r")))
-
-    async def one(agent: str) -> list[str]:
-        with budget(agent=agent) as under:
-            await asyncio.sleep(0)
-            await door.post(client, CHAT)
-            return [report.record.agent for report in under.calls]
-
-    assert [*await asyncio.gather(one("a"), one("b"))] == [["a"], ["b"]]
-    await door.post(client, CHAT)
-    assert [(row.agent, row.run) for row in rows(engine)] == [
-        ("a", "r"), ("b", "r"), ("client", "r"),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("api", sorted(PATHS))
-async def test_host_and_timeout_reach_the_plan(
-    door: Door, engine: Engine, provider: ScriptedProvider, api: str
-) -> None:
-    """The host carries its port, and the timeout is that of reading."""
-    client = door.open(engine, provider.transport(door.library), timeout=7.0)
-    with budget() as under:
-        await door.post(client, {**CHAT, "max_tokens": 100}, url=f"http://h:81{PATHS[api]}")
-    call = under.calls[0].plan.call
-    assert (call.api, call.host, call.timeout) == (api, "h:81", 7.0)
-
-
 def _fail(*_: Any, **__: Any) -> Any:
     raise ArithmeticError("a fault of ours")
 
@@ -515,25 +322,3 @@ def _pieces(content: bytes) -> Iterator[bytes]:
 async def _async_pieces(content: bytes) -> Any:
     for piece in _pieces(content):
         yield piece
-
-
-def _of(library: Any, pieces: Any) -> Any:
-    """A stream of one library, sync and async, that knows whether it was closed."""
-
-    class Stream(library.SyncByteStream, library.AsyncByteStream):  # type: ignore[misc]
-        closed = False
-
-        def __iter__(self) -> Iterator[bytes]:
-            yield from pieces
-
-        async def __aiter__(self) -> Any:
-            for piece in pieces:
-                yield piece
-
-        def close(self) -> None:
-            self.closed = True
-
-        async def aclose(self) -> None:
-            self.closed = True
-
-    return Stream()

@@ -7,6 +7,8 @@ found. Beyond one process nothing is shared but the history.
 from __future__ import annotations
 
 import asyncio
+import re
+from contextlib import suppress
 from typing import Final
 
 import orjson
@@ -24,10 +26,9 @@ from budget_proxy.proxy.upstream import Upstream
 from budget_proxy.wire import dialect_for
 
 _PROVIDERS: Final = ("/v1/", "/openai/")
+_UPWARDS: Final = re.compile(r"[/\\]\.\.([/\\]|$)")
+"""What a URL's reader would resolve to a path outside of those."""
 _NO_SOCKETS: Final = "budget-proxy does not relay WebSockets: use the HTTP API"
-_A_MOMENT: Final = 0.05
-_LAST_CALLS: Final = 2.0
-"""Seconds that calls cut off by the end of the server have to settle."""
 
 
 def create_app(engine: Engine) -> App:
@@ -49,18 +50,12 @@ class App:
         self._guard = Guard.of(engine.settings.allowed_hosts)
         self._targets = Targets(engine.settings)
         self._upstream = Upstream()
-        self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, WebSocket or life of the server."""
         if scope["type"] == "http":
-            self._open += 1
-            try:
+            with suppress(CallerLeft):
                 await self._request(Caller(scope, receive, send))
-            except CallerLeft:
-                pass
-            finally:
-                self._open -= 1
         elif scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
@@ -73,7 +68,7 @@ class App:
             await errors.refuse(caller, target, 403, refusal, "host_not_allowed")
         elif caller.path == "/healthz":
             await self._health(caller)
-        elif not caller.path.startswith(_PROVIDERS) or ".." in caller.path.split("/"):
+        elif not caller.path.startswith(_PROVIDERS) or _UPWARDS.search(caller.path):
             await errors.not_found(caller)
         elif first(caller.headers, "upgrade") == "websocket":
             await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
@@ -90,17 +85,9 @@ class App:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._settled()
         await self._upstream.close()
         await asyncio.to_thread(self.engine.close if self._owns_engine else self.engine.flush)
         await send({"type": "lifespan.shutdown.complete"})
-
-    async def _settled(self) -> None:
-        """Calls that the end of the server cut off have settled, or had the time to."""
-        waited = 0.0
-        while self._open and waited < _LAST_CALLS:
-            await asyncio.sleep(_A_MOMENT)
-            waited += _A_MOMENT
 
 
 async def _refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:

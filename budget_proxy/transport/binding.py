@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from budget_proxy.assemble import Engine
 from budget_proxy.scope import current, merge, parse
+from budget_proxy.store.sigterm import flush_on_sigterm
 from budget_proxy.transport.exchange import Headers, Request
 from budget_proxy.types import Override, Scope
 
@@ -63,10 +64,12 @@ _default: Engine | None = None
 def default_engine() -> Engine:
     """The engine of clients that were given none, opened by the settings when first needed.
 
-    It lives as long as the process; its history is flushed at exit.
+    It lives as long as the process; its history is flushed at exit and, where nobody else
+    handles that signal, on SIGTERM.
     """
     global _default  # noqa: PLW0603 (one engine a process is what the function is for)
     with _lock:
         if _default is None:
             _default = Engine.open()
+            flush_on_sigterm()
         return _default

@@ -271,8 +271,8 @@ def _asked(request: Request, own: Any, *, signed: bool) -> tuple[Scope, Override
     scope, override = parse_headers(request.headers)
     if signed and (own is not None or (scope, override) != (Scope(), Override())):
         raise InvalidInput(
-            f"this request is signed, so that nothing can be taken out of it: use `with budget(...)` "
-            f"in place of a {BODY_KEY!r} key or {HEADER_PREFIX}* headers"
+            "this request is signed, so that nothing can be taken out of it: use "
+            f"`with budget(...)` in place of a {BODY_KEY!r} key or {HEADER_PREFIX}* headers"
         )
     scope, override = merge(scope, request.scope), merge(override, request.override)
     if own is None:
