@@ -9,6 +9,7 @@ import pytest
 from budget_proxy.errors import ConfigError
 from budget_proxy.proxy.target import Targets
 from budget_proxy.settings import load
+from budget_proxy.wire import dialect_for
 
 CHAT = "/v1/chat/completions"
 AZURE = "/openai/deployments/d/chat/completions"
@@ -47,7 +48,7 @@ def test_base_urls_are_joined_however_they_are_written(base: str, path: str, url
 
 def test_the_query_goes_along() -> None:
     """A query is kept as it is."""
-    target = targets().of("/v1/messages", [])
+    target = targets().of(None, "/v1/messages", [])
     assert target.url("/v1/messages", "beta=true") == (
         "https://api.anthropic.com/v1/messages?beta=true"
     )
@@ -91,3 +92,12 @@ def test_secrets_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     assert target.origin == "https://gate.example:99/v1"
     assert target.host == "gate.example:99"
     assert "sk-ours" not in repr(target)
+
+
+def test_calls_go_where_their_dialect_is_spoken() -> None:
+    """However a client identifies itself, a chat completion is not sent to Anthropic."""
+    both = targets()
+    headers = [("x-api-key", "k"), ("anthropic-version", "2023-06-01")]
+    assert both.of(dialect_for("POST", CHAT), CHAT, headers) is both.openai
+    assert both.of(dialect_for("POST", "/v1/messages"), "/v1/messages", []) is both.anthropic
+    assert both.of(None, "/v1/models", headers) is both.anthropic

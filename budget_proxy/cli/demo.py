@@ -278,10 +278,9 @@ def _call_table(rows: Sequence[CallRecord]) -> Table:
     table = _table("Every budgeted call, from the history (tokens)", columns, left=2)
     for row in rows:
         api = row.api.rpartition(".")[2] + (", streamed" if row.stream else "")
-        note = ", sent again" if row.attempt > 1 else ""
         table.add_row(
             row.agent, api, _number(row.q50), _number(row.recommended), _number(row.cap),
-            _number(row.output_tokens), _verdict(row) + note,
+            _number(row.output_tokens), "sent again" if row.attempt > 1 else _verdict(row),
         )  # fmt: skip
     return table
 

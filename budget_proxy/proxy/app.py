@@ -62,7 +62,8 @@ class App:
             await _refuse_socket(scope, receive, send)
 
     async def _request(self, caller: Caller) -> None:
-        target = self._targets.of(caller.path, caller.headers)
+        dialect = dialect_for(caller.method, caller.path)
+        target = self._targets.of(dialect, caller.path, caller.headers)
         refusal = self._guard.refusal(caller.headers, caller.address)
         if refusal is not None:
             await errors.refuse(caller, target, 403, refusal, "host_not_allowed")
@@ -70,9 +71,9 @@ class App:
             await self._health(caller)
         elif not caller.path.startswith(_PROVIDERS) or _UPWARDS.search(caller.path):
             await errors.not_found(caller)
-        elif first(caller.headers, "upgrade") == "websocket":
+        elif (first(caller.headers, "upgrade") or "").lower() == "websocket":
             await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
-        elif dialect_for(caller.method, caller.path) is not None:
+        elif dialect is not None:
             await forward_call(self.engine, self._upstream, target, caller)
         else:
             await pass_through(self._upstream, target, caller)

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from budget_proxy.errors import ConfigError
 from budget_proxy.proxy.headers import Headers
 from budget_proxy.settings import Settings
+from budget_proxy.wire.base import Dialect
 from budget_proxy.wire.provider import ANTHROPIC, OPENAI, provider_of, with_key
 
 _VERSION: Final = re.compile(r"/v\d[^/]*(/|$)")
@@ -80,9 +81,10 @@ class Targets:
             _key(settings.anthropic_api_key),
         )
 
-    def of(self, path: str, headers: Headers) -> Target:
-        """The upstream that a request is meant for."""
-        return self.anthropic if provider_of(path, headers) == ANTHROPIC else self.openai
+    def of(self, dialect: Dialect | None, path: str, headers: Headers) -> Target:
+        """The upstream that a request is meant for: a call goes where its dialect is spoken."""
+        provider = provider_of(path, headers) if dialect is None else dialect.provider
+        return self.anthropic if provider == ANTHROPIC else self.openai
 
 
 def _base(url: str, name: str) -> SplitResult:
