@@ -19,7 +19,7 @@ from tests.proxied import Upstream as Provider
 @pytest.fixture
 async def client() -> AsyncIterator[Upstream]:
     """The proxy's upstream client."""
-    opened = Upstream()
+    opened = Upstream(direct=True)
     yield opened
     await opened.close()
 
@@ -86,7 +86,7 @@ async def test_a_provider_that_says_nothing(
     client: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for an answer ends, and counts as one that the provider may have billed."""
-    quick = ClientBuilder().read_timeout(timedelta(seconds=0.1)).build()
+    quick = ClientBuilder().no_proxy().read_timeout(timedelta(seconds=0.1)).build()
     monkeypatch.setattr(client, "_reading", quick)
     with Provider(lambda _: Answer(silent=True)) as provider:
         with pytest.raises(UpstreamError) as caught:
@@ -99,7 +99,7 @@ async def test_a_machine_that_does_not_take_connections(
     client: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The wait for a connection ends sooner, and nothing was sent."""
-    quick = ClientBuilder().connect_timeout(timedelta(seconds=0.2)).build()
+    quick = ClientBuilder().no_proxy().connect_timeout(timedelta(seconds=0.2)).build()
     monkeypatch.setattr(client, "_reading", quick)
     with ExitStack() as stack:
         busy = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
@@ -111,6 +111,22 @@ async def test_a_machine_that_does_not_take_connections(
             await client.ask("GET", f"http://127.0.0.1:{busy.getsockname()[1]}/x", [], b"")
     assert caught.value.timeout
     assert caught.value.connecting
+
+
+async def test_proxies_of_the_environment_are_not_asked_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Other providers are reached through HTTP_PROXY; what is direct needs nobody's help."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with Provider(lambda _: Answer(parts=[b"here"])) as provider:
+        direct, roundabout = Upstream(direct=True), Upstream()
+        answer = await direct.ask("GET", f"{provider.url}/x", [], b"")
+        assert await answer.read() == b"here"
+        await answer.close()
+        with pytest.raises(UpstreamError):
+            await roundabout.ask("GET", f"{provider.url}/x", [], b"")
+        await direct.close()
+        await roundabout.close()
 
 
 def test_callers_wait_longer_than_connections() -> None:

@@ -287,14 +287,13 @@ def _call_table(rows: Sequence[CallRecord]) -> Table:
 
 def _group_table(groups: Sequence[GroupSummary]) -> Table:
     columns = (
-        "agent", "learned", "calls", "predicted", "recomm.", "cap", "used", "in band",
-        "attain.", "cut", "resent",
+        "agent", "learned", "q50", "recomm.", "cap", "used", "in band", "attain.", "cut", "resent",
     )  # fmt: skip
     title = "By group (means a call; in band: 50 to 95 % of recommended used)"
     table = _table(title, columns, left=1)
     for group in groups:
         table.add_row(
-            group.agent, str(group.learned_from), str(group.calls), _number(group.predicted),
+            group.agent, str(group.learned_from), _number(group.predicted),
             _number(group.recommended), _number(group.cap), _number(group.used),
             _share(group.in_band), _share(group.attainable), str(group.truncated),
             str(group.resent),
@@ -303,7 +302,7 @@ def _group_table(groups: Sequence[GroupSummary]) -> Table:
 
 
 def _table(title: str, columns: Sequence[str], *, left: int) -> Table:
-    table = Table(title=title, box=box.SIMPLE, pad_edge=False)
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for index, name in enumerate(columns):
         text = index < left or name == "verdict"
         table.add_column(name, justify="left" if text else "right", no_wrap=True)

@@ -20,7 +20,7 @@ from budget_proxy.proxy.caller import Caller, CallerLeft
 from budget_proxy.proxy.forward import forward_call, pass_through
 from budget_proxy.proxy.headers import first
 from budget_proxy.proxy.health import health
-from budget_proxy.proxy.hosts import Guard
+from budget_proxy.proxy.hosts import Guard, is_loopback
 from budget_proxy.proxy.target import Targets
 from budget_proxy.proxy.upstream import Upstream
 from budget_proxy.wire import dialect_for
@@ -49,7 +49,10 @@ class App:
         self._owns_engine = owns_engine
         self._guard = Guard.of(engine.settings.allowed_hosts)
         self._targets = Targets(engine.settings)
-        self._upstream = Upstream()
+        self._upstreams = {
+            target.provider: Upstream(direct=is_loopback(target.base.hostname or ""))
+            for target in (self._targets.openai, self._targets.anthropic)
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, WebSocket or life of the server."""
@@ -74,9 +77,9 @@ class App:
         elif (first(caller.headers, "upgrade") or "").lower() == "websocket":
             await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
         elif dialect is not None:
-            await forward_call(self.engine, self._upstream, target, caller)
+            await forward_call(self.engine, self._upstreams[target.provider], target, caller)
         else:
-            await pass_through(self._upstream, target, caller)
+            await pass_through(self._upstreams[target.provider], target, caller)
 
     async def _health(self, caller: Caller) -> None:
         content = orjson.dumps(health(self.engine))
@@ -86,7 +89,8 @@ class App:
         await receive()
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._upstream.close()
+        for upstream in self._upstreams.values():
+            await upstream.close()
         await asyncio.to_thread(self.engine.close if self._owns_engine else self.engine.flush)
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,8 +1,9 @@
-"""The one door to the providers: pooled connections, streamed answers, no second guesses.
+"""The door to a provider: pooled connections, streamed answers, no second guesses.
 
 Nothing is retried and no redirect followed; both are the caller's to decide. The proxies of
-the environment (HTTPS_PROXY, NO_PROXY) are honoured. An answer is closed when it is left; a
-request whose answer has not begun cannot be taken back (pyreqwest lets it run to its end).
+the environment (HTTPS_PROXY, NO_PROXY) are honoured, but not on the way to this very machine.
+An answer is closed when it is left; a request whose answer has not begun cannot be taken back
+(pyreqwest lets it run to its end).
 """
 
 from __future__ import annotations
@@ -69,11 +70,11 @@ class Answer:
 
 
 class Upstream:
-    """The connections of one process to its providers."""
+    """The connections of one process to one provider; ``direct`` ones use no proxy."""
 
-    def __init__(self) -> None:
-        self._reading = _client(decode=True)
-        self._verbatim = _client(decode=False)
+    def __init__(self, *, direct: bool = False) -> None:
+        self._reading = _client(decode=True, direct=direct)
+        self._verbatim = _client(decode=False, direct=direct)
 
     async def ask(self, method: str, url: str, headers: Headers, content: bytes) -> Answer:
         """Send what is to be read on its way back: uncompressed, or decoded if it is not.
@@ -118,10 +119,10 @@ async def _sent(
     return Answer(response, stack)
 
 
-def _client(*, decode: bool) -> Client:
+def _client(*, decode: bool, direct: bool) -> Client:
+    builder = ClientBuilder().no_proxy() if direct else ClientBuilder()
     return (
-        ClientBuilder()
-        .gzip(decode)
+        builder.gzip(decode)
         .brotli(decode)
         .zstd(decode)
         .deflate(decode)
