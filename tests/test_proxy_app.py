@@ -106,6 +106,14 @@ def test_other_calls_pass_untouched(proxied: Running) -> None:
     assert proxy.rows() == []
 
 
+def test_no_body_is_said_to_be_none(proxied: Running) -> None:
+    """A POST without a body has a length all the same; a GET has none."""
+    proxy = proxied.answering(LIST)
+    httpx.post(f"{proxy.url}/v1/responses/r/cancel")
+    httpx.get(f"{proxy.url}/v1/models")
+    assert [seen.header("content-length") for seen in proxy.upstream.seen] == [["0"], []]
+
+
 def test_azure_deployments_are_calls(proxied: Running) -> None:
     """Azure's path is kept, query and all, and its calls are planned like others."""
     proxy = proxied.answering(LIST)

@@ -24,6 +24,7 @@ CONNECT_SECONDS: Final = 10
 READ_SECONDS: Final = 900
 """Longer than the SDKs wait (600): a caller's own timeout decides."""
 _CONNECTING: Final = "(Connect)"
+_WITH_BODY: Final = frozenset({"POST", "PUT", "PATCH"})
 _AT_ONCE: Final = 0
 """Bytes to gather before an answer's head, or a chunk of it, is handed on."""
 
@@ -106,10 +107,12 @@ async def _sent(
     client: Client, method: str, url: str, headers: Headers, content: Content
 ) -> Answer:
     builder = client.request(method, url).headers(headers)
-    if isinstance(content, bytes):
-        builder = builder.body_bytes(content) if content else builder
-    else:
+    if not isinstance(content, bytes):
         builder = builder.body_stream(content)
+    elif content:
+        builder = builder.body_bytes(content)
+    elif method in _WITH_BODY:
+        builder = builder.header("content-length", "0")  # without it some answer 411
     request = builder.streamed_read_buffer_limit(_AT_ONCE).build_streamed()
     stack = AsyncExitStack()
     try:

@@ -194,7 +194,8 @@ def exchange(
     content = request.content if len(stripped) == len(body) else orjson.dumps(stripped)
     signed = _is_signed(headers)
     try:
-        scope, override = _asked(request, own, signed=signed)
+        told = len(headers) < len(request.headers)
+        scope, override = _asked(request, own, told=told, signed=signed)
     except InvalidInput as error:
         return _refusal(dialect, str(error))
     attempt: _Attempt | None = None
@@ -266,19 +267,24 @@ def _outcome(dialect: Dialect, plan: Plan, reply: Reply | Failed, seconds: float
     return Outcome(finish_reason="error", seconds=seconds, status=reply.status, rejected=rejected)
 
 
-def _asked(request: Request, own: Any, *, signed: bool) -> tuple[Scope, Override]:
-    """What was asked of this call: body before headers before what goes without saying."""
-    scope, override = parse_headers(request.headers)
-    if signed and (own is not None or (scope, override) != (Scope(), Override())):
+def _asked(request: Request, own: Any, *, told: bool, signed: bool) -> tuple[Scope, Override]:
+    """What was asked of this call: body before headers before what goes without saying.
+
+    ``told`` says that there are headers of ours.
+    """
+    if signed and (told or own is not None):
         raise InvalidInput(
             "this request is signed, so that nothing can be taken out of it: use "
             f"`with budget(...)` in place of a {BODY_KEY!r} key or {HEADER_PREFIX}* headers"
         )
-    scope, override = merge(scope, request.scope), merge(override, request.override)
-    if own is None:
-        return scope, override
-    own_scope, own_override = parse(own)
-    return merge(own_scope, scope), merge(own_override, override)
+    scope, override = request.scope, request.override
+    if told:
+        said_scope, said_override = parse_headers(request.headers)
+        scope, override = merge(said_scope, scope), merge(said_override, override)
+    if own is not None:
+        own_scope, own_override = parse(own)
+        scope, override = merge(own_scope, scope), merge(own_override, override)
+    return scope, override
 
 
 def _context(
