@@ -79,7 +79,7 @@ TOKENS = st.integers(0, 400_000)
 def test_equals_the_library(
     model: tuple[str, str], counts: tuple[int, int, int, int, int], tier: str | None
 ) -> None:
-    """The cached products equal the library's own sum, long-context tiers included."""
+    """The sum is the library's own: cache, reasoning, service and long-context tiers included."""
     from genai_prices import Usage as Tokens
     from genai_prices import calc_price
 
