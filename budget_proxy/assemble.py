@@ -167,7 +167,7 @@ class Engine:
         session = self.lookup(found) if isinstance(found, Lookup) else found
         with self._lock:
             settled_on = self.core.sessions.settle_on(call, session, found.key)
-            decide = self.core.explain if dry_run else self.core.plan
+            decide = self.core.decide if dry_run else self.core.plan
             return decide(call, stripped, settled_on)
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:

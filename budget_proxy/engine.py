@@ -75,16 +75,6 @@ class _View:
     model: str | None
 
 
-class _Nowhere:
-    """A journal that keeps nothing."""
-
-    def put(self, record: CallRecord) -> None:
-        """Drop a row."""
-
-    def put_session(self, session: Session) -> None:
-        """Drop a session."""
-
-
 class Core:
     """The state that history folds into, and the decisions that rest on it."""
 
@@ -138,7 +128,17 @@ class Core:
             plan = self._next(plan, body, outcome)
 
     def plan(self, call: Call, body: Body, session: Session) -> Plan:
-        """Decide one call: forecast, allocation, and the body to send."""
+        """Decide one call, and keep what its session was given."""
+        plan = self.decide(call, body, session)
+        self.sessions.hold(plan.session)
+        if plan.session is not session:
+            return replace(plan, pending=self._journal.put_session(plan.session))
+        if session.started == session.seen:
+            self._journal.put_session(session)
+        return plan
+
+    def decide(self, call: Call, body: Body, session: Session) -> Plan:
+        """Forecast, allocation, and the body to send; leaves no trace."""
         view = self._view(call, session)
         call, policy = view.call, self.policy
         terms = terms_of(call, policy, view.gate, session, view.agent)
@@ -172,23 +172,7 @@ class Core:
             effort=given.effort or effort,
         )
         patch = self._patch(view, given, terms, allocation)
-        plan = self._planned(view, given, allocation, patch, body)
-        if given is not session or view.model != session.model:
-            return replace(plan, pending=self._journal.put_session(plan.session))
-        if session.started == session.seen:
-            self._journal.put_session(session)
-        return plan
-
-    def explain(self, call: Call, body: Body, session: Session) -> Plan:
-        """``plan`` without a trace: nothing is queued, and no session is held."""
-        kept = self._journal, self.sessions
-        policy = self.policy
-        self._journal = _Nowhere()
-        self.sessions = Sessions(self._salt, holdout=policy.holdout, silence=policy.silence)
-        try:
-            return self.plan(call, body, session)
-        finally:
-            self._journal, self.sessions = kept
+        return self._planned(view, given, allocation, patch, body)
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
         """Account for one attempt: learn from it, queue its row."""
@@ -286,7 +270,6 @@ class Core:
         session = given
         if view.model not in {None, given.model}:
             session = replace(given, model=view.model)
-        self.sessions.hold(session)
         return Plan(
             call=call,
             characteristics=view.characteristics,

@@ -25,6 +25,17 @@ def test_an_unknown_session_is_asked_for_and_then_held() -> None:
     assert book.find(call()) == entered
 
 
+def test_two_calls_that_begin_a_session_at_once_share_it() -> None:
+    """Both looked it up in vain; the second finds what the first has begun."""
+    book = _book()
+    first, second = call(), call(id="c2", now=NOW + 1)
+    assert isinstance(book.find(first), Lookup)
+    missed = book.find(second)
+    begun = _enter(book, first)
+    joined = book.settle_on(second, None, missed.key)
+    assert (joined.id, joined.started) == (begun.id, begun.started)
+
+
 def test_a_conversation_keeps_its_session_as_it_grows() -> None:
     """The digest covers system prompt, tools and first user message, not later turns."""
     book = _book()

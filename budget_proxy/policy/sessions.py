@@ -33,7 +33,11 @@ class Sessions:
         return held if held is not None else Lookup(key, response)
 
     def settle_on(self, call: Call, found: Session | None, key: str) -> Session:
-        """The session this call belongs to: ``found``, or a new one under ``key``."""
+        """The session this call belongs to: ``found``, or a new one under ``key``.
+
+        While the driver looked it up, another call may have begun it.
+        """
+        found = self._by_key.get(key, found)
         if found is None:
             return self._new(key, key, call.now)
         if self._is_restart(call, found):
