@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
+import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
+    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -24,6 +27,16 @@ from budget_proxy.types import CapPolicy, GuidanceForm, Mode
 
 FILE = "budget_proxy.toml"
 Strategy = str
+
+
+def _listed(value: Any) -> Any:
+    """Take names separated by commas, as variables hold them."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    return value
+
+
+Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class _Section(BaseModel):
@@ -83,8 +96,8 @@ class Settings(BaseSettings):
     include_usage: bool = True
     strategy: Strategy = "auto"
     window: int = Field(10_000, ge=100)
-    quota_hosts: tuple[str, ...] = ()
-    allowed_hosts: tuple[str, ...] = ()
+    quota_hosts: Hosts = ()
+    allowed_hosts: Hosts = ()
     openai_base_url: str = "https://api.openai.com"
     anthropic_base_url: str = "https://api.anthropic.com"
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
@@ -118,8 +131,10 @@ def load(**values: Any) -> Settings:
             for item in error.errors()
         )
         raise ConfigError(f"settings ({FILE} or BUDGET_PROXY_*): {wrong}") from None
-    except ValueError as error:  # a TOML file that does not parse
-        raise ConfigError(f"{FILE} cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{FILE} is no valid TOML: {error}") from None
+    except SettingsError as error:  # a variable that should hold JSON and does not
+        raise ConfigError(f"BUDGET_PROXY_*: {error}; write lists and tables as JSON") from None
 
 
 def data_directory() -> Path:

@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import httpx2
+import trustme
 
 from tests import provider_answers as say
 from tests.provider_answers import Answer
@@ -30,8 +30,8 @@ PATHS = {
     "anthropic.messages": "/v1/messages",
 }
 
-CERTIFICATE = Path(__file__).with_name("loopback.pem")
-"""A certificate of 127.0.0.1, signed by itself, and its key."""
+AUTHORITY = trustme.CA()
+"""Signs the certificate that a provider shows; made anew for every test run."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +132,13 @@ class ScriptedProvider:
     def serve(self, *, tls: bool = False) -> Iterator[str]:
         """A real HTTP server on loopback, for as long as the block lasts; its base URL.
 
-        With ``tls`` it shows the certificate in CERTIFICATE, which nobody trusts by default.
+        With ``tls`` it shows a certificate of AUTHORITY's, which nobody trusts by default.
         """
         handler = type("Handler", (_Handler,), {"provider": self})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(CERTIFICATE)
+            AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
             server.socket = context.wrap_socket(server.socket, server_side=True)
         server.daemon_threads = True
         server.block_on_close = False

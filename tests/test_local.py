@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from budget_proxy import local
 from budget_proxy.errors import ConfigError
 from budget_proxy.local import LocalModel, free_port, model_file
 
@@ -30,7 +29,7 @@ def test_a_model_that_does_not_start_is_an_error_and_leaves_no_process(
         started.append(process)
         return process
 
-    monkeypatch.setattr(local.subprocess, "Popen", remembered)
+    monkeypatch.setattr(subprocess, "Popen", remembered)
     with pytest.raises(ConfigError, match="did not start"), LocalModel():
         pass
     assert [process.poll() for process in started] == [3]

@@ -53,6 +53,19 @@ def test_a_wrong_file_names_what_is_wrong(text: str, says: str) -> None:
         load()
 
 
+def test_hosts_in_a_variable_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As people write them."""
+    monkeypatch.setenv("BUDGET_PROXY_ALLOWED_HOSTS", "proxy.internal, 10.0.0.7:4141,")
+    assert load().allowed_hosts == ("proxy.internal", "10.0.0.7:4141")
+
+
+def test_a_variable_that_should_hold_json_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tables by variable are possible, but not in TOML."""
+    monkeypatch.setenv("BUDGET_PROXY_TIERS", "[[tiers]]")
+    with pytest.raises(ConfigError, match="JSON"):
+        load()
+
+
 def test_provider_keys_come_from_their_usual_variables_and_are_never_shown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -20,7 +20,7 @@ from budget_proxy.transport.view import bound, view
 from budget_proxy.types import Scope
 from tests.doors import HELLO, MODEL, now, rows
 from tests.provider_answers import Answer
-from tests.providers import CERTIFICATE, ScriptedProvider
+from tests.providers import AUTHORITY, ScriptedProvider
 
 CHAT = {"model": MODEL, "messages": HELLO}
 PATH = "/v1/chat/completions"
@@ -169,7 +169,8 @@ async def test_tls_is_verified_by_the_owners_context(
     kind: Any, library: Any, engine: Engine, provider: ScriptedProvider
 ) -> None:
     """A certificate that the owner trusts is accepted, and one that it does not is refused."""
-    trusting = ssl.create_default_context(cafile=str(CERTIFICATE))
+    trusting = ssl.create_default_context()
+    AUTHORITY.configure_trust(trusting)
     with provider.serve(tls=True) as url:
         owner = kind(verify=trusting)
         assert (await post(view(owner, Binding(engine)), url + PATH)).status_code == 200
