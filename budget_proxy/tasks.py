@@ -96,35 +96,22 @@ class Tasks:
     ) -> CallRecord:
         """The row of a finished task; learned from at once."""
         used = _whole(used)
-        kind, forecast = prediction.characteristics, prediction.forecast
+        forecast = prediction.forecast
         row = CallRecord(
             ts=now,
             api=TASK_API,
             model=prediction.model,
             call_id=prediction.id,
             agent=prediction.agent,
-            task_type=kind.task_type,
-            complexity=kind.complexity,
-            domains=tuple(sorted(kind.domains)),
-            novelty=kind.novelty,
-            uncertainty=kind.uncertainty,
-            criticality=kind.criticality,
-            creative=kind.creative,
-            architecture=kind.architecture,
+            **prediction.characteristics.columns(),
             output_tokens=used,
             truncated=truncated,
             finish_reason="length" if truncated else "stop",
-            q50=forecast.quantile(0.50),
-            q75=forecast.quantile(0.75),
-            q90=forecast.quantile(0.90),
-            q95=forecast.quantile(0.95),
-            q99=forecast.quantile(0.99),
+            **forecast.columns(),
             target=round(forecast.quantile(0.60)),
             recommended=prediction.recommended,
             reserve=round(forecast.quantile(0.95)),
-            strategy=forecast.strategy,
             confidence=prediction.confidence,
-            support=forecast.support,
             reason="recorded task",
         )
         self._core.learn(row)

@@ -151,6 +151,19 @@ class Characteristics:
     architecture: bool = False
     evidence: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)
 
+    def columns(self) -> dict[str, Any]:
+        """The fields of a CallRecord that they fill."""
+        return {
+            "task_type": self.task_type,
+            "complexity": self.complexity,
+            "domains": tuple(sorted(self.domains)),
+            "novelty": self.novelty,
+            "uncertainty": self.uncertainty,
+            "criticality": self.criticality,
+            "creative": self.creative,
+            "architecture": self.architecture,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Features:
@@ -222,6 +235,11 @@ class Forecast:
         share = (level - levels[left]) / (levels[right] - levels[left])
         low, high = math.log(max(values[left], 1.0)), math.log(max(values[right], 1.0))
         return math.exp(low + share * (high - low))
+
+    def columns(self) -> dict[str, Any]:
+        """The fields of a CallRecord that it fills."""
+        promised = {f"q{round(100 * level)}": self.quantile(level) for level in LEVELS}
+        return {**promised, "strategy": self.strategy, "support": self.support}
 
     def cdf(self, tokens: float) -> float:
         """P(used <= tokens): the inverse of ``quantile``; 0 below the lowest level, 1 above."""

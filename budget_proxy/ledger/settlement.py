@@ -48,8 +48,7 @@ def record_of(
     plan: Plan, outcome: Outcome, usage: Usage, identity: Identity, *, truncated: bool
 ) -> CallRecord:
     """The row of one attempt."""
-    call, given, kind = plan.call, plan.allocation, plan.characteristics
-    forecast = plan.forecast
+    call, given = plan.call, plan.allocation
     guidance = plan.patch.guidance
     steer = given if given.steered else None
     return CallRecord(
@@ -66,14 +65,7 @@ def record_of(
         user=identity.user,
         key=call.scope.key,
         tags=call.scope.tags,
-        task_type=kind.task_type,
-        complexity=kind.complexity,
-        domains=tuple(sorted(kind.domains)),
-        novelty=kind.novelty,
-        uncertainty=kind.uncertainty,
-        criticality=kind.criticality,
-        creative=kind.creative,
-        architecture=kind.architecture,
+        **plan.characteristics.columns(),
         stream=call.stream,
         n=call.n,
         input_chars=call.input_chars,
@@ -89,11 +81,7 @@ def record_of(
         ceiling=given.ceiling,
         status=outcome.status,
         seconds=outcome.seconds,
-        q50=forecast.quantile(0.50),
-        q75=forecast.quantile(0.75),
-        q90=forecast.quantile(0.90),
-        q95=forecast.quantile(0.95),
-        q99=forecast.quantile(0.99),
+        **plan.forecast.columns(),
         target=given.target,
         recommended=given.recommended,
         reserve=given.reserve,
@@ -104,9 +92,7 @@ def record_of(
         arm=given.arm,
         propensity=given.propensity,
         overridden=given.overridden,
-        strategy=forecast.strategy,
         confidence=given.confidence,
-        support=forecast.support,
         guidance=guidance.id if guidance else None,
         guidance_tokens=guidance.tokens if guidance else 0,
         tier=outcome.tier,
