@@ -11,16 +11,20 @@ import logging
 import os
 import threading
 import time
+import traceback
 import uuid
 import weakref
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
+from budget_proxy.classify.descriptor import parse as parse_descriptor
 from budget_proxy.engine import Answer, Core, OnSettled, Step
 from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.policy.base import AgentPolicy, Policy, Tier
+from budget_proxy.policy.router import Choice
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.predict.strategies import make
 from budget_proxy.scope import merge, parse
@@ -33,6 +37,7 @@ from budget_proxy.types import (
     Call,
     CallRecord,
     Capabilities,
+    Characteristics,
     Lookup,
     Outcome,
     Override,
@@ -161,12 +166,14 @@ class Engine:
         if own is not None:
             own_scope, own_override = parse(own)
             asked_scope, asked = merge(own_scope, asked_scope), merge(own_override, asked)
+        if asked.descriptor is not None:
+            parse_descriptor(asked.descriptor)
         context = Context(self.new_id(), self.now(), host, asked_scope, asked, timeout)
         call = dialect.read(stripped, context)
         found = self.core.sessions.find(call)
         session = self.lookup(found) if isinstance(found, Lookup) else found
         with self._lock:
-            settled_on = self.core.sessions.settle_on(call, session, found.key)
+            settled_on = self.core.sessions.settle_on(call, session)
             decide = self.core.decide if dry_run else self.core.plan
             return decide(call, stripped, settled_on)
 
@@ -178,7 +185,7 @@ class Engine:
     def lookup(self, wanted: Lookup) -> Session | None:
         """A session from the history. Blocking; a store fault counts as not found."""
         try:
-            return self.store.session(wanted.key, wanted.response)
+            return self.store.session(wanted.key, wanted.response, wanted.identifier)
         except StoreError as error:
             self.fault("lookup", error)
             return None
@@ -256,12 +263,16 @@ class Engine:
         return priced(record)
 
     def fault(self, stage: str, error: Exception) -> None:
-        """Count a fault of ours; log it at most once a minute and stage."""
+        """Count a fault of ours; log it at most once a minute and stage.
+
+        Only a store's message is logged: others may quote what a caller sent.
+        """
         self.faults[stage] += 1
         now = time.monotonic()
         if now - self._logged.get(stage, -_FAULT_LOG_SECONDS) >= _FAULT_LOG_SECONDS:
             self._logged[stage] = now
-            _log.warning("%s failed; the call goes on without it: %r", stage, error)
+            what = str(error) if isinstance(error, StoreError) else _place_of(error)
+            _log.warning("%s failed; the call goes on without it: %s", stage, what)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every row queued so far is on disk; false if that took too long."""
@@ -310,8 +321,17 @@ class Engine:
                 predictor.learn_one(features_of(record), observation_of(record), record.call_id)
         return predictor
 
-    def _route(self, call: Call, kind: Any, input_tokens: int) -> Any:
-        return self._tasks.route(call, kind, input_tokens)
+    def _route(
+        self, call: Call, kind: Characteristics, input_tokens: int, kept: str | None
+    ) -> Choice:
+        return self._tasks.route(call, kind, input_tokens, kept)
+
+
+def _place_of(error: Exception) -> str:
+    """The kind of an error, and where it was raised."""
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    at = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in where)
+    return f"{type(error).__name__}{at}"
 
 
 def _if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], None]:
@@ -337,7 +357,6 @@ def policy_of(settings: Settings) -> Policy:
         guidance=settings.guidance,
         thinking=settings.thinking,
         effort=settings.effort,
-        resend=settings.resend,
         include_usage=settings.include_usage,
         agents={name: AgentPolicy(**agent.model_dump()) for name, agent in settings.agents.items()},
         tiers=tuple(Tier(**tier.model_dump()) for tier in settings.tiers),

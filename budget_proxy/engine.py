@@ -14,14 +14,15 @@ from typing import Final
 
 from budget_proxy.classify.characteristics import classify_call
 from budget_proxy.ledger.settlement import Identity, has_length, record_of, settled
-from budget_proxy.policy.allocate import Terms, allocate, capped_at, terms_of
+from budget_proxy.policy.allocate import Terms, allocate, as_written, terms_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.breakdown import breakdown
 from budget_proxy.policy.effort import effort_for, thinking_for
-from budget_proxy.policy.escalate import may_resend, may_retry, truncated
+from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated
 from budget_proxy.policy.evidence import Evidence, Gate
 from budget_proxy.policy.giving import give, patch_for
 from budget_proxy.policy.guidance import compose
+from budget_proxy.policy.refusals import Refusals
 from budget_proxy.policy.rollout import pseudonym
 from budget_proxy.policy.router import Choice
 from budget_proxy.policy.sessions import Sessions
@@ -44,6 +45,7 @@ from budget_proxy.types import (
     Patch,
     Plan,
     Session,
+    Thinking,
 )
 from budget_proxy.wire import DIALECTS
 
@@ -54,8 +56,8 @@ Step = Plan | Lookup
 Answer = Outcome | Session | None
 CapabilitiesOf = Callable[[str, str, str], Capabilities]
 """(api, host, model) -> what the model can do."""
-Route = Callable[[Call, Characteristics, int], Choice]
-"""(call, characteristics, input tokens) -> the model that the router chooses."""
+Route = Callable[[Call, Characteristics, int, str | None], Choice]
+"""(call, characteristics, input tokens, the session's model) -> what the router chooses."""
 OnSettled = Callable[[Plan, CallRecord], None]
 """Told of every attempt as it settles."""
 
@@ -72,7 +74,20 @@ class _View:
     capabilities: Capabilities
     gate: Gate
     input_tokens: int
-    model: str | None
+    choice: Choice | None
+
+    @property
+    def model(self) -> str | None:
+        """The model that the router chose, where it was asked to."""
+        return self.choice.model if self.choice else None
+
+    def steer(self) -> tuple[Thinking | None, str | None]:
+        """Thinking and effort as the policy, or the router with the model, would set them."""
+        if self.choice is not None:
+            return self.choice.thinking, self.choice.effort
+        kind, can, budget = self.characteristics, self.capabilities, self.forecast.recommended
+        thinking = thinking_for(budget, breakdown(budget, kind), kind, can)
+        return thinking, effort_for(kind, can, thinking=thinking)
 
 
 class Core:
@@ -101,20 +116,17 @@ class Core:
         self._capabilities = capabilities
         self._route = route
         self._instance = instance
-        self._unsupported: set[tuple[str, str, str]] = set()
+        self._refusals = Refusals()
 
     def run(
         self, call: Call, body: Body, on_settled: OnSettled | None = None
     ) -> Generator[Step, Answer, None]:
         """Take one call from its body to its last settlement."""
-        found = self.sessions.find(call)
-        key = found.key
+        found: Answer | Lookup = self.sessions.find(call)
         if isinstance(found, Lookup):
-            answer = yield found
-            session = answer if isinstance(answer, Session) else None
-        else:
-            session = found
-        plan: Plan | None = self.plan(call, body, self.sessions.settle_on(call, session, key))
+            found = yield found
+        session = found if isinstance(found, Session) else None
+        plan: Plan | None = self.plan(call, body, self.sessions.settle_on(call, session))
         while plan is not None:
             outcome: Answer = CANCELLED
             try:
@@ -131,22 +143,19 @@ class Core:
         """Decide one call, and keep what its session was given."""
         plan = self.decide(call, body, session)
         self.sessions.hold(plan.session)
-        if plan.session is not session:
-            return replace(plan, pending=self._journal.put_session(plan.session))
-        if session.started == session.seen:
-            self._journal.put_session(session)
-        return plan
+        given = plan.session
+        if given is session and session.started != session.seen:
+            return plan
+        ticket = self._journal.put_session(given)
+        was_given = given.guidance is not None or given.decided or given.model is not None
+        return replace(plan, pending=ticket) if was_given else plan
 
     def decide(self, call: Call, body: Body, session: Session) -> Plan:
         """Forecast, allocation, and the body to send; leaves no trace."""
         view = self._view(call, session)
         call, policy = view.call, self.policy
         terms = terms_of(call, policy, view.gate, session, view.agent)
-        phases = breakdown(view.forecast.recommended, view.characteristics)
-        thinking = thinking_for(
-            view.forecast.recommended, phases, view.characteristics, view.capabilities
-        )
-        effort = effort_for(view.characteristics, view.capabilities, thinking=thinking)
+        thinking, effort = view.steer()
         given = give(
             session,
             call,
@@ -158,6 +167,7 @@ class Core:
             ),
             thinking=thinking,
             effort=effort,
+            routed=view.choice is not None,
         )
         allocation = allocate(
             call,
@@ -172,7 +182,23 @@ class Core:
             effort=given.effort or effort,
         )
         patch = self._patch(view, given, terms, allocation)
-        return self._planned(view, given, allocation, patch, body)
+        written = DIALECTS[call.api].write(body, call, patch, view.capabilities)
+        if session.guidance is None and written.patch.guidance is None:
+            given = replace(given, guidance=None) if given.guidance is not None else given
+        if view.model not in {None, given.model}:
+            given = replace(given, model=view.model)
+        return Plan(
+            call=call,
+            characteristics=view.characteristics,
+            features=view.features,
+            forecast=view.forecast,
+            allocation=as_written(allocation, call, patch, written.patch),
+            session=given,
+            body=written.body,
+            input_tokens=view.input_tokens,
+            patch=written.patch,
+            added=written.added,
+        )
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
         """Account for one attempt: learn from it, queue its row."""
@@ -190,15 +216,15 @@ class Core:
             settled(plan, outcome, reasoning),
             identity,
             truncated=truncated(plan, outcome),
+            cut_by_us=cut_by_us(plan, outcome),
         )
+        self._journal.put(record)  # first of all, so that no learner's fault loses the row
         self.learn(record)
-        self._journal.put(record)
         return record
 
     def learn(self, record: CallRecord) -> None:
         """Fold one row of the history into the state."""
-        if record.rejected is not None:
-            self._unsupported.add((record.host, record.model, record.rejected))
+        self._refusals.learn(record)
         if not has_length(record):
             return
         features, observation = features_of(record), observation_of(record)
@@ -222,10 +248,10 @@ class Core:
             call.messages, call.override.descriptor, images=call.images, tools=call.tools
         )
         tokens = self.ratio.estimate(call.model, call.input_chars, call.images)
-        model: str | None = None
+        choice: Choice | None = None
         if self._route is not None and call.model == self.policy.alias:
-            model = session.model or self._route(call, kind, tokens).model
-            call = replace(call, model=model)
+            choice = self._route(call, kind, tokens, session.model)
+            call = replace(call, model=choice.model)
         features, forecast = self.foresee(
             Features(agent, call.model, kind.task_type, kind, call.now, tokens, call.ceiling)
         )
@@ -238,7 +264,7 @@ class Core:
             capabilities=self._capabilities(call.api, call.host, call.model),
             gate=self.evidence.gate(agent, kind.task_type, call.model),
             input_tokens=tokens,
-            model=model,
+            choice=choice,
         )
 
     def _patch(self, view: _View, given: Session, terms: Terms, allocation: Allocation) -> Patch:
@@ -246,42 +272,16 @@ class Core:
             given,
             view.call,
             terms,
+            self.policy,
+            view.agent,
             cap=allocation.cap,
-            include_usage=self.policy.include_usage,
-            capabilities=view.capabilities,
             model=view.model,
+            routed=view.choice is not None,
         )
         dialect = DIALECTS[view.call.api]
-        for host, model, parameter in self._unsupported:
-            if (host, model) == (view.call.host, view.call.model):
-                patch = dialect.without(patch, parameter)
+        for parameter in self._refusals.of(view.call.host, view.call.model):
+            patch = dialect.without(patch, parameter)
         return patch
-
-    def _planned(
-        self, view: _View, given: Session, allocation: Allocation, patch: Patch, body: Body
-    ) -> Plan:
-        call = view.call
-        written = DIALECTS[call.api].write(body, call, patch, view.capabilities)
-        if written.cap != allocation.cap:
-            allocation = capped_at(allocation, call, written.cap)
-        steered = patch.thinking is not None or patch.effort is not None
-        if steered or view.model is not None:
-            allocation = replace(allocation, steered=steered, model=view.model)
-        session = given
-        if view.model not in {None, given.model}:
-            session = replace(given, model=view.model)
-        return Plan(
-            call=call,
-            characteristics=view.characteristics,
-            features=view.features,
-            forecast=view.forecast,
-            allocation=allocation,
-            session=session,
-            body=written.body,
-            input_tokens=view.input_tokens,
-            patch=patch,
-            added=written.added,
-        )
 
     def _next(self, plan: Plan, body: Body, outcome: Outcome) -> Plan | None:
         """The attempt that follows, if one does: without our cap, or without what was refused."""
@@ -292,15 +292,15 @@ class Core:
             why = f"sent again: {outcome.rejected} was refused"
         else:
             return None
-        allocation = capped_at(plan.allocation, plan.call, patch.cap)
-        allocation = replace(allocation, reason=f"{plan.allocation.reason}; {why}")
-        capabilities = self._capabilities(plan.call.api, plan.call.host, plan.call.model)
-        written = DIALECTS[plan.call.api].write(body, plan.call, patch, capabilities)
+        call = plan.call
+        capabilities = self._capabilities(call.api, call.host, call.model)
+        written = DIALECTS[call.api].write(body, call, patch, capabilities)
+        allocation = replace(plan.allocation, reason=f"{plan.allocation.reason}; {why}")
         return replace(
             plan,
-            allocation=allocation,
+            allocation=as_written(allocation, call, patch, written.patch),
             body=written.body,
-            patch=patch,
+            patch=written.patch,
             added=written.added,
             attempt=plan.attempt + 1,
         )

@@ -123,7 +123,20 @@ def merge(first: _T, second: _T) -> _T:
         for item in fields(first)
         if getattr(first, item.name) == getattr(empty, item.name)
     }
+    if _stands(first, second):
+        gaps["cap_stands"] = True
     return replace(first, **gaps)
+
+
+def _stands(first: Scope | Override, second: Scope | Override) -> bool:
+    """Whether a cap given further in holds although what is around it says to observe.
+
+    Only "observe" in the same breath takes a cap back.
+    """
+    if not isinstance(first, Override) or not isinstance(second, Override):
+        return False
+    given = first.cap is not None and first.mode is None and not first.off
+    return given and (second.mode == "observe" or second.off)
 
 
 def parse(value: Any) -> tuple[Scope, Override]:

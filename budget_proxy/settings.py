@@ -92,7 +92,6 @@ class Settings(BaseSettings):
     guidance: GuidanceForm = "compact"
     thinking: Literal["auto"] | None = None
     effort: Literal["auto"] | None = None
-    resend: bool = True
     include_usage: bool = True
     strategy: Strategy = "auto"
     window: int = Field(10_000, ge=100)
@@ -106,7 +105,6 @@ class Settings(BaseSettings):
     tiers: tuple[TierSettings, ...] = ()
     alias: str = "auto"
     models: dict[str, ModelSettings] = {}
-    data: str | None = None
 
     @classmethod
     def settings_customise_sources(

@@ -6,13 +6,14 @@ The same predictor, the same history: a recorded task is a row like any call.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from budget_proxy.classify.characteristics import classify_task
 from budget_proxy.engine import DEFAULT_AGENT, CapabilitiesOf, Core
 from budget_proxy.errors import InvalidInput
+from budget_proxy.policy.base import Tier
 from budget_proxy.policy.breakdown import alternatives, breakdown
 from budget_proxy.policy.router import Choice, select
 from budget_proxy.predict.base import Predictor
@@ -24,6 +25,8 @@ from budget_proxy.types import (
     Prediction,
     Similar,
 )
+from budget_proxy.wire import DIALECTS
+from budget_proxy.wire.models import api_of_model, provider_of_model
 from budget_proxy.wire.prices import unit_prices
 
 TASK_API: Final = "task"
@@ -122,23 +125,40 @@ class Tasks:
     ) -> Selection:
         """Model, thinking, effort and budget for a task, chosen together."""
         kind = self._features(task, agent, None, now).characteristics
-        choice = self._choose(kind, agent or DEFAULT_AGENT, now, api="", input_tokens=0)
+        choice = self._choose(self._core.policy.tiers, kind, agent or DEFAULT_AGENT, now)
         prediction = self.predict(
             task, agent=agent, model=choice.model, now=now, identifier=identifier
         )
         return Selection(choice, prediction)
 
-    def route(self, call: Call, kind: Characteristics, input_tokens: int) -> Choice:
-        """The model for a call that asks for the alias."""
+    def route(
+        self, call: Call, kind: Characteristics, input_tokens: int, kept: str | None
+    ) -> Choice:
+        """The tier for a call that asks for the alias: the session's own if it can serve it.
+
+        Of the tiers those whose model's provider speaks the call's dialect; all, if there is
+        none (an upstream may well translate).
+        """
+        provider = DIALECTS[call.api].provider
+        tiers = self._core.policy.tiers
+        fitting = [t for t in tiers if provider_of_model(t.model) in {None, provider}] or tiers
+        own = [tier for tier in fitting if tier.model == kept]
         agent = call.scope.agent or DEFAULT_AGENT
-        return self._choose(kind, agent, call.now, api=call.api, input_tokens=input_tokens)
+        return self._choose(own or fitting, kind, agent, call.now, call, input_tokens)
 
     def _choose(
-        self, kind: Characteristics, agent: str, now: float, *, api: str, input_tokens: int
+        self,
+        tiers: Sequence[Tier],
+        kind: Characteristics,
+        agent: str,
+        now: float,
+        call: Call | None = None,
+        input_tokens: int = 0,
     ) -> Choice:
-        tiers = self._core.policy.tiers
-        models = [tier.model for tier in tiers]
         features = Features(agent, "", kind.task_type, kind, now, input_tokens)
+        models = [tier.model for tier in tiers]
+        apis = {model: call.api if call else api_of_model(model) or "" for model in models}
+        host = call.host if call else ""
         forecasts = {
             model: self._core.foresee(replace(features, model=model))[1] for model in models
         }
@@ -146,8 +166,8 @@ class Tasks:
             tiers,
             kind,
             forecasts,
-            {model: unit_prices(api, model) for model in models},
-            {model: self._capabilities(api, "", model) for model in models},
+            {model: unit_prices(api, model) for model, api in apis.items()},
+            {model: self._capabilities(api, host, model) for model, api in apis.items()},
             input_tokens,
         )
 

@@ -47,11 +47,13 @@ class Scope:
 class Override:
     """What the caller asked of this one call; ``None`` leaves the policy's choice.
 
-    ``cap`` is the caller's own ceiling in output tokens; ``thinking`` and ``effort`` are
-    ``"auto"`` (hand over) or a value of the caller's; ``descriptor`` is a task descriptor.
+    ``cap`` is the caller's own ceiling in output tokens, which ``cap_stands`` keeps in force
+    although an outer override says to observe; ``thinking`` and ``effort`` are ``"auto"`` (hand
+    over) or a value of the caller's; ``descriptor`` is a task descriptor.
     """
 
     cap: int | None = None
+    cap_stands: bool = False
     mode: Mode | None = None
     thinking: str | None = None
     effort: str | None = None
@@ -440,6 +442,7 @@ class CallRecord:
     exact: bool = True
     finish_reason: str = "stop"
     truncated: bool = False
+    cut_by_us: bool = False
     ceiling: int | None = None
     status: int = 200
     seconds: float | None = None
@@ -473,21 +476,19 @@ class CallRecord:
     instance: str = ""
     id: int | None = None
 
-    @property
-    def widens(self) -> bool:
-        """Whether our own cap cut this answer, so that its group's budgets must grow."""
-        return self.truncated and self.cap is not None and not self.overridden
-
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """The core asks the driver for a session it does not hold; the answer may be ``None``.
 
-    With ``response`` set, the session is the one that produced that (hashed) response id.
+    With ``response`` set, the session is the one that produced that (hashed) response id. Where
+    there is none under ``key``, the newest with the id ``identifier`` serves (another
+    conversation of the same session).
     """
 
     key: str
     response: str | None = None
+    identifier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

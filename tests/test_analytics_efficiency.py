@@ -97,7 +97,9 @@ def test_what_is_no_exact_answer_is_not_measured() -> None:
 
 def test_a_resend_is_another_draw() -> None:
     """The answer that our cap cut is measured, the shorter one that followed is not."""
-    cut = _budgeted(1600, cap=1600, ceiling=1600, truncated=True, finish_reason="length")
+    cut = _budgeted(
+        1600, cap=1600, ceiling=1600, truncated=True, cut_by_us=True, finish_reason="length"
+    )
     found = _overall(cut, _budgeted(300, attempt=2))
     assert (found.calls, found.attempts, found.measured, found.resent) == (1, 2, 1, 1)
     assert (found.truncated, found.truncated_by_us) == (1, 1)
@@ -208,7 +210,7 @@ def test_more_groups_than_are_kept_fall_into_one(monkeypatch: pytest.MonkeyPatch
 def test_cut_calls_that_wait_for_their_resend_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resend whose first attempt was forgotten is measured like any answer."""
     monkeypatch.setattr(efficiency, "_MOST_CUT", 1)
-    cut = _budgeted(1600, cap=1600, ceiling=1600, truncated=True)
+    cut = _budgeted(1600, cap=1600, ceiling=1600, truncated=True, cut_by_us=True)
     rows = [replace(cut, call_id=name) for name in ("a", "b")]
     rows += [_budgeted(800, attempt=2, call_id=name) for name in ("a", "b")]
     found = efficiency_report(rows).overall

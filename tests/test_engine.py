@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,11 +83,11 @@ class Bench:
     def send(
         self,
         body: Body,
-        outcomes: Sequence[Outcome],
+        outcomes: Sequence[Outcome | None],
         stored: Session | None = None,
         **context: Any,
     ) -> list[Plan]:
-        """Drive one call through these outcomes; the plans that were sent."""
+        """Drive one call through these outcomes (``None``: cut at the cap); the plans sent."""
         run = self.core.run(self.call(body, **context), body)
         plans: list[Plan] = []
         step = next(run)
@@ -96,7 +97,7 @@ class Bench:
             assert isinstance(step, Plan)
             plans.append(step)
             try:
-                step = run.send(outcome)
+                step = run.send(outcome or _cut(step.allocation.ceiling or 0))
             except StopIteration:
                 break
         else:
@@ -161,9 +162,8 @@ def test_an_answer_cut_by_our_cap_is_asked_for_again_once_without_it() -> None:
     bench = Bench()
     bench.warm(LENGTHS)
     body = _body("Review a monster.", max_completion_tokens=4000)
-    first_cap = bench.send(_body("Review x."), [_done(100)])[0].allocation.cap
-    assert first_cap is not None
-    plans = bench.send(body, [_cut(first_cap), _done(900)])
+    plans = bench.send(body, [None, _done(900)])
+    first_cap = plans[0].allocation.cap
     assert [plan.attempt for plan in plans] == [1, 2]
     assert plans[0].body["max_completion_tokens"] < 4000
     assert plans[1].body["max_completion_tokens"] == 4000
@@ -180,7 +180,7 @@ def test_a_second_truncation_is_the_callers_own() -> None:
     """The resend is not repeated."""
     bench = Bench()
     bench.warm(LENGTHS)
-    plans = bench.send(_body("Review y.", max_completion_tokens=4000), [_cut(300), _cut(4000)])
+    plans = bench.send(_body("Review y.", max_completion_tokens=4000), [None, None])
     assert len(plans) == 2
 
 
@@ -188,7 +188,7 @@ def test_a_truncated_group_gets_wider_budgets_at_once() -> None:
     """The next call's cap is at least 1.8 times the one that cut."""
     bench = Bench()
     bench.warm(LENGTHS)
-    cut = bench.send(_body("Review z."), [_cut(300), _done(500)])[0].allocation
+    cut = bench.send(_body("Review z."), [None, _done(500)])[0].allocation
     after = bench.send(_body("Review z2."), [_done(100)])[0].allocation
     assert cut.cap is not None
     assert after.cap is not None
@@ -212,9 +212,9 @@ def test_a_refused_parameter_of_ours_is_left_out_and_remembered() -> None:
 def test_a_refusal_is_remembered_by_a_replay_of_the_history() -> None:
     """State is a fold of the rows."""
     bench = Bench()
-    bench.core.learn(
-        record(host=OPENAI, model="gpt-x", finish_reason="error", rejected="max_completion_tokens")
-    )
+    row = record(host=OPENAI, model="gpt-x", output_tokens=5)
+    bench.core.learn(replace(row, finish_reason="error", rejected="max_completion_tokens"))
+    bench.core.learn(replace(row, attempt=2))
     bench.warm(LENGTHS)
     assert "max_completion_tokens" not in bench.send(_body("Review r."), [_done(9)])[0].body
 
@@ -245,6 +245,31 @@ def test_guidance_comes_back_from_the_history_after_a_restart() -> None:
     later = second.send({**opening, "messages": turns}, [_done(50)], stored=given.session)[0]
     assert later.patch.guidance == given.patch.guidance
     assert later.body["messages"][0] == given.body["messages"][0]
+
+
+def test_another_conversation_of_the_session_is_not_edited() -> None:
+    """It began without the note, so none of its earlier messages gets one now."""
+    bench = Bench()
+    bench.warm(LENGTHS)
+    scope = Scope(agent="reviewer", session="s9")
+    begun = bench.send(_body("Review the parser."), [_done(100)], scope=scope)[0]
+    assert begun.patch.guidance is not None
+    older = {"model": "gpt-x", "messages": _turns(_body("An older conversation."), "Go on.")}
+    plan = bench.send(older, [_done(100)], scope=scope)[0]
+    assert plan.body["messages"] == older["messages"]
+    assert plan.session.id == begun.session.id
+
+
+def test_a_learner_that_fails_does_not_lose_the_row() -> None:
+    """The row is queued first."""
+    bench = Bench()
+    call = bench.call(_body())
+    plan = bench.core.plan(call, _body(), bench.core.sessions.settle_on(call, None))
+    broken: Predictor = Raising()
+    bench.core.predictor = broken
+    with pytest.raises(RuntimeError, match="broken"):
+        bench.core.settle(plan, _done(100))
+    assert [row.output_tokens for row in bench.journal.records] == [100]
 
 
 def test_a_conversation_that_began_unguided_stays_so() -> None:

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 from budget_proxy.ledger.settlement import Identity, has_length, record_of, settled
-from budget_proxy.types import Guidance, Outcome, Patch, Scope, Usage
+from budget_proxy.types import CallRecord, Guidance, Outcome, Patch, Plan, Scope, Usage
 from tests.makers import allocation, call, plan, record
+
+
+def _row(its_plan: Plan, outcome: Outcome) -> CallRecord:
+    usage = settled(its_plan, outcome, 0)
+    return record_of(its_plan, outcome, usage, Identity(), truncated=False, cut_by_us=False)
 
 
 def test_exact_usage_is_accounted_as_it_is() -> None:
@@ -40,14 +45,28 @@ def test_a_timeout_is_estimated_at_the_target() -> None:
 
 
 def test_the_row_tells_what_was_written_and_not_what_was_only_computed() -> None:
-    """Effort is in the row where it was written."""
+    """Effort is in the row where the body got it."""
     shown = plan(allocation=allocation(effort="low"))
-    written = plan(allocation=allocation(effort="low", steered=True))
-    outcome = Outcome(usage=Usage(input_tokens=1, output_tokens=2))
-    rows = [
-        record_of(p, outcome, Usage(1, 2), Identity(), truncated=False) for p in (shown, written)
-    ]
+    written = plan(allocation=allocation(effort="low"), patch=Patch(effort="low"))
+    rows = [_row(p, Outcome(usage=Usage(1, 2))) for p in (shown, written)]
     assert [row.effort for row in rows] == [None, "low"]
+
+
+def test_usage_that_nobody_reported_is_an_estimate() -> None:
+    """Whatever the caller of settle() says: the row is not exact, and teaches nothing."""
+    outcome = Outcome(finish_reason="stop")
+    row = _row(plan(), outcome)
+    assert not row.exact
+    assert not has_length(row)
+    assert _row(plan(), Outcome(finish_reason="error")).exact
+
+
+def test_characters_are_kept_only_where_they_tell_the_tokens() -> None:
+    """Images and a history at the provider would spoil the learned ratio."""
+    outcome = Outcome(usage=Usage(1, 2))
+    assert _row(plan(call=call(input_chars=50)), outcome).input_chars == 50
+    for odd in ({"images": 1}, {"previous_response": "r"}, {"conversation": "c"}):
+        assert _row(plan(call=call(input_chars=50, **odd)), outcome).input_chars == 0
 
 
 def test_the_row_holds_pseudonyms_and_the_guidances_cost_but_no_text() -> None:
@@ -60,12 +79,13 @@ def test_the_row_holds_pseudonyms_and_the_guidances_cost_but_no_text() -> None:
         Usage(1, 2),
         Identity(user="pseudonym", instance="i"),
         truncated=True,
+        cut_by_us=True,
     )
     assert (row.user, row.task, row.tags) == ("pseudonym", "t-1", ("a", "b"))
     assert (row.guidance, row.guidance_tokens) == ("g1", 6)
     assert "hello" not in repr(row)
     assert "alice" not in repr(row)
-    assert row.widens
+    assert row.cut_by_us
 
 
 def test_only_answers_with_known_tokens_tell_a_length() -> None:

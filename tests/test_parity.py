@@ -190,6 +190,19 @@ def test_the_callers_own_cap_holds_and_is_not_undone(api: str, door: str, stream
 
 @apis
 @doors
+def test_a_wrong_budget_is_the_callers_error_and_goes_nowhere(api: str, door: str) -> None:
+    """A 400 in the provider's shape, saying what is wrong; a task's descriptor included."""
+    wrong = {"budget": {"cap": 50, "task": {"description": ["no", "text"]}}}
+    error = anthropic.BadRequestError if api == MESSAGES else openai.BadRequestError
+    with bench() as site:
+        with pytest.raises(error, match="description"):
+            site.call(api, {**_body(api, stream=False), **wrong}, colour="sync", door=door)
+        assert site.provider.requests == []
+        assert site.engine.faults == {}
+
+
+@apis
+@doors
 @colours
 def test_an_answer_that_our_cap_cut_is_sent_again_without_it(
     api: str, door: str, colour: str

@@ -7,6 +7,7 @@ import pytest
 from budget_proxy.policy.allocate import allocate, terms_of
 from budget_proxy.policy.base import AgentPolicy, Policy
 from budget_proxy.policy.evidence import Gate
+from budget_proxy.scope import merge
 from budget_proxy.types import Allocation, Call, Capabilities, Override
 from tests.makers import call, forecast, session
 
@@ -105,6 +106,12 @@ def test_a_truncated_group_gets_wider_budgets_at_once() -> None:
     assert "widened 2 x" in given.reason
 
 
+def test_the_floor_widens_too() -> None:
+    """Where it binds it is what cut the answer: 2 x 1,024."""
+    short = forecast(10, 20, 30, 50, 100)
+    assert _allocate(lengths=short, gate=Gate(OPEN.group, 34, 2.0)).cap == 2048
+
+
 @pytest.mark.parametrize(
     ("policy", "gate", "arm", "says"),
     [
@@ -143,6 +150,32 @@ def test_the_lowest_of_the_callers_caps_wins() -> None:
 def test_observe_in_the_same_override_beats_the_cap() -> None:
     """`mode: observe` beats the rest of it."""
     assert _allocate(call(override=Override(cap=300, mode="observe"))).cap is None
+
+
+def test_an_outer_observe_leaves_the_callers_cap_standing() -> None:
+    """A client wrapped to observe, and one call with a cap: only the cap is written."""
+    inner, outer = Override(cap=300), Override(mode="observe")
+    given = _allocate(call(override=merge(inner, outer)))
+    assert (given.cap, given.mode) == (300, "observe")
+    assert _allocate(call(override=merge(Override(mode="observe"), inner))).cap is None
+
+
+@pytest.mark.parametrize(
+    ("override", "leaves"),
+    [
+        (Override(cap=300), True),
+        (Override(effort="low"), True),
+        (Override(guidance=False), True),
+        (Override(mode="observe"), True),
+        (Override(off=True), True),
+        (Override(effort="auto"), False),
+        (Override(thinking="auto"), False),
+        (Override(mode="enforce"), False),
+    ],
+)
+def test_what_takes_the_arms_place_leaves_the_analysis(override: Override, *, leaves: bool) -> None:
+    """A steer that was handed over is the arm's to give."""
+    assert _allocate(call(override=override)).overridden is leaves
 
 
 def test_a_signed_body_is_left_alone() -> None:

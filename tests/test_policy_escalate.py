@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from budget_proxy.policy.escalate import may_resend, may_retry, truncated
+from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated
 from budget_proxy.types import Outcome, Usage
 from tests.makers import allocation, call, plan
 
@@ -19,6 +19,26 @@ def test_output_that_reaches_the_cap_counts_as_cut_whatever_the_status() -> None
     finished = Outcome(usage=Usage(output_tokens=150), finish_reason="stop")
     assert truncated(plan(), finished)
     assert not truncated(plan(), Outcome(usage=Usage(output_tokens=149), finish_reason="stop"))
+
+
+def test_output_well_beyond_the_cap_was_counted_otherwise() -> None:
+    """A server-side compaction adds tokens that no cap bounds."""
+    assert truncated(plan(), Outcome(usage=Usage(output_tokens=166)))
+    assert not truncated(plan(), Outcome(usage=Usage(output_tokens=167)))
+
+
+def test_an_answer_that_ends_for_length_below_our_cap_met_the_end_of_the_window() -> None:
+    """It is cut, but not by us: nothing is sent again and nothing widened."""
+    early = Outcome(usage=Usage(output_tokens=30), finish_reason="length", seconds=1.0)
+    assert truncated(plan(), early)
+    assert not cut_by_us(plan(), early)
+    assert not may_resend(plan(), early)
+
+
+def test_of_several_choices_one_alone_may_have_been_cut() -> None:
+    """Its share of the tokens is not told, so the status is believed."""
+    one = Outcome(usage=Usage(output_tokens=200), finish_reason="length", seconds=1.0)
+    assert cut_by_us(plan(call=call(n=2)), one)
 
 
 def test_with_several_choices_the_cap_is_each_ones() -> None:

@@ -42,7 +42,7 @@ def test_an_answer_cut_by_the_callers_cap_counts_only_after_caps_were_widened() 
     """A censored length alone does not say how long answers are."""
     cut: dict[str, Any] = {"truncated": True, "finish_reason": "length"}
     assert not _learned(30, **cut).gate(*GROUP).open
-    evidence = _learned(1, **cut, cap=150)
+    evidence = _learned(1, **cut, cut_by_us=True)
     for _ in range(20):
         evidence.learn(record(**cut))
     assert evidence.gate(*GROUP).open
@@ -50,7 +50,7 @@ def test_an_answer_cut_by_the_callers_cap_counts_only_after_caps_were_widened() 
 
 def test_a_truncation_by_our_cap_doubles_at_once_and_eases_slowly() -> None:
     """x2, then a tenth back an answer: 2 x .9 = 1.8; never above 8, never below 1."""
-    ours = record(truncated=True, cap=150, finish_reason="length")
+    ours = record(truncated=True, cut_by_us=True, finish_reason="length")
     evidence = Evidence(1)
     evidence.learn(ours)
     assert evidence.gate(*GROUP).widening == 2.0
@@ -67,7 +67,7 @@ def test_a_truncation_by_our_cap_doubles_at_once_and_eases_slowly() -> None:
 def test_a_truncation_by_the_callers_own_cap_widens_nothing() -> None:
     """The caller is right."""
     evidence = Evidence(1)
-    evidence.learn(record(truncated=True, cap=150, overridden=True, finish_reason="length"))
+    evidence.learn(record(truncated=True, cap=150, finish_reason="length"))
     assert evidence.gate(*GROUP).widening == 1.0
 
 

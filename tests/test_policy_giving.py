@@ -10,7 +10,6 @@ from budget_proxy.policy.base import AgentPolicy, Policy
 from budget_proxy.policy.giving import give, patch_for
 from budget_proxy.types import (
     Call,
-    Capabilities,
     Guidance,
     GuidanceForm,
     Override,
@@ -26,7 +25,6 @@ OBSERVING = Terms("observe", writable=False, acting=False, reason="")
 HELD_OUT = Terms("enforce", writable=False, acting=False, reason="")
 NOTE = Guidance("g1", "Aim for 128 tokens.", tokens=6)
 THINKING = Thinking("enabled", 2048)
-REASONS = Capabilities(efforts=("low", "medium", "high"))
 AUTO = Policy(thinking="auto", effort="auto")
 
 
@@ -46,11 +44,11 @@ def _give(
     )  # fmt: skip
 
 
-def _patch(given: Session, its_call: Call, terms: Terms = ACTING, **facts: Any) -> Patch:
-    settings: dict[str, Any] = {
-        "cap": None, "include_usage": True, "capabilities": REASONS, "model": None, **facts,
-    }  # fmt: skip
-    return patch_for(given, its_call, terms, **settings)
+def _patch(
+    given: Session, its_call: Call, terms: Terms = ACTING, policy: Policy = AUTO, **facts: Any
+) -> Patch:
+    settings: dict[str, Any] = {"cap": None, "model": None, **facts}
+    return patch_for(given, its_call, terms, policy, "reviewer", **settings)
 
 
 def test_guidance_starts_on_a_call_without_assistant_turns() -> None:
@@ -124,12 +122,45 @@ def test_what_the_caller_set_in_the_body_is_left_alone() -> None:
     assert (free.thinking, free.effort) == (THINKING, "low")
 
 
+def test_a_session_steers_only_the_calls_that_hand_over() -> None:
+    """Another client or agent of the same session keeps its own defaults."""
+    given = session(decided=True, thinking=THINKING, effort="low")
+    keeps = _patch(given, call(), policy=Policy())
+    assert (keeps.thinking, keeps.effort) == (None, None)
+
+
+def test_guidance_off_leaves_out_the_note_that_a_session_carries() -> None:
+    """By agent or for all; a call's own word goes before both."""
+    carrying = session(guidance=NOTE)
+    off = Policy(agents={"reviewer": AgentPolicy(guidance="off")})
+    assert _patch(carrying, call(), policy=off).guidance is None
+    assert _patch(carrying, call(), policy=Policy(guidance="off")).guidance is None
+    asked = call(override=Override(guidance=True))
+    assert _patch(carrying, asked, policy=off).guidance == NOTE
+
+
+def test_a_note_asked_for_in_the_holdout_stays_for_the_session() -> None:
+    """What a session carries does not come and go."""
+    assert _patch(session(guidance=NOTE), call(starts=False), HELD_OUT).guidance == NOTE
+
+
+def test_a_call_that_leaves_the_model_to_the_router_hands_the_steer_over_too() -> None:
+    """It cannot set what fits a model it does not know."""
+    by_router = give(
+        session(), call(), ACTING, Policy(), "reviewer",
+        compose=_compose, thinking=THINKING, effort="low", routed=True,
+    )  # fmt: skip
+    assert (by_router.thinking, by_router.effort) == (THINKING, "low")
+    assert _patch(by_router, call(), policy=Policy(), routed=True).effort == "low"
+
+
 def test_an_effort_named_by_the_override_is_the_callers_and_holds_in_the_holdout() -> None:
-    """Where the model has that level."""
+    """And never gives way to the session's: whether the model has the level, wire knows."""
     asked = call(override=Override(effort="high"))
-    assert _patch(session(), asked, HELD_OUT).effort == "high"
-    assert _patch(session(), asked, OBSERVING).effort is None
-    assert _patch(session(), call(override=Override(effort="max"))).effort is None
+    given = session(decided=True, effort="low")
+    assert _patch(given, asked, HELD_OUT).effort == "high"
+    assert _patch(given, asked, OBSERVING).effort is None
+    assert _patch(given, call(override=Override(effort="max"))).effort == "max"
 
 
 def test_metering_is_asked_for_on_streams_in_every_mode_and_arm() -> None:
@@ -139,7 +170,8 @@ def test_metering_is_asked_for_on_streams_in_every_mode_and_arm() -> None:
     assert not _patch(session(), call(stream=False)).include_usage
     assert not _patch(session(), call(stream=True, usage_asked=True)).include_usage
     assert not _patch(session(), call(stream=True, signed=True)).include_usage
-    assert not _patch(session(), call(stream=True), include_usage=False).include_usage
+    silent = Policy(include_usage=False)
+    assert not _patch(session(), call(stream=True), policy=silent).include_usage
 
 
 def test_observe_writes_nothing_but_the_metering() -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from budget_proxy.policy.sessions import Sessions
-from budget_proxy.types import Call, Lookup, Scope, Session
+from budget_proxy.types import Call, Guidance, Lookup, Scope, Session
 from tests.makers import NOW, SALT, call
 
 
@@ -12,7 +14,7 @@ def _book(holdout: float = 0.0) -> Sessions:
 def _enter(book: Sessions, its_call: Call, found: Session | None = None) -> Session:
     """What the engine does with a call: find, settle on, hold."""
     answer = book.find(its_call)
-    session = book.settle_on(its_call, found if isinstance(answer, Lookup) else answer, answer.key)
+    session = book.settle_on(its_call, found if isinstance(answer, Lookup) else answer)
     book.hold(session)
     return session
 
@@ -30,9 +32,8 @@ def test_two_calls_that_begin_a_session_at_once_share_it() -> None:
     book = _book()
     first, second = call(), call(id="c2", now=NOW + 1)
     assert isinstance(book.find(first), Lookup)
-    missed = book.find(second)
     begun = _enter(book, first)
-    joined = book.settle_on(second, None, missed.key)
+    joined = book.settle_on(second, None)
     assert (joined.id, joined.started) == (begun.id, begun.started)
 
 
@@ -62,6 +63,37 @@ def test_an_explicit_session_goes_before_everything_and_never_restarts() -> None
     first = _enter(book, call(scope=scope, fingerprint=b"a"))
     later = _enter(book, call(scope=scope, fingerprint=b"b", now=NOW + 99_999))
     assert first.id == later.id
+    assert first.arm == later.arm
+
+
+def test_conversations_of_one_session_share_the_steer_and_each_has_its_note() -> None:
+    """One that begins carries the same bytes; one that began without them stays without."""
+    book = _book()
+    scope = Scope(session="s1")
+    first = replace(
+        _enter(book, call(scope=scope, fingerprint=b"a")),
+        guidance=Guidance("g", "Aim.", "user", 3), effort="low", decided=True,
+    )  # fmt: skip
+    book.hold(first)
+    begins = _enter(book, call(scope=scope, fingerprint=b"b"))
+    assert begins.guidance == Guidance("g", "Aim.", "system", 0)
+    assert (begins.effort, begins.decided) == ("low", True)
+    runs = _enter(book, call(scope=scope, fingerprint=b"c", starts=False))
+    assert runs.guidance is None
+    assert runs.effort == "low"
+    assert len({first.key, begins.key, runs.key}) == 3
+
+
+def test_a_conversation_of_a_session_known_only_to_the_history_is_its_sibling() -> None:
+    """The lookup asks for the conversation, else for anything of the session."""
+    elsewhere = _enter(_book(), call(scope=Scope(session="s1"), fingerprint=b"a"))
+    book = _book()
+    wanted = book.find(call(scope=Scope(session="s1"), fingerprint=b"b"))
+    assert isinstance(wanted, Lookup)
+    assert wanted.identifier == elsewhere.id
+    joined = _enter(book, call(scope=Scope(session="s1"), fingerprint=b"b"), found=elsewhere)
+    assert joined.id == elsewhere.id
+    assert joined.key == wanted.key
 
 
 def test_different_keys_cache_keys_and_contents_are_different_sessions() -> None:

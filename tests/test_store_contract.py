@@ -28,8 +28,8 @@ FULL: Final = CallRecord(
     uncertainty=0.5, criticality=0.75, creative=True, architecture=True, stream=True, n=3,
     input_chars=999, input_estimate=250, input_tokens=251, output_tokens=77,
     reasoning_tokens=7, cache_read_tokens=8, cache_write_tokens=9, exact=False,
-    finish_reason="length", truncated=True, ceiling=80, status=206, seconds=1.5, q50=1.5,
-    q75=2.5, q90=3.5, q95=4.5, q99=5.5, target=64, recommended=65, reserve=66, cap=67,
+    finish_reason="length", truncated=True, cut_by_us=True, ceiling=80, status=206,
+    seconds=1.5, q50=1.5, q75=2.5, q90=3.5, q95=4.5, q99=5.5, target=64, recommended=65, reserve=66, cap=67,
     thinking="enabled", effort="low", mode="enforce", arm="holdout", propensity=0.1,
     overridden=True, strategy="quantile", confidence=0.6, support=30, guidance="g",
     guidance_tokens=12, cost=0.0125, prices="2026-11-01", tier="flex", rejected="effort",
@@ -183,6 +183,19 @@ def test_a_session_is_found_by_a_response_it_produced(store: Store) -> None:
     assert found.key == "k2"
     assert store.session("k1", response="unknown") is None
     assert store.session("k1", response="lost") is None
+
+
+def test_without_its_key_a_session_is_found_by_its_id(store: Store) -> None:
+    """Another conversation of the same session; the newest, and only where nothing else is."""
+    store.save_sessions([session(key="c1", id="s", started=1.0, seen=1.0)])
+    store.save_sessions([session(key="c2", id="s", started=2.0, seen=2.0)])
+    found = store.session("c3", identifier="s")
+    assert found is not None
+    assert found.key == "c2"
+    exact = store.session("c1", identifier="s")
+    assert exact is not None
+    assert exact.key == "c1"
+    assert store.session("c3", identifier="other") is None
 
 
 def test_what_a_session_was_given_stays(store: Store) -> None:

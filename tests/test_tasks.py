@@ -88,6 +88,45 @@ def test_model_and_budget_are_chosen_together_and_the_outcome_is_learned() -> No
         assert found.used == 9000
 
 
+def test_thinking_effort_and_price_are_chosen_with_the_model() -> None:
+    """By what each model can do and costs: a budget for Claude 4.5, an effort for GPT-6."""
+    claude: Any = [{"model": "claude-sonnet-4-5", "thinking": True}]
+    gpt: Any = [{"model": "gpt-6-luna", "thinking": True}]
+    hard = {"complexity": 90, "priority": "Critical"}
+    with Engine.open("memory:", tiers=claude) as engine:
+        chosen = engine.select_model_and_budget(hard, agent="coder").choice
+        assert chosen.thinking is not None
+        assert chosen.thinking.kind == "enabled"
+        assert chosen.thinking.budget is not None
+        assert chosen.thinking.budget >= 1024
+        assert chosen.expected_cost is not None
+        assert chosen.expected_cost > 0
+    with Engine.open("memory:", tiers=gpt) as engine:
+        chosen = engine.select_model_and_budget(hard, agent="coder").choice
+        assert chosen.effort in {"high", "xhigh"}
+        assert chosen.expected_cost is not None
+
+
+def test_of_two_that_take_the_task_the_cheaper_is_chosen() -> None:
+    """Whatever their order in the settings."""
+    tiers: Any = [{"model": "claude-opus-5-5"}, {"model": "claude-haiku-5-5"}]
+    with Engine.open("memory:", tiers=tiers) as engine:
+        assert engine.select_model_and_budget({"complexity": 50}).model == "claude-haiku-5-5"
+
+
+def test_the_alias_goes_to_a_model_that_the_provider_has() -> None:
+    """And a session that speaks to two providers does not carry one's model to the other."""
+    tiers: Any = [{"model": "claude-haiku-5-5"}, {"model": "gpt-6-luna"}]
+    body: Any = {"model": "auto", "messages": [{"role": "user", "content": "What is 2 + 2?"}]}
+    with Engine.open("memory:", tiers=tiers, holdout=0.0) as engine:
+        scope = Scope(session="s")
+        chat = engine.plan(api="openai.chat", body=body, scope=scope)
+        claude = {**body, "max_tokens": 100}
+        messages = engine.plan(api="anthropic.messages", body=claude, scope=scope)
+    assert chat.body["model"] == "gpt-6-luna"
+    assert messages.body["model"] == "claude-haiku-5-5"
+
+
 def test_without_tiers_the_router_says_what_to_set() -> None:
     """In budget_proxy.toml."""
     with Engine.open("memory:") as engine, pytest.raises(InvalidInput, match="tiers"):

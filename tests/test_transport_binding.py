@@ -70,7 +70,7 @@ def test_a_request_takes_the_budget_around_it(engine: Engine) -> None:
     with budget(agent="call", cap=5) as under:
         request = made(bound)
     assert request.scope == Scope(agent="call", run="r")
-    assert request.override == Override(mode="observe", cap=5)
+    assert request.override == Override(mode="observe", cap=5, cap_stands=True)
     assert request.calls is under.calls
 
 

@@ -123,7 +123,7 @@ def test_an_unchanged_body_is_sent_byte_for_byte(engine: Engine) -> None:
     assert trip.result.status == 200
 
 
-@pytest.mark.parametrize("own", [{"agent": "a"}, 700, None])
+@pytest.mark.parametrize("own", [{"agent": "a"}, {"cap": 700, "mode": "observe"}, None])
 def test_our_key_never_reaches_the_provider(engine: Engine, own: object) -> None:
     """A ``budget`` key is removed, whatever it holds; nothing else of the body changes."""
     override = Override(mode="observe")

@@ -21,14 +21,18 @@ def engine() -> Iterator[Engine]:
 def test_a_fault_is_swallowed_counted_and_logged(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Any exception inside ends the block, is counted under its stage and logged once."""
+    """Any exception inside ends the block, is counted under its stage and logged once.
+
+    Its message is not logged: it may quote what a caller sent.
+    """
     for _ in range(2):
         with fail_open(engine, "plan"):
             raise ZeroDivisionError("odd numbers")
     assert engine.faults == {"plan": 2}
-    assert [record.getMessage() for record in caplog.records] == [
-        "plan failed; the call goes on without it: ZeroDivisionError('odd numbers')"
-    ]
+    (message,) = [record.getMessage() for record in caplog.records]
+    start = "plan failed; the call goes on without it: ZeroDivisionError at test_transport_guard.py"
+    assert message.startswith(start)
+    assert "odd numbers" not in message
 
 
 @pytest.mark.parametrize("error", [BudgetExceeded("over"), KeyboardInterrupt(), GeneratorExit()])

@@ -183,9 +183,9 @@ def test_our_cap_leaves_the_callers_thinking_budget_alone() -> None:
     """A cap of ours below it goes unwritten; above it, it is written."""
     body = _plain(max_tokens=8000, thinking={"type": "enabled", "budget_tokens": 3000})
     assert _write(body, Patch(cap=2500)).body == body
-    assert _write(body, Patch(cap=2500)).cap is None
+    assert _write(body, Patch(cap=2500)).patch.cap is None
     fits = _write(body, Patch(cap=3001))
-    assert (fits.cap, fits.body["thinking"]) == (3001, body["thinking"])
+    assert (fits.patch.cap, fits.body["thinking"]) == (3001, body["thinking"])
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,8 @@ def test_the_callers_cap_beside_the_callers_thinking_budget(
     written = _write(body, Patch(cap=cap), override=Override(cap=cap))
     got = written.body["max_tokens"], written.body["thinking"]["budget_tokens"]
     assert got == expected
-    assert written.cap == (got[0] if got[0] != max_tokens else None)
+    assert written.patch.cap == (got[0] if got[0] != max_tokens else None)
+    assert written.patch.thinking is None, "the thinking is the caller's own"
     assert written.body["thinking"]["display"] == "omitted"
     assert ("thinking" in written.added) is (got[1] != budget)
     assert ("max_tokens" in written.added) is (got[0] != max_tokens)
@@ -263,6 +264,70 @@ def test_effort() -> None:
     assert written.added == ("output_config",)
     without = _plain(model="claude-haiku-4-5")
     assert _write(without, Patch(effort="low")) == Written(without, ())
+
+
+@pytest.mark.parametrize(
+    ("model", "thinking", "effort", "written"),
+    [
+        ("claude-opus-5", {"type": "disabled"}, "max", False),
+        ("claude-opus-5", {"type": "disabled"}, "xhigh", False),
+        ("claude-opus-5", {"type": "disabled"}, "high", True),
+        ("claude-sonnet-5-5", {"type": "between_tools"}, "max", False),
+        ("claude-sonnet-5-5", {"type": "between_tools"}, "low", True),
+        ("claude-opus-5", {"type": "adaptive"}, "max", True),
+        ("claude-opus-4-6", {"type": "enabled", "budget_tokens": 2048}, "max", True),
+        ("claude-opus-5", {"type": "some_newer_kind"}, "max", False),
+        ("claude-opus-5", {"type": ["odd"]}, "max", False),
+        ("claude-opus-5", "odd", "max", False),
+        ("claude-opus-5", None, "max", True),
+    ],
+)
+def test_effort_beside_the_callers_thinking(
+    model: str, thinking: Any, effort: str, written: bool
+) -> None:
+    """Above high an effort goes only with thinking that is on throughout."""
+    body = _plain(model=model, thinking=thinking)
+    done = _write(body, Patch(effort=effort))
+    assert done.patch == Patch(effort=effort if written else None)
+    assert (done.body.get("output_config") == {"effort": effort}) is written
+
+
+def test_thinking_beside_an_effort_of_the_same_patch() -> None:
+    """Thinking is only turned off where no effort above high stands in the body by then."""
+    off = Thinking("disabled")
+    body = _plain(model="claude-opus-5")
+    assert _write(body, Patch(thinking=off, effort="max")).patch == Patch(effort="max")
+    both = Patch(thinking=off, effort="high")
+    assert _write(body, both).patch == both
+    odd = {**body, "output_config": "odd"}
+    assert _write(odd, Patch(thinking=off, effort="max")).patch == Patch(thinking=off)
+
+
+def test_says_what_was_really_written() -> None:
+    """What found no place is empty in the patch handed back; numbers are those in the body."""
+    patch = Patch(
+        cap=2000, thinking=Thinking("enabled", 9000), effort="low", guidance=NOTE,
+        include_usage=True, model="claude-haiku-4-5",
+    )  # fmt: skip
+    assert _write(_plain(), patch).patch == Patch(
+        # Below the cap of 2,000; this model has no efforts.
+        cap=2000, thinking=Thinking("enabled", 1999), guidance=NOTE, model="claude-haiku-4-5"
+    )  # fmt: skip
+    odd = _plain(max_tokens=400, system=5)
+    asked = Patch(cap=500, thinking=Thinking("enabled", 2048), effort="low", guidance=NOTE)
+    assert _write(odd, asked) == Written(odd, ())
+
+
+def test_bedrock_names_the_model_in_its_path_and_stays_untouched() -> None:
+    """A body of Bedrock's has neither model nor stream, and nothing is written into it."""
+    body = {"anthropic_version": "bedrock-2023-05-31", **_plain()}
+    del body["model"]
+    call = read(API, body, path="/model/us.anthropic.claude-opus-4-6-v1%3A0/invoke")
+    assert (call.model, call.stream) == ("us.anthropic.claude-opus-4-6-v1:0", False)
+    assert (call.signed, call.cappable) == (True, False)
+    patch = Patch(cap=99, effort="low", guidance=NOTE, model="other")
+    known = capabilities(API, call.host, call.model)
+    assert CLAUDE.write(body, call, patch, known) == Written(body, ())
 
 
 def test_guidance_in_the_system_prompt() -> None:
@@ -469,11 +534,13 @@ def test_stream_that_breaks_off() -> None:
 
 
 def test_error_in_mid_stream() -> None:
-    """An error event ends the answer in an error."""
+    """An error event ends the answer in an error; where nothing preceded it, it is certain."""
     event = b'event: error\ndata: {"type":"error","error":{"type":"overloaded_error"}}\n\n'
     begun = ANTHROPIC_STREAM[: ANTHROPIC_STREAM.index(b"event: ping")]
     outcome = _meter(begun + event)
     assert (outcome.finish_reason, outcome.exact) == ("error", False)
+    at_once = _meter(event)
+    assert (at_once.finish_reason, at_once.usage, at_once.exact) == ("error", None, True)
 
 
 def test_servers_that_leave_details_out() -> None:

@@ -31,6 +31,12 @@ APIS = sorted(DIALECTS)
         ("/openai/v1/responses", "openai.responses"),
         ("/v1/messages", "anthropic.messages"),
         ("/anthropic/v1/messages", "anthropic.messages"),
+        ("/model/anthropic.claude-opus-4-6-v1:0/invoke", "anthropic.messages"),
+        ("/model/arn%3Aaws%3Abedrock%3Aprofile%2Fx/invoke", "anthropic.messages"),
+        ("/model/anthropic.claude-opus-4-6-v1:0/invoke-with-response-stream", None),
+        ("/model/anthropic.claude-opus-4-6-v1:0/converse", None),
+        ("/xmodel/m/invoke", None),
+        ("/model/invoke", None),
         ("/v1/messages/count_tokens", None),
         ("/v1/messages/batches", None),
         ("/v1/responses/resp_1", None),
@@ -150,6 +156,25 @@ def test_no_body_is_too_odd(api: str, body: dict[str, Any], patch: Patch) -> Non
 
 @pytest.mark.parametrize("api", APIS)
 @FEW
+@given(body=BODIES, patch=PATCHES)
+def test_what_was_written_is_all_that_was(api: str, body: dict[str, Any], patch: Patch) -> None:
+    """The patch handed back writes the same body again, and holds nothing that was not asked."""
+    dialect, call = DIALECTS[api], read(api, body)
+    written = dialect.write(body, call, patch, EVERYTHING)
+    again = dialect.write(body, call, written.patch, EVERYTHING)
+    assert (repr(again.body), again.added, again.patch) == (
+        repr(written.body), written.added, written.patch,
+    )  # fmt: skip
+    done = written.patch
+    assert done.effort in {None, patch.effort}
+    assert done.guidance in {None, patch.guidance}
+    assert done.thinking is None or (patch.thinking and done.thinking.kind == patch.thinking.kind)
+    assert patch.include_usage or not done.include_usage
+    assert bool(written.added) is (done != Patch())
+
+
+@pytest.mark.parametrize("api", APIS)
+@FEW
 @given(messages=MESSAGES, patch=PATCHES)
 def test_guidance_only_adds(api: str, messages: list[dict[str, Any]], patch: Patch) -> None:
     """Whatever the messages, writing adds at most one note and takes nothing away."""
@@ -235,6 +260,64 @@ def test_first_call_and_later_calls_share_a_fingerprint(api: str) -> None:
     written = DIALECTS[api].write(body, call, note, capabilities(api, "", call.model))
     assert read(api, written.body).fingerprint != call.fingerprint
     assert changed(body, body_of(api)) == set()
+
+
+SHOWN: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "openai.chat": (
+        "messages",
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
+        {"type": "image_url", "image_url": {"url": "data:image/png;base64,BBBB"}},
+    ),
+    "openai.responses": (
+        "input",
+        {"type": "input_file", "filename": "f.pdf", "file_data": "AAAA"},
+        {"type": "input_file", "filename": "f.pdf", "file_data": "BBBB"},
+    ),
+    "anthropic.messages": (
+        "messages",
+        {"type": "image", "source": {"type": "base64", "data": "AAAA"}},
+        {"type": "image", "source": {"type": "base64", "data": "BBBB"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_first_messages_that_only_show_something_differ(api: str) -> None:
+    """What is no text tells sessions apart, whatever the order of its keys."""
+    key, first, second = SHOWN[api]
+
+    def fingerprint(*blocks: dict[str, Any]) -> bytes:
+        return read(api, {"model": "m", key: [{"role": "user", "content": [*blocks]}]}).fingerprint
+
+    seen = {fingerprint(), fingerprint(first), fingerprint(second), fingerprint(first, second)}
+    assert len(seen) == 4
+    assert fingerprint(dict(reversed(first.items()))) == fingerprint(first)
+
+
+@pytest.mark.parametrize("marker", ["cache_control", "prompt_cache_breakpoint"])
+@pytest.mark.parametrize("api", APIS)
+def test_moving_a_cache_marker_leaves_the_fingerprint(api: str, marker: str) -> None:
+    """A session's later calls mark later messages; what they show later does not count."""
+    key, first, second = SHOWN[api]
+    mark = {marker: {"type": "ephemeral"}}
+    begun = [{"role": "user", "content": [{**first, **mark}]}]
+    later = [
+        {"role": "user", "content": [first]},
+        {"role": "assistant", "content": "Yes."},
+        {"role": "user", "content": [{**second, **mark}]},
+    ]
+    calls = [read(api, {"model": "m", key: messages}) for messages in (begun, later)]
+    assert calls[0].fingerprint == calls[1].fingerprint
+
+
+@pytest.mark.parametrize("api", ["openai.chat", "openai.responses"])
+def test_azure_names_the_model_in_its_path(api: str) -> None:
+    """The deployment stands for a model that the body leaves out; the body's goes before it."""
+    path = "/openai/deployments/my%20gpt/chat/completions"
+    assert read(api, {}, path=path).model == "my gpt"
+    assert read(api, {"model": ""}, path=path).model == "my gpt"
+    assert read(api, {"model": "gpt-5.5"}, path=path).model == "gpt-5.5"
+    assert read(api, {}, path="/v1/chat/completions").model == ""
 
 
 def _roots(before: dict[str, Any], after: dict[str, Any]) -> set[str]:

@@ -3,7 +3,13 @@ from __future__ import annotations
 import pytest
 
 from budget_proxy.types import Capabilities
-from budget_proxy.wire.models import bare_host, capabilities, is_openai_host
+from budget_proxy.wire.models import (
+    api_of_model,
+    bare_host,
+    capabilities,
+    is_openai_host,
+    provider_of_model,
+)
 
 CHAT, RESPONSES, MESSAGES = "openai.chat", "openai.responses", "anthropic.messages"
 HOST = "api.openai.com"
@@ -134,6 +140,28 @@ def test_a_model_through_another_providers_dialect() -> None:
     got = capabilities(CHAT, "openrouter.ai", "anthropic/claude-opus-4.6")
     assert got.max_output == 128_000
     assert (got.efforts, got.thinking, got.default_effort) == ((), frozenset(), None)
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "api"),
+    [
+        ("gpt-5.5", "openai", RESPONSES),
+        ("openai/gpt-4.1", "openai", RESPONSES),
+        ("o4-mini", "openai", RESPONSES),
+        ("claude-opus-5-5", "anthropic", MESSAGES),
+        ("us.anthropic.claude-opus-4-6-v1:0", "anthropic", MESSAGES),
+        ("SmolLM2-135M-Instruct", None, None),
+        ("", None, None),
+    ],
+)
+def test_provider_and_api_of_a_name(model: str, provider: str | None, api: str | None) -> None:
+    """A family tells whose a model is and under which API it is looked up; else nothing does."""
+    assert (provider_of_model(model), api_of_model(model)) == (provider, api)
+
+
+def test_the_api_of_a_model_knows_all_its_efforts() -> None:
+    """Looked up by its name alone, a model has the efforts that only Responses takes as well."""
+    assert "max" in capabilities(api_of_model("gpt-6-astra") or "", HOST, "gpt-6-astra").efforts
 
 
 def test_models_that_do_not_reason() -> None:

@@ -303,7 +303,33 @@ def test_thinking_has_no_spelling_here() -> None:
 def test_routed_model() -> None:
     """The model that was chosen replaces the alias."""
     written = _write(_plain(model="auto"), Patch(model="gpt-5.4-mini"))
-    assert written == Written(_plain(model="gpt-5.4-mini"), ("model",))
+    done = Patch(model="gpt-5.4-mini")
+    assert written == Written(_plain(model="gpt-5.4-mini"), ("model",), done)
+
+
+def test_a_model_that_the_body_does_not_name_is_not_ours_to_choose() -> None:
+    """Where the path names the model, none is written into the body."""
+    body = {"messages": [{"role": "user", "content": "Hi"}]}
+    assert _write(body, Patch(model="gpt-5.4-mini")) == Written(body, ())
+
+
+def test_says_what_was_really_written() -> None:
+    """What found no place is empty in the patch handed back; the cap is the one in the body."""
+    body = _plain(stream=True)
+    whole = Patch(cap=3, effort="low", guidance=NOTE, include_usage=True, model="gpt-5.4")
+    assert _write(body, whole).patch == Patch(
+        cap=16, effort="low", guidance=NOTE, include_usage=True, model="gpt-5.4"
+    )
+    nowhere = Guidance("g", "Note.", "user", 99)
+    odd = _plain(stream=True, stream_options=[1], temperature=0.2, max_completion_tokens=400)
+    asked = Patch(
+        cap=500, thinking=Thinking("adaptive"), effort="low", guidance=nowhere, include_usage=True
+    )
+    assert _write(odd, asked) == Written(odd, ())
+    plain = Patch(include_usage=True)
+    assert not _write(_plain(), plain).patch.include_usage
+    asking = _plain(stream=True, stream_options={"include_usage": True})
+    assert not _write(asking, plain).patch.include_usage
 
 
 def test_guidance_in_the_system_prompt() -> None:
@@ -565,10 +591,20 @@ def test_streams_that_break_off() -> None:
 
 
 def test_error_in_mid_stream() -> None:
-    """An error event ends the answer in an error, with what was seen of it."""
+    """An error event ends the answer in an error, with an estimate of what was seen of it."""
     begun = CHAT_STREAM.split(b"\n\n")[1] + b"\n\n"
     _, outcome = _meter(begun + b'data: {"error":{"message":"overloaded"}}\n\n', drop=False)
     assert (outcome.finish_reason, outcome.usage) == ("error", Usage(None, 4))
+    assert not outcome.exact
+
+
+def test_error_before_the_first_character_costs_nothing() -> None:
+    """Such an error is certain; without its event the same stream is not."""
+    begun = CHAT_STREAM.split(b"\n\n")[0] + b"\n\n"
+    _, outcome = _meter(begun + b'data: {"error":{"message":"overloaded"}}\n\n', drop=True)
+    assert (outcome.finish_reason, outcome.usage, outcome.exact) == ("error", None, True)
+    _, broken = _meter(begun, drop=True)
+    assert (broken.finish_reason, broken.usage, broken.exact) == ("error", None, False)
 
 
 def test_broken_event_does_not_break_the_relay() -> None:

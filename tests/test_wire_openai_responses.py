@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from budget_proxy.types import Guidance, Message, Outcome, Patch, Usage
+from budget_proxy.types import Guidance, Message, Outcome, Patch, Thinking, Usage
 from budget_proxy.wire import DIALECTS, Written
 from budget_proxy.wire.models import capabilities
 from tests.wire_bodies import RESPONSES_STREAM, changed, read, responses_body
@@ -216,6 +216,16 @@ def test_places_of_guidance() -> None:
         assert _write(odd, Patch(guidance=place)) == Written(odd, ())
 
 
+def test_says_what_was_really_written() -> None:
+    """What found no place is empty in the patch handed back; the cap is the one in the body."""
+    whole = Patch(cap=3, effort="low", guidance=NOTE, include_usage=True, model="gpt-5.4")
+    written = _write(_plain(), whole)
+    assert written.patch == Patch(cap=16, effort="low", guidance=NOTE, model="gpt-5.4")
+    odd = _plain(temperature=0.2, instructions=["x"], max_output_tokens=400)
+    asked = Patch(cap=500, thinking=Thinking("adaptive"), effort="low", guidance=NOTE)
+    assert _write(odd, asked) == Written(odd, ())
+
+
 def test_signed_bodies_stay_as_they_are() -> None:
     """Nothing is written into a signed body."""
     body = _plain()
@@ -348,15 +358,19 @@ def test_stream_that_breaks_off() -> None:
 
 
 def test_errors_in_mid_stream() -> None:
-    """An error event and a failed response both end in an error."""
+    """An error event and a failed response both end in an error; before any text it is certain."""
     event = b'event: error\ndata: {"type":"error","code":"x","message":"m","param":null}\n\n'
-    assert _meter(event).finish_reason == "error"
+    assert (_meter(event).finish_reason, _meter(event).exact) == ("error", True)
     named_by_line = b'event: error\ndata: {"code":"x"}\n\n'
     assert _meter(named_by_line).finish_reason == "error"
     response = b'{"id":"r","status":"failed","error":{"code":"c"},"usage":null}'
     failed = b'data: {"type":"response.failed","response":' + response + b"}\n\n"
     outcome = _meter(failed)
-    assert (outcome.finish_reason, outcome.usage, outcome.exact) == ("error", None, False)
+    assert (outcome.finish_reason, outcome.usage, outcome.exact) == ("error", None, True)
+    text = b'data: {"type":"response.output_text.delta","delta":"Hello"}\n\n'
+    for ending in (event, failed):
+        late = _meter(text + ending)
+        assert (late.finish_reason, late.usage, late.exact) == ("error", Usage(None, 2), False)
 
 
 def test_refusal_in_a_stream() -> None:

@@ -162,9 +162,12 @@ def body_of(api: str) -> dict[str, Any]:
     }[api]()
 
 
-def read(api: str, body: dict[str, Any], host: str = "", *, signed: bool = False) -> Call:
+def read(
+    api: str, body: dict[str, Any], host: str = "", *, signed: bool = False, path: str = ""
+) -> Call:
     """The Call that a dialect reads from a body."""
-    context = Context("c1", 1_000.0, host=host, scope=Scope(agent="a"), timeout=60.0, signed=signed)
+    scope = Scope(agent="a")
+    context = Context("c1", 1_000.0, host=host, scope=scope, timeout=60.0, signed=signed, path=path)
     return DIALECTS[api].read(body, context)
 
 

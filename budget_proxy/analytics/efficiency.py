@@ -89,7 +89,7 @@ class _Pass:
             tally.resent += 1
         elif record.exact and has_length(record):
             tally.length(record)
-        if record.widens:
+        if record.cut_by_us:
             self._cut[record.call_id] = None
             if len(self._cut) > _MOST_CUT:
                 self._cut.popitem(last=False)

@@ -136,7 +136,7 @@ class Tally:
         self.failed += record.finish_reason in {"error", "cancelled"}
         self.estimated += not record.exact
         self.truncated += record.truncated
-        self.truncated_by_us += record.widens
+        self.truncated_by_us += record.cut_by_us
         for name in _TOKENS:
             tokens: int | None = getattr(record, name)
             if tokens is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from budget_proxy.types import CallRecord, Outcome, Plan, Usage
+from budget_proxy.types import Call, CallRecord, Outcome, Plan, Usage
 
 _MARGIN: Final = 1.2
 _NO_ANSWER: Final = frozenset({"error", "cancelled"})
@@ -20,6 +20,12 @@ class Identity:
     instance: str = ""
 
 
+def is_exact(outcome: Outcome) -> bool:
+    """Whether an attempt is accounted at what the provider reported, or at nothing."""
+    known = outcome.usage is not None and outcome.usage.output_tokens is not None
+    return outcome.exact and (known or outcome.finish_reason == "error")
+
+
 def settled(plan: Plan, outcome: Outcome, reasoning_q95: int) -> Usage:
     """The usage an attempt is accounted at.
 
@@ -30,7 +36,7 @@ def settled(plan: Plan, outcome: Outcome, reasoning_q95: int) -> Usage:
     usage = outcome.usage or Usage()
     if outcome.exact and usage.output_tokens is not None:
         return usage
-    if outcome.finish_reason == "error" and outcome.exact:
+    if is_exact(outcome):
         return Usage(input_tokens=0, output_tokens=0)
     seen = usage.output_tokens or 0
     estimate = seen or plan.allocation.target * plan.call.n
@@ -45,12 +51,17 @@ def settled(plan: Plan, outcome: Outcome, reasoning_q95: int) -> Usage:
 
 
 def record_of(
-    plan: Plan, outcome: Outcome, usage: Usage, identity: Identity, *, truncated: bool
+    plan: Plan,
+    outcome: Outcome,
+    usage: Usage,
+    identity: Identity,
+    *,
+    truncated: bool,
+    cut_by_us: bool,
 ) -> CallRecord:
-    """The row of one attempt."""
-    call, given = plan.call, plan.allocation
-    guidance = plan.patch.guidance
-    steer = given if given.steered else None
+    """The row of one attempt: what was written (``plan.patch``), and what came back."""
+    call, given, wrote = plan.call, plan.allocation, plan.patch
+    guidance = wrote.guidance
     return CallRecord(
         ts=call.now,
         api=call.api,
@@ -68,16 +79,17 @@ def record_of(
         **plan.characteristics.columns(),
         stream=call.stream,
         n=call.n,
-        input_chars=call.input_chars,
+        input_chars=call.input_chars if _tells_tokens(call) else 0,
         input_estimate=plan.input_tokens,
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,
         reasoning_tokens=usage.reasoning_tokens,
         cache_read_tokens=usage.cache_read_tokens,
         cache_write_tokens=usage.cache_write_tokens,
-        exact=outcome.exact,
+        exact=is_exact(outcome),
         finish_reason=outcome.finish_reason,
         truncated=truncated,
+        cut_by_us=cut_by_us,
         ceiling=given.ceiling,
         status=outcome.status,
         seconds=outcome.seconds,
@@ -86,8 +98,8 @@ def record_of(
         recommended=given.recommended,
         reserve=given.reserve,
         cap=given.cap,
-        thinking=steer.thinking.kind if steer and steer.thinking else None,
-        effort=steer.effort if steer else None,
+        thinking=wrote.thinking.kind if wrote.thinking else None,
+        effort=wrote.effort,
         mode=given.mode,
         arm=given.arm,
         propensity=given.propensity,
@@ -101,6 +113,11 @@ def record_of(
         reason=given.reason,
         instance=identity.instance,
     )
+
+
+def _tells_tokens(call: Call) -> bool:
+    """Whether a call's characters tell its input tokens: no images, no history elsewhere."""
+    return not (call.images or call.previous_response or call.conversation)
 
 
 def has_length(record: CallRecord) -> bool:

@@ -14,6 +14,7 @@ from budget_proxy.types import (
     CapPolicy,
     Forecast,
     Mode,
+    Patch,
     Session,
     Thinking,
 )
@@ -101,16 +102,24 @@ def allocate(
     )
 
 
-def capped_at(allocation: Allocation, call: Call, cap: int | None) -> Allocation:
-    """The allocation as it came out: with the cap that the body really got, if any."""
-    if cap == allocation.cap:
-        return allocation
+def as_written(allocation: Allocation, call: Call, wished: Patch, written: Patch) -> Allocation:
+    """The allocation as the body really got it: what could not be written is told."""
+    lost = [
+        name
+        for name in ("cap", "thinking", "effort", "guidance")
+        if getattr(wished, name) is not None and getattr(written, name) is None
+    ]
+    reason = allocation.reason
+    if lost:
+        reason = f"{reason}; not written, since this body cannot carry it: {', '.join(lost)}"
     return replace(
         allocation,
-        cap=cap,
-        ours=allocation.ours and cap is not None,
-        ceiling=_least(cap, call.ceiling),
-        reason=f"{allocation.reason}; written: {'nothing' if cap is None else f'cap {cap}'}",
+        cap=written.cap,
+        ours=allocation.ours and written.cap is not None,
+        ceiling=_least(written.cap, call.ceiling),
+        steered=written.thinking is not None or written.effort is not None,
+        model=written.model,
+        reason=reason,
     )
 
 
@@ -126,7 +135,8 @@ def _cap(
 ) -> tuple[int | None, bool, str]:
     """The cap to write, whether it is ours (and not the caller's), and why."""
     asked = call.override.cap
-    if asked is not None and call.override.mode != "observe" and not call.override.off:
+    silenced = call.override.mode == "observe" or call.override.off
+    if asked is not None and (call.override.cap_stands or not silenced):
         if call.signed or not call.cappable:
             return None, False, "cap asked for, but this body cannot carry one"
         return min(asked, own or asked), False, f"cap {asked}: the caller's own"
@@ -138,7 +148,7 @@ def _cap(
         return None, False, why
     floor = policy.reasoning_floor if _reasons(call, capabilities) else policy.floor
     high = forecast.quantile(0.99) * gate.widening
-    cap = round(max(factor * _HEADROOM * high, factor * floor))
+    cap = round(factor * max(_HEADROOM * high, floor * gate.widening))
     if own is not None and cap >= own:
         return None, False, f"no cap: {cap} would not be below the ceiling {own}"
     wider = f", widened {gate.widening:.2g} x after a truncation" if gate.widening > 1 else ""
@@ -186,10 +196,11 @@ def _reasons(call: Call, capabilities: Capabilities) -> bool:
 
 
 def _overridden(call: Call) -> bool:
+    """Whether the caller's word took the place of the arm's; a steer handed over does not."""
     asked = call.override
-    return any(
-        value is not None for value in (asked.cap, asked.effort, asked.thinking, asked.guidance)
-    )
+    own_effort = asked.effort not in {None, "auto"}
+    own_words = asked.cap is not None or asked.guidance is not None or own_effort
+    return own_words or asked.off or asked.mode == "observe"
 
 
 def _least(*values: int | None) -> int | None:

@@ -49,7 +49,6 @@ class Policy:
     guidance: GuidanceForm = "compact"
     thinking: str | None = None
     effort: str | None = None
-    resend: bool = True
     silence: float = 3600.0
     include_usage: bool = True
     agents: Mapping[str, AgentPolicy] = field(default_factory=lambda: NOTHING)

@@ -8,21 +8,39 @@ from budget_proxy.types import Outcome, Plan
 
 _SHARE_OF_TIMEOUT: Final = 0.40
 _MOST_ATTEMPTS: Final = 3
+_SLACK: Final = 16
 
 
 def truncated(plan: Plan, outcome: Outcome) -> bool:
-    """Whether the answer was cut by a cap.
+    """Whether the answer was cut.
 
     Some servers report a cut answer as finished, so output that reaches the cap in force
-    counts as cut, whatever the status says (per choice, where several were asked).
+    counts as cut, whatever the status says (per choice, where several were asked). Output well
+    beyond it was counted otherwise (a compaction, say) and is no sign.
     """
     if outcome.finish_reason in {"error", "cancelled"}:
         return False
-    if outcome.finish_reason == "length":
-        return True
+    return outcome.finish_reason == "length" or _at_cap(plan, outcome)
+
+
+def cut_by_us(plan: Plan, outcome: Outcome) -> bool:
+    """Whether it was our cap that cut it, and not the context window's end.
+
+    Of several choices one alone may have been cut, so there the status is believed.
+    """
+    if not plan.allocation.ours or not truncated(plan, outcome):
+        return False
+    believed = plan.call.n > 1 or not outcome.exact
+    return believed or _at_cap(plan, outcome)
+
+
+def _at_cap(plan: Plan, outcome: Outcome) -> bool:
     ceiling = plan.allocation.ceiling
     used = outcome.usage.output_tokens if outcome.usage else None
-    return ceiling is not None and used is not None and used >= ceiling * plan.call.n
+    if ceiling is None or used is None:
+        return False
+    most = ceiling * plan.call.n
+    return most <= used <= most + _SLACK
 
 
 def may_resend(plan: Plan, outcome: Outcome) -> bool:
@@ -32,9 +50,9 @@ def may_resend(plan: Plan, outcome: Outcome) -> bool:
     effects, or where more than 40 % of the client's timeout has passed.
     """
     call = plan.call
-    if not plan.allocation.ours or call.stream or not call.resendable:
+    if call.stream or not call.resendable or plan.attempt >= _MOST_ATTEMPTS:
         return False
-    if plan.attempt >= _MOST_ATTEMPTS or not truncated(plan, outcome):
+    if not cut_by_us(plan, outcome):
         return False
     spent = outcome.seconds or 0.0
     return call.timeout is None or spent <= _SHARE_OF_TIMEOUT * call.timeout

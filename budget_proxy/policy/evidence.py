@@ -87,7 +87,7 @@ class Evidence:
                 state = self._states[group] = _State()
             if not record.truncated or state.widening > 1.0:
                 state.outcomes += 1
-            if record.widens:
+            if record.cut_by_us:
                 state.widening = min(state.widening * _GROWTH, _MOST)
             elif not record.truncated:
                 state.widening = max(1.0, state.widening * _DECAY)

@@ -13,7 +13,6 @@ from budget_proxy.policy.allocate import Terms
 from budget_proxy.policy.base import Policy
 from budget_proxy.types import (
     Call,
-    Capabilities,
     Guidance,
     GuidanceForm,
     Patch,
@@ -34,8 +33,12 @@ def give(
     compose: Compose,
     thinking: Thinking | None,
     effort: str | None,
+    routed: bool = False,
 ) -> Session:
-    """The session with what it is given by this call, if anything; else the same object."""
+    """The session with what it is given by this call, if anything; else the same object.
+
+    A call that leaves the model to the router (``routed``) hands thinking and effort over too.
+    """
     if not call.starts:
         return session
     if session.guidance is None and _guided(call, terms):
@@ -46,7 +49,7 @@ def give(
         if note is not None:
             session = replace(session, guidance=note)
     if not session.decided and terms.acting:
-        hands_thinking, hands_effort = _handed_over(call, policy, agent)
+        hands_thinking, hands_effort = _handed_over(call, policy, agent, routed=routed)
         if hands_thinking or hands_effort:
             session = replace(
                 session,
@@ -61,32 +64,40 @@ def patch_for(
     session: Session,
     call: Call,
     terms: Terms,
+    policy: Policy,
+    agent: str,
     *,
     cap: int | None,
-    include_usage: bool,
-    capabilities: Capabilities,
     model: str | None,
+    routed: bool = False,
 ) -> Patch:
-    """What is written into this call's body, of what the session was given and the cap."""
+    """What is to be written into this call's body, of what the session was given and the cap."""
     asked = call.override
     untouched = call.signed or asked.off
     quiet = untouched or terms.mode == "observe"
-    own_effort = asked.effort if asked.effort not in {None, "auto"} and not quiet else None
-    steers = terms.writable
-    leaves_thinking = call.thinking is not None or not steers
-    leaves_effort = call.effort is not None or not steers
-    effort = own_effort if own_effort in capabilities.efforts else None
-    if effort is None and not leaves_effort:
+    hands_thinking, hands_effort = _handed_over(call, policy, agent, routed=routed)
+    effort = None
+    if asked.effort not in {None, "auto"}:
+        effort = None if quiet else asked.effort
+    elif terms.writable and call.effort is None and (hands_effort or hands_thinking):
         effort = session.effort
-    shown = session.guidance is not None and asked.guidance is not False and not quiet
+    thinking = session.thinking if terms.writable and hands_thinking else None
     return Patch(
         cap=cap,
-        thinking=None if leaves_thinking else session.thinking,
+        thinking=thinking,
         effort=effort,
-        guidance=session.guidance if shown and (steers or asked.guidance) else None,
-        include_usage=include_usage and call.stream and not call.usage_asked and not untouched,
+        guidance=None if quiet or not _wanted(call, policy, agent) else session.guidance,
+        include_usage=policy.include_usage and call.stream and not (call.usage_asked or untouched),
         model=model,
     )
+
+
+def _wanted(call: Call, policy: Policy, agent: str) -> bool:
+    """Whether a note may stand in this call: the call's own word first, then agent, then all."""
+    asked = call.override.guidance
+    if asked is not None:
+        return asked
+    return (policy.of(agent).guidance or policy.guidance) != "off"
 
 
 def _guided(call: Call, terms: Terms) -> bool:
@@ -96,8 +107,11 @@ def _guided(call: Call, terms: Terms) -> bool:
     return terms.acting or asked is True
 
 
-def _handed_over(call: Call, policy: Policy, agent: str) -> tuple[bool, bool]:
+def _handed_over(call: Call, policy: Policy, agent: str, *, routed: bool) -> tuple[bool, bool]:
     asked, own = call.override, policy.of(agent)
     thinking = asked.thinking or own.thinking or policy.thinking
     effort = asked.effort or own.effort or policy.effort
-    return thinking == "auto" and call.thinking is None, effort == "auto" and call.effort is None
+    return (
+        (routed or thinking == "auto") and call.thinking is None,
+        (routed or effort == "auto") and call.effort is None,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from budget_proxy.types import CallRecord, Session
@@ -22,8 +22,13 @@ class Store(Protocol):
     def save_sessions(self, sessions: Sequence[Session]) -> None:
         """Write sessions and their guidance; what one (key, id) was given already stays."""
 
-    def session(self, key: str, response: str | None = None) -> Session | None:
-        """The newest session under ``key``, or the one that produced ``response``."""
+    def session(
+        self, key: str, response: str | None = None, identifier: str | None = None
+    ) -> Session | None:
+        """The newest session under ``key``, or the one that produced ``response``.
+
+        Where neither is there, the newest with the id ``identifier``.
+        """
 
     def recent(self, limit: int) -> list[CallRecord]:
         """The newest ``limit`` rows, oldest first."""
@@ -59,15 +64,3 @@ class Journal(Protocol):
 
     def put_session(self, session: Session) -> Any:
         """Queue a session, to be written at once; a Ticket of its being on disk."""
-
-
-def in_batches(rows: Iterable[CallRecord], size: int = 500) -> Iterator[list[CallRecord]]:
-    """Rows in lists of at most ``size``."""
-    batch: list[CallRecord] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch

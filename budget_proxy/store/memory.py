@@ -57,15 +57,17 @@ class MemoryStore:
                     self._of_key[session.key].append(place)
                     self._of_id[session.id].append(place)
 
-    def session(self, key: str, response: str | None = None) -> Session | None:
+    def session(
+        self, key: str, response: str | None = None, identifier: str | None = None
+    ) -> Session | None:
         """Find the newest session under ``key``, or the one that produced ``response``."""
         with self._lock:
-            if response is None:
-                places = self._of_key.get(key, [])
-            else:
+            places = self._of_key.get(key, [])
+            if response is not None:
                 rows = reversed(self._rows)
                 wanted = next((r.session for r in rows if r.response_id == response), None)
                 places = self._of_id.get(wanted or "", [])
+            places = places or self._of_id.get(identifier or "", [])
             # of two that started together the later written is the newer
             found = [self._sessions[place] for place in reversed(places)]
         return max(found, key=lambda s: s.started, default=None)

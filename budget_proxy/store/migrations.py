@@ -57,6 +57,7 @@ def m001_first_tables(db: Database) -> None:
             exact INTEGER NOT NULL,
             finish_reason TEXT NOT NULL,
             truncated INTEGER NOT NULL,
+            cut_by_us INTEGER NOT NULL,
             ceiling INTEGER,
             status INTEGER NOT NULL,
             seconds REAL,

@@ -134,23 +134,26 @@ class SQLiteStore:
             )
             connection.executemany(_INSERT_SESSION, map(rows.write_session, sessions))
 
-    def session(self, key: str, response: str | None = None) -> Session | None:
+    def session(
+        self, key: str, response: str | None = None, identifier: str | None = None
+    ) -> Session | None:
         """Find the newest session under ``key``, or the one that produced ``response``."""
         with self._connection("read") as connection:
-            if response is None:
-                where, wanted = "s.key = ?", key
-            else:
+            ways = [("s.key = ?", key), ("s.id = ?", identifier)]
+            if response is not None:
                 row = connection.execute(
                     "SELECT session FROM calls WHERE response_id = ? ORDER BY id DESC LIMIT 1",
                     (response,),
                 ).fetchone()
-                if row is None or row[0] is None:
-                    return None
-                where, wanted = "s.id = ?", row[0]
-            found = connection.execute(
-                f"{_SESSION} WHERE {where} ORDER BY s.started DESC, s.rowid DESC LIMIT 1", (wanted,)
-            ).fetchone()
-        return rows.read_session(found) if found else None
+                ways[0] = "s.id = ?", row[0] if row else None
+            for where, wanted in ways:
+                found = connection.execute(
+                    f"{_SESSION} WHERE {where} ORDER BY s.started DESC, s.rowid DESC LIMIT 1",
+                    (wanted,),
+                ).fetchone()
+                if found:
+                    return rows.read_session(found)
+        return None
 
     def recent(self, limit: int) -> list[CallRecord]:
         """Give the newest ``limit`` rows, oldest first."""

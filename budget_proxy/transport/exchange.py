@@ -21,9 +21,8 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import orjson
-
 from budget_proxy.assemble import Engine
+from budget_proxy.classify.descriptor import parse as parse_descriptor
 from budget_proxy.engine import Answer, Step
 from budget_proxy.errors import InvalidInput
 from budget_proxy.scope import (
@@ -36,6 +35,7 @@ from budget_proxy.scope import (
     strip_headers,
 )
 from budget_proxy.transport.guard import fail_open
+from budget_proxy.transport.payload import decoded, encoded
 from budget_proxy.types import (
     Body,
     Call,
@@ -191,7 +191,7 @@ def exchange(
         reply: Reply | Failed = yield Send(request.content, headers)
         return reply
     stripped, own = strip(body)
-    content = request.content if len(stripped) == len(body) else orjson.dumps(stripped)
+    content = request.content if len(stripped) == len(body) else encoded(stripped)
     signed = _is_signed(headers)
     try:
         told = len(headers) < len(request.headers)
@@ -252,13 +252,13 @@ def _durable(plan: Plan) -> Generator[Wait, Any, None]:
 
 def _encoded(plan: Plan, content: bytes) -> bytes:
     """The caller's own bytes where we changed nothing."""
-    return orjson.dumps(plan.body) if plan.added else content
+    return encoded(plan.body) if plan.added else content
 
 
 def _outcome(dialect: Dialect, plan: Plan, reply: Reply | Failed, seconds: float) -> Outcome:
     if isinstance(reply, Failed):
         return Outcome(finish_reason="error", exact=not reply.timeout, seconds=seconds, status=0)
-    payload = _json(reply.content or b"")
+    payload = decoded(reply.content or b"")
     if reply.status == _OK:
         return dialect.read_outcome(payload, seconds=seconds)
     rejected = None
@@ -284,6 +284,8 @@ def _asked(request: Request, own: Any, *, told: bool, signed: bool) -> tuple[Sco
     if own is not None:
         own_scope, own_override = parse(own)
         scope, override = merge(own_scope, scope), merge(own_override, override)
+    if override.descriptor is not None:
+        parse_descriptor(override.descriptor)
     return scope, override
 
 
@@ -297,6 +299,7 @@ def _context(
         scope=scope,
         override=override,
         timeout=request.timeout,
+        path=request.path,
         signed=signed,
     )
 
@@ -310,7 +313,7 @@ def _is_signed(headers: Headers) -> bool:
 def _refusal(dialect: Dialect, message: str) -> Reply:
     status, body = dialect.error(_BAD_REQUEST, message, "invalid_budget")
     headers = [("content-type", "application/json"), ("x-should-retry", "false")]
-    return Reply(status, headers, orjson.dumps(body))
+    return Reply(status, headers, encoded(body))
 
 
 def _our_headers(plan: Plan) -> list[tuple[str, str]]:
@@ -344,12 +347,5 @@ def _header_safe(text: str) -> str:
 
 def _json_object(content: bytes) -> Body | None:
     """The body, if it is a JSON object; the provider answers for all else."""
-    value = _json(content)
+    value = decoded(content)
     return value if isinstance(value, dict) else None
-
-
-def _json(content: bytes) -> Any:
-    try:
-        return orjson.loads(content)
-    except orjson.JSONDecodeError:
-        return None

@@ -11,6 +11,7 @@ from budget_proxy.wire.base import REFUSED, Context, Dialect, Meter, Written
 from budget_proxy.wire.openai_chat import OpenAIChat
 from budget_proxy.wire.openai_responses import OpenAIResponses
 from budget_proxy.wire.own import strip
+from budget_proxy.wire.path import is_bedrock
 
 __all__ = [
     "DIALECTS",
@@ -48,4 +49,4 @@ def dialect_for(method: str, path: str) -> Dialect | None:
     for ending, api in _ENDINGS:
         if whole.endswith(ending) and _OTHERS.isdisjoint(whole.split("/")):
             return DIALECTS[api]
-    return None
+    return DIALECTS["anthropic.messages"] if is_bedrock(whole) else None

@@ -9,12 +9,14 @@ from typing import Any, Final
 from budget_proxy.types import Body, Call, Capabilities, FinishReason, Outcome, Patch, Usage
 from budget_proxy.wire import cap, place, value
 from budget_proxy.wire.base import REFUSED, Context, Meter, Written
+from budget_proxy.wire.path import is_bedrock
 from budget_proxy.wire.reading import call_of
 from budget_proxy.wire.rejection import mention, named
 from budget_proxy.wire.stream import StreamMeter, Tally, failed
-from budget_proxy.wire.thinking import fit_budget, write_thinking
+from budget_proxy.wire.thinking import fit_budget, may_stand_beside, write_thinking
 from budget_proxy.wire.transcript import Transcript, role_of
 from budget_proxy.wire.usage import Shape, extract, plus
+from budget_proxy.wire.writing import begin
 
 _CAP: Final = "max_tokens"
 _SHAPE: Final = Shape("anthropic", "default", "input_tokens", "output_tokens")
@@ -49,13 +51,15 @@ _MENTIONS: Final = (
 
 
 class AnthropicMessages:
-    """``POST /v1/messages``."""
+    """``POST /v1/messages``, and Bedrock's plain ``POST /model/{model}/invoke``."""
 
     api: str = "anthropic.messages"
     provider: str = "anthropic"
 
     def read(self, body: Body, context: Context) -> Call:
-        """A Call from a body; never raises."""
+        """A Call from a body; never raises. Bedrock's count as signed, whichever key they carry."""
+        if is_bedrock(context.path):
+            context = replace(context, signed=True)
         tools = value.items(body.get("tools"))
         transcript = _transcript(body)
         output = value.mapping(body.get("output_config"))
@@ -90,23 +94,24 @@ class AnthropicMessages:
         self, body: Mapping[str, Any], call: Call, patch: Patch, capabilities: Capabilities
     ) -> Written:
         """A copy of the body with the patch written in."""
-        out = dict(body)
-        if call.signed:
-            return Written(out, ())
-        added: list[str] = []
-        if patch.model is not None:
-            out["model"] = patch.model
-            added.append("model")
+        out, patch, added = begin(body, call, patch)
         most = cap.allowed(call, patch, capabilities, 1)
         capped = cap.lower(out, (_CAP,), _CAP, most) if fit_budget(out, call, most) else []
-        added += capped
-        if out.get("thinking") is not body.get("thinking") or write_thinking(
-            out, call, patch, capabilities
-        ):
-            added.append("thinking")
-        added += _write_effort(out, call, patch, capabilities)
-        added += _guide(out, patch)
-        return Written(out, tuple(added), most if capped else None)
+        steered = _write_effort(out, call, patch, capabilities)
+        thinking = write_thinking(out, call, patch, capabilities)
+        thought = [] if out.get("thinking") is body.get("thinking") else ["thinking"]
+        guided = _guide(out, patch)
+        return Written(
+            out,
+            (*added, *capped, *thought, *steered, *guided),
+            Patch(
+                cap=most if capped else None,
+                thinking=thinking,
+                effort=patch.effort if steered else None,
+                guidance=patch.guidance if guided else None,
+                model=patch.model,
+            ),
+        )
 
     def read_outcome(self, payload: Any, *, seconds: float | None = None) -> Outcome:
         """The outcome of a plain answer."""
@@ -177,6 +182,8 @@ def _write_effort(out: Body, call: Call, patch: Patch, capabilities: Capabilitie
     if capabilities.known and patch.effort not in capabilities.efforts:
         return []
     if not (config is None or isinstance(config, dict)):
+        return []
+    if not may_stand_beside(patch.effort, out.get("thinking")):
         return []
     out["output_config"] = {**(config or {}), "effort": patch.effort}
     return ["output_config"]

@@ -18,7 +18,10 @@ REFUSED: Final = "budget_exceeded"
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What comes in with a call besides its body."""
+    """What comes in with a call besides its body.
+
+    ``path`` (no query) names the model where a body does not.
+    """
 
     call_id: str
     now: float
@@ -27,18 +30,20 @@ class Context:
     override: Override = Override()
     timeout: float | None = None
     signed: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
     """A patched copy of a body, and the names of the parameters that we added or changed.
 
-    ``cap`` is the hard cap now in the body by our doing; ``None`` if we wrote none.
+    ``patch`` is what was really written: its numbers are those now in the body by our doing,
+    and what found no place in this body is empty in it.
     """
 
     body: Body
     added: tuple[str, ...]
-    cap: int | None = None
+    patch: Patch = Patch()
 
 
 class Meter(Protocol):

@@ -60,6 +60,17 @@ def only_results(content: Any) -> bool:
     return isinstance(content, list) and bool(content) and all(map(is_result, content))
 
 
+def not_text(content: Any) -> list[Mapping[str, Any]]:
+    """The blocks of a message that are neither text nor answers to tool calls."""
+    return [
+        block
+        for block in value.items(content)
+        if isinstance(block, dict)
+        and value.text(block.get("type")) not in _TEXTS
+        and not is_result(block)
+    ]
+
+
 def read(content: Any) -> Content:
     """Everything of one message's content; what is odd counts as absent."""
     if isinstance(content, str):

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache, lru_cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from budget_proxy.types import NOTHING, Capabilities
@@ -25,6 +26,10 @@ _QUOTA_SUFFIXES: Final = (
     ".cognitiveservices.azure.com",
 )
 _NEVER_ON_CHAT: Final = "max"
+_OWN_API: Final[Mapping[str, str]] = MappingProxyType(
+    {"openai": "openai.responses", "anthropic": "anthropic.messages"}
+)
+"""The API of a provider through which its models can be given the most."""
 
 
 class _Family(NamedTuple):
@@ -65,14 +70,28 @@ def capabilities(
     return found if known is None else _overridden(found, known)
 
 
+def provider_of_model(model: str) -> str | None:
+    """Whose family a model belongs to, whoever serves it; ``None`` for unknown families."""
+    family = _family_of(model)
+    return None if family is None else family.provider
+
+
+def api_of_model(model: str) -> str | None:
+    """The API under which a model's capabilities and prices are found by its name alone.
+
+    The one with the fullest list of efforts; ``None`` for unknown families.
+    """
+    family = _family_of(model)
+    return None if family is None else _OWN_API[family.provider]
+
+
 @lru_cache(maxsize=1024)
 def _capabilities(api: str, host: str, model: str, quota_hosts: tuple[str, ...]) -> Capabilities:
     provider = api.partition(".")[0]
-    name = _normal(model)
     counts = provider == "openai" and (
         is_openai_host(host) or host in quota_hosts or bare_host(host) in quota_hosts
     )
-    family = next((item for item in _families() if item.pattern.search(name)), None)
+    family = _family_of(model)
     if family is None:
         return Capabilities(counts_cap=counts)
     if family.provider != provider:
@@ -94,6 +113,12 @@ def _overridden(found: Capabilities, known: Mapping[str, Any]) -> Capabilities:
     if "thinking" in given:
         given["thinking"] = frozenset(given["thinking"])
     return replace(found, **given, known=True)
+
+
+@lru_cache(maxsize=1024)
+def _family_of(model: str) -> _Family | None:
+    name = _normal(model)
+    return next((item for item in _families() if item.pattern.search(name)), None)
 
 
 def _normal(model: str) -> str:

@@ -17,6 +17,7 @@ from budget_proxy.wire.rejection import mention, named
 from budget_proxy.wire.stream import StreamMeter, Tally, failed
 from budget_proxy.wire.transcript import Transcript, role_of
 from budget_proxy.wire.usage import Shape, extract
+from budget_proxy.wire.writing import begin
 
 _CAPS: Final = ("max_completion_tokens", "max_tokens")
 _FLOOR: Final = 16
@@ -82,24 +83,27 @@ class OpenAIChat:
         self, body: Mapping[str, Any], call: Call, patch: Patch, capabilities: Capabilities
     ) -> Written:
         """A copy of the body with the patch written in."""
-        out = dict(body)
-        if call.signed:
-            return Written(out, ())
-        added: list[str] = []
-        if patch.model is not None:
-            out["model"] = patch.model
-            added.append("model")
+        out, patch, added = begin(body, call, patch)
         openai = is_openai_host(call.host)
         most = cap.allowed(call, patch, capabilities, _FLOOR if openai else 1)
         capped = cap.lower(out, _CAPS, _CAPS[0] if openai else _CAPS[1], most)
-        added += capped
-        if patch.include_usage:
-            added += _ask_usage(out, call)
+        asked = _ask_usage(out, call) if patch.include_usage else []
+        steered = []
         if may_write_effort(body, call, patch, capabilities):
             out["reasoning_effort"] = patch.effort
-            added.append("reasoning_effort")
-        added += _guide(out, patch)
-        return Written(out, tuple(added), most if capped else None)
+            steered = ["reasoning_effort"]
+        guided = _guide(out, patch)
+        return Written(
+            out,
+            (*added, *capped, *asked, *steered, *guided),
+            Patch(
+                cap=most if capped else None,
+                effort=patch.effort if steered else None,
+                guidance=patch.guidance if guided else None,
+                include_usage=bool(asked),
+                model=patch.model,
+            ),
+        )
 
     def read_outcome(self, payload: Any, *, seconds: float | None = None) -> Outcome:
         """The outcome of a plain answer."""

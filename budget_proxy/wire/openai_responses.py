@@ -17,6 +17,7 @@ from budget_proxy.wire.rejection import mention, named
 from budget_proxy.wire.stream import StreamMeter, Tally, failed
 from budget_proxy.wire.transcript import Transcript, role_of
 from budget_proxy.wire.usage import Shape, extract
+from budget_proxy.wire.writing import begin
 
 _CAP: Final = "max_output_tokens"
 _FLOOR: Final = 16
@@ -80,25 +81,28 @@ class OpenAIResponses:
         self, body: Mapping[str, Any], call: Call, patch: Patch, capabilities: Capabilities
     ) -> Written:
         """A copy of the body with the patch written in."""
-        out = dict(body)
-        if call.signed:
-            return Written(out, ())
-        added: list[str] = []
-        if patch.model is not None:
-            out["model"] = patch.model
-            added.append("model")
+        out, patch, added = begin(body, call, patch)
         floor = _FLOOR if is_openai_host(call.host) else 1
         most = cap.allowed(call, patch, capabilities, floor)
         capped = cap.lower(out, (_CAP,), _CAP, most)
-        added += capped
+        steered = []
         reasoning = out.get("reasoning")
         if may_write_effort(body, call, patch, capabilities) and (
             reasoning is None or isinstance(reasoning, dict)
         ):
             out["reasoning"] = {**(reasoning or {}), "effort": patch.effort}
-            added.append("reasoning")
-        added += _guide(out, patch)
-        return Written(out, tuple(added), most if capped else None)
+            steered = ["reasoning"]
+        guided = _guide(out, patch)
+        return Written(
+            out,
+            (*added, *capped, *steered, *guided),
+            Patch(
+                cap=most if capped else None,
+                effort=patch.effort if steered else None,
+                guidance=patch.guidance if guided else None,
+                model=patch.model,
+            ),
+        )
 
     def read_outcome(self, payload: Any, *, seconds: float | None = None) -> Outcome:
         """The outcome of a plain answer, also of one still queued (no usage then)."""

@@ -14,7 +14,6 @@ from budget_proxy.wire import DIALECTS
 
 OPENAI: Final = "openai"
 ANTHROPIC: Final = "anthropic"
-PROVIDERS: Final = (OPENAI, ANTHROPIC)
 
 Headers = Sequence[tuple[str, str]]
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "api-key"})

@@ -8,6 +8,7 @@ from typing import Any
 from budget_proxy.types import Call
 from budget_proxy.wire import value
 from budget_proxy.wire.base import Context
+from budget_proxy.wire.path import model_in
 from budget_proxy.wire.transcript import Transcript
 
 
@@ -33,7 +34,7 @@ def call_of(
     return Call(
         id=context.call_id,
         api=api,
-        model=value.text(body.get("model")),
+        model=value.name(body.get("model")) or model_in(context.path),
         now=context.now,
         host=context.host,
         scope=context.scope,

@@ -51,9 +51,13 @@ class Tally:
         seconds: float | None,
         ending: FinishReason,
     ) -> Outcome:
-        """The outcome; ``ending`` is its finish reason if the provider named none."""
+        """The outcome; ``ending`` is its finish reason if the provider named none.
+
+        An error that the provider names before anything was generated is certain to cost nothing.
+        """
         usage = extract(self.usage)
         exact = self.final and usage is not None and usage.output_tokens is not None
+        exact |= self.finish == "error" and usage is None and not self.characters
         finish = self.finish or ending
         if self.refused and finish == "stop":
             finish = "refusal"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from budget_proxy.types import Body, Call, Capabilities, Patch
+from budget_proxy.types import Body, Call, Capabilities, Patch, Thinking
 from budget_proxy.wire import value
 
 _LEAST: Final = 1024
@@ -31,30 +31,46 @@ def fit_budget(out: Body, call: Call, cap: int | None) -> bool:
     return True
 
 
-def write_thinking(out: Body, call: Call, patch: Patch, capabilities: Capabilities) -> bool:
-    """Write the patch's thinking where the caller set none and the model takes it."""
+def may_stand_beside(effort: str, thinking: Any) -> bool:
+    """Whether an effort goes with a body's thinking: above high only where it thinks throughout.
+
+    With thinking disabled or between tools alone such an effort is refused; of a setting that
+    is not known here the same is feared.
+    """
+    kind = value.text(value.mapping(thinking).get("type"))
+    return effort not in _HIGHER_THAN_HIGH or thinking is None or kind in {"adaptive", "enabled"}
+
+
+def write_thinking(
+    out: Body, call: Call, patch: Patch, capabilities: Capabilities
+) -> Thinking | None:
+    """Write the patch's thinking where the caller set none and the model takes it.
+
+    What was written, its budget made to fit the cap. Comes after the effort has been written.
+    """
     wanted = patch.thinking
     if wanted is None or call.thinking is not None or wanted.kind not in capabilities.thinking:
-        return False
-    if out.get("thinking") is not None or not _fits(out, call, patch):
-        return False
+        return None
+    if out.get("thinking") is not None or not _fits(out, call, wanted.kind):
+        return None
     setting: dict[str, Any] = {"type": wanted.kind}
+    budget = None
     if wanted.kind == "enabled":
         budget = value.least(wanted.budget, _room(out))
         if budget is None or budget < _LEAST:
-            return False
+            return None
         setting["budget_tokens"] = budget
     out["thinking"] = setting
-    return True
+    return Thinking(wanted.kind, budget)
 
 
-def _fits(out: Body, call: Call, patch: Patch) -> bool:
-    kind = patch.thinking.kind if patch.thinking else ""
+def _fits(out: Body, call: Call, kind: str) -> bool:
     if kind in {"adaptive", "enabled"}:
         # Thinking goes with neither a forced tool nor sampling parameters.
         sampling = out.get("temperature") in (None, 1) and out.get("top_k") is None
         return sampling and not call.forced_tool
-    return (call.effort or patch.effort) not in _HIGHER_THAN_HIGH
+    effort = value.name(value.mapping(out.get("output_config")).get("effort"))
+    return effort is None or may_stand_beside(effort, {"type": kind})
 
 
 def _room(out: Body) -> int | None:

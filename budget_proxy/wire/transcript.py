@@ -9,7 +9,8 @@ from typing import Any, Final, Literal
 
 from budget_proxy.types import Message
 from budget_proxy.wire import value
-from budget_proxy.wire.content import Content, only_results, read
+from budget_proxy.wire.content import MARKERS, Content, not_text, only_results, read
+from budget_proxy.wire.digest import feed
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -55,6 +56,7 @@ class Transcript:
     _marked: bool = False
     _prompt: list[str] = field(default_factory=list)
     _first: str | None = None
+    _shown: Sequence[Any] = ()
 
     def add(
         self,
@@ -75,6 +77,8 @@ class Transcript:
             if only_results(content):
                 self._marked |= found.marked
                 return
+        if role == "user" and self._first is None:
+            self._shown = not_text(content)
         parts = (found.text,) if role == "user" else (found.text, found.result)
         found.tool_calls += tool_calls
         self._put(role, "\n".join(filter(None, parts)), found)
@@ -104,7 +108,8 @@ class Transcript:
     def fingerprint(self, tools: Sequence[Any]) -> bytes:
         """A digest of system prompt, tools and first user message: the same all session long.
 
-        System messages that come later are left out, since they would change it midway.
+        System messages that come later are left out, since they would change it midway; so are
+        cache markers, which move. Of the first user message images and files count as well.
         """
         digest = blake2b(digest_size=_DIGEST_SIZE)
         for text in ("\n".join(self._prompt), self._first or ""):
@@ -112,4 +117,6 @@ class Transcript:
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
         digest.update(value.canonical(tools) if tools else b"")
+        for block in self._shown:
+            feed(digest, block, MARKERS)
         return digest.digest()
