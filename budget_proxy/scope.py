@@ -18,6 +18,8 @@ from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage
 BODY_KEY: Final = "budget"
 HEADER_PREFIX: Final = "x-budget-"
 EFFORTS: Final = ("auto", "none", "minimal", "low", "medium", "high", "xhigh", "max")
+MOST_TOKENS: Final = 1_000_000_000
+"""More than any call or task can use; a larger number is a mistake."""
 MODES: Final = get_args(Mode)
 _SCOPE_NAMES: Final = ("agent", "session", "run", "task", "user")
 _T = TypeVar("_T", Scope, Override)
@@ -96,7 +98,7 @@ def budget(
     given = {
         "cap": cap, "mode": mode, "thinking": thinking, "effort": effort, "guidance": guidance,
         "off": off or None, "descriptor": descriptor, "agent": agent, "session": session,
-        "run": run, "task": task, "user": user, "tags": list(tags) or None,
+        "run": run, "task": task, "user": user, "tags": tags or None,
     }  # fmt: skip
     scope, override = parse({name: value for name, value in given.items() if value is not None})
     outer = _current.get()
@@ -190,8 +192,11 @@ def strip_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _override(name: str, item: Any) -> Any:
     if name == "cap":
-        if isinstance(item, bool) or not isinstance(item, int) or item < 1:
-            raise InvalidInput(f"budget cap must be a whole number of tokens >= 1, not {item!r}")
+        if isinstance(item, bool) or not isinstance(item, int) or not 1 <= item <= MOST_TOKENS:
+            raise InvalidInput(
+                f"budget cap must be a whole number of tokens >= 1 and <= {MOST_TOKENS}, "
+                f"not {str(item)[:40]!r}"
+            )
         return item
     if name == "mode":
         return _one_of("mode", item, MODES)
@@ -230,8 +235,10 @@ def _tags(item: Any) -> tuple[str, ...]:
 
 
 def _header_cap(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise InvalidInput(f"header x-budget-cap must be a whole number of tokens, not {text!r}")
+    if not (text.isascii() and text.isdigit()) or len(text) > len(str(MOST_TOKENS)):
+        raise InvalidInput(
+            f"header x-budget-cap must be a whole number of tokens, not {text[:40]!r}"
+        )
     return int(text)
 
 

@@ -6,6 +6,7 @@ cannot silently leave a default in force.
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import tomllib
@@ -26,6 +27,9 @@ from budget_proxy.errors import ConfigError
 from budget_proxy.types import CapPolicy, GuidanceForm, Mode
 
 FILE = "budget_proxy.toml"
+_PREFIX = "BUDGET_PROXY_"
+_NOT_SETTINGS = {"DATA"}
+"""Variables that tests and benchmarks read."""
 Strategy = str
 
 
@@ -75,7 +79,7 @@ class Settings(BaseSettings):
     """All settings, with defaults that are safe on the first day."""
 
     model_config = SettingsConfigDict(
-        env_prefix="BUDGET_PROXY_",
+        env_prefix=_PREFIX,
         env_nested_delimiter="__",
         toml_file=FILE,
         extra="forbid",
@@ -121,11 +125,12 @@ class Settings(BaseSettings):
 
 def load(**values: Any) -> Settings:
     """Read the settings, ``values`` first. Raises ConfigError naming every wrong one."""
+    _check_names()
     try:
         return Settings(**values)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            f"{'.'.join(str(part) for part in item['loc'])}: {_said(item['type'], item['msg'])}"
             for item in error.errors()
         )
         raise ConfigError(f"settings ({FILE} or BUDGET_PROXY_*): {wrong}") from None
@@ -133,6 +138,21 @@ def load(**values: Any) -> Settings:
         raise ConfigError(f"{FILE} is no valid TOML: {error}") from None
     except SettingsError as error:  # a variable that should hold JSON and does not
         raise ConfigError(f"BUDGET_PROXY_*: {error}; write lists and tables as JSON") from None
+
+
+def _check_names() -> None:
+    """Refuse a variable that sets nothing. Raises ConfigError naming it."""
+    known = {*(name.upper() for name in Settings.model_fields), *_NOT_SETTINGS}
+    for variable in os.environ:
+        name = variable.upper().removeprefix(_PREFIX)
+        if variable.upper().startswith(_PREFIX) and name.partition("__")[0] not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"; did you mean {_PREFIX}{near[0]}?" if near else ""
+            raise ConfigError(f"the variable {variable} sets nothing{hint}")
+
+
+def _said(kind: str, message: str) -> str:
+    return "there is no such setting" if kind == "extra_forbidden" else message
 
 
 def data_directory() -> Path:

@@ -17,6 +17,7 @@ from budget_proxy.policy.base import Tier
 from budget_proxy.policy.breakdown import alternatives, breakdown
 from budget_proxy.policy.router import Choice, select
 from budget_proxy.predict.base import Predictor
+from budget_proxy.scope import MOST_TOKENS
 from budget_proxy.types import (
     Call,
     CallRecord,
@@ -99,6 +100,8 @@ class Tasks:
     ) -> CallRecord:
         """The row of a finished task; learned from at once."""
         used = _whole(used)
+        if not isinstance(prediction, Prediction):
+            raise InvalidInput("record takes what predict() returned, and the tokens used")
         forecast = prediction.forecast
         row = CallRecord(
             ts=now,
@@ -179,6 +182,7 @@ class Tasks:
 
 
 def _whole(used: Any) -> int:
-    if isinstance(used, bool) or not isinstance(used, int) or used < 0:
-        raise InvalidInput(f"used must be a whole number of tokens >= 0, not {used!r}")
+    if isinstance(used, bool) or not isinstance(used, int) or not 0 <= used <= MOST_TOKENS:
+        said = str(used)[:40]
+        raise InvalidInput(f"used must be a whole number of tokens >= 0 (at most 1e9), not {said}")
     return used

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -36,7 +37,7 @@ def test_a_groups_figures_are_counted_from_the_history() -> None:
 
 @pytest.mark.parametrize(
     ("used", "verdict"),
-    [(49, "over-allocated"), (50, "in band"), (95, "in band"), (96, "under-allocated")],
+    [(49, "over"), (50, "in band"), (95, "in band"), (96, "under")],
 )
 def test_verdicts_follow_the_missions_band(used: int, verdict: str) -> None:
     """50 to 95 % of the recommended 100."""
@@ -44,14 +45,24 @@ def test_verdicts_follow_the_missions_band(used: int, verdict: str) -> None:
 
 
 def test_the_tables_fit_a_terminal_and_show_the_resend() -> None:
-    """At 80 columns nothing is cut short."""
+    """At 80 columns nothing is cut short, the widest names and numbers included."""
     text = io.StringIO()
-    demo._show(Console(file=text, width=80), ROWS, "sqlite:////tmp/h.db", as_json=False)
+    wide = record(
+        agent="explainer", api="openai.responses", stream=True, tags=("budgeted",), attempt=2,
+        call_id="w", q50=1234.0, recommended=1500, cap=1700, output_tokens=1600, confidence=1.0,
+    )  # fmt: skip
+    demo._show(
+        Console(file=text, width=80),
+        [*ROWS, wide, replace(wide, attempt=1)],
+        "sqlite:////tmp/h.db",
+        as_json=False,
+    )
     shown = text.getvalue()
-    assert "truncated" in shown
+    assert "cut" in shown
     assert "sent again" in shown
     assert "…" not in shown
     assert "budget-proxy report --store sqlite:////tmp/h.db" in shown
+    assert "responses, streamed" in shown
 
 
 def test_an_agent_without_calls_shows_dashes() -> None:

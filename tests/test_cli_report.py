@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from budget_proxy.assemble import Engine
+from budget_proxy.store import open_store
 from budget_proxy.types import Outcome, Plan, Scope, Usage
 from budget_proxy.wire import DIALECTS, Context
 from budget_proxy.wire.single import single_message
@@ -75,12 +76,22 @@ def test_since_leaves_older_calls_out(tmp_path: Path) -> None:
 def test_an_empty_history_says_what_to_do_next(tmp_path: Path) -> None:
     """And is no error; in JSON nothing measured is null."""
     url = f"sqlite:///{tmp_path / 'new.db'}"
+    open_store(url).close()
     result = run("report", "--store", url)
     assert result.exit_code == 0
     for way in ("budget-proxy import", "wrap(", "budget-proxy serve"):
         assert way in result.stdout
     overall = run_json("report", "--store", url)["overall"]
     assert (overall["calls"], overall["accuracy"], overall["cost"]) == (0, None, None)
+
+
+def test_reading_makes_no_history(tmp_path: Path) -> None:
+    """A typo in the name is told, and leaves no file behind."""
+    path = tmp_path / "typo.db"
+    result = run("report", "--store", f"sqlite:///{path}")
+    assert result.exit_code == 2
+    assert "there is no history" in result.stderr
+    assert not path.exists()
 
 
 def test_a_history_without_forecasts_says_so(tmp_path: Path) -> None:

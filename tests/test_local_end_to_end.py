@@ -19,7 +19,7 @@ from tests.proxied import served
 
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 QUESTION = [{"role": "user", "content": "Name the capital of France in one sentence."}]
-MOST = 60
+MOST = 100
 
 
 @pytest.fixture
@@ -49,8 +49,8 @@ async def _ask(client: Any, api: str, *, stream: bool) -> Any:
     return await items(got) if stream else got
 
 
-def _client(api: str, base: str, colour: str) -> Any:
-    facts = {"api_key": "local", "max_retries": 0}
+def _client(api: str, base: str, colour: str, retries: int = 0) -> Any:
+    facts: dict[str, Any] = {"api_key": "local", "max_retries": retries}
     if api == "anthropic.messages":
         kind: Any = anthropic.Anthropic if colour == "sync" else anthropic.AsyncAnthropic
         return kind(base_url=base, **facts)
@@ -86,17 +86,20 @@ def test_the_wrapped_client_meters_a_real_model_exactly(
 def test_the_proxy_learns_from_a_real_model_and_then_budgets(
     api: str, stream: bool, engine: Engine
 ) -> None:
-    """Five calls are observed; the sixth is sent with guidance, and metered like the others."""
+    """Five calls are observed; the sixth is sent with guidance, and metered like the others.
+
+    The SDK may retry, as it does by default: the model's server closes connections at will.
+    """
 
     async def main(base: str) -> None:
-        client = _client(api, base, "sync")
+        client = _client(api, base, "sync", retries=2)
         for _ in range(6):
             assert await _ask(client, api, stream=stream)
         client.close()
 
     with served(create_app(engine)) as url:
         asyncio.run(main(url))
-    history = rows(engine)
+    history = [row for row in rows(engine) if row.finish_reason != "error"]
     assert all(row.exact and row.output_tokens for row in history)
     first, last = history[0], history[-1]
     assert first.guidance is None

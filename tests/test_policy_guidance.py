@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from budget_proxy.errors import InvalidInput
 from budget_proxy.policy.base import VERSION
 from budget_proxy.policy.guidance import bucket, compact, compose, detailed, place
-from budget_proxy.types import LEVELS, Call, Characteristics, Forecast, Message
+from budget_proxy.types import LEVELS, Call, Characteristics, Forecast, Message, Override
 
 FORECAST = Forecast(
     levels=LEVELS,
@@ -276,3 +276,19 @@ def test_the_documentation_shows_the_real_notes() -> None:
     page = (Path(__file__).parent.parent / "docs" / "guidance.md").read_text(encoding="utf-8")
     assert compact(512) in page
     assert detailed(512, TASK, FORECAST) in page
+
+
+@pytest.mark.parametrize(
+    ("cap", "aim"), [(362, "362"), (361, "256"), (200, "181"), (64, "64"), (63, None)]
+)
+def test_the_note_never_asks_for_more_than_the_callers_own_cap(cap: int, aim: str | None) -> None:
+    """A target of 300 is shown as 362, or as the highest bucket that the cap leaves."""
+    in_body = replace(call("user"), ceiling=cap)
+    by_override = replace(call("user"), override=Override(cap=cap))
+    for asked in (in_body, by_override):
+        note = compose("compact", asked, TASK, FORECAST, 300.0)
+        if aim is None:
+            assert note is None
+        else:
+            assert note is not None
+            assert f"about {aim} output tokens" in note.text

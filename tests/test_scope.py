@@ -62,6 +62,7 @@ def test_an_object_names_everything() -> None:
         ({"agent": 7}, "1 to 200"),
         ({"agent": "x" * 201}, "1 to 200"),
         ({"tags": "a,b"}, "list of texts"),
+        ({"cap": 10**10}, "1000000000"),
         ({"descriptor": []}, "must be an object"),
     ],
 )
@@ -104,6 +105,7 @@ def test_headers_say_the_same() -> None:
     ("name", "text"),
     [
         ("x-budget-cap", "3e5"),
+        ("x-budget-cap", "9" * 5000),
         ("x-budget-cap", "-1"),
         ("x-budget-off", "maybe"),
         ("x-budget-x", "1"),
@@ -150,6 +152,12 @@ def test_a_with_block_is_seen_by_tasks_started_in_it_and_by_no_other_thread() ->
 
     asyncio.run(main())
     assert seen == [7, 7, None]
+
+
+def test_tags_are_a_list_in_a_with_block_too() -> None:
+    """A text would fall apart into its letters."""
+    with pytest.raises(InvalidInput, match="list of texts"), budget(tags="beta"):
+        pass
 
 
 def test_a_wrong_value_is_an_error_where_it_is_written() -> None:

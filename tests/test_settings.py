@@ -53,6 +53,13 @@ def test_a_wrong_file_names_what_is_wrong(text: str, says: str) -> None:
         load()
 
 
+def test_a_variable_that_sets_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A typo never leaves a default in force."""
+    monkeypatch.setenv("BUDGET_PROXY_MOD", "observe")
+    with pytest.raises(ConfigError, match="_MOD sets nothing; did you mean BUDGET_PROXY_MODE"):
+        load()
+
+
 def test_hosts_in_a_variable_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     """As people write them."""
     monkeypatch.setenv("BUDGET_PROXY_ALLOWED_HOSTS", "proxy.internal, 10.0.0.7:4141,")

@@ -178,7 +178,7 @@ def test_a_missing_sdk_says_how_to_install_it(sdk: str, monkeypatch: pytest.Monk
     """The first name that is asked for tells which extra is missing."""
     ours = import_module(f"budget_proxy.{sdk}")
     monkeypatch.setitem(sys.modules, sdk, None)
-    with pytest.raises(ImportError, match=rf'pip install "budget-proxy\[{sdk}\]"'):
+    with pytest.raises(ImportError, match=rf"pip install {sdk}"):
         _ = ours.RateLimitError
 
 

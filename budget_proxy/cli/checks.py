@@ -28,6 +28,9 @@ _OLDEST: Final = (3, 11)
 _SKEW: Final = 60.0  # seconds that another machine's clock may be ahead
 _PATIENCE: Final = 5.0  # seconds to wait for another process to finish writing
 _RECENT: Final = 1000
+_NO_STORE: Final = (
+    "Mend it, or name another (--store, BUDGET_PROXY_STORE): clients and serve do not start on it."
+)
 _LISTED: Final = 5
 _SDKS: Final = (("openai", 2, 4), ("anthropic", 1, 3))  # from the first version to below the second
 
@@ -85,7 +88,12 @@ def check_store(bench: Bench) -> Iterator[Check]:
         bench.store = open_store(url)
         bench.recent = bench.store.recent(_RECENT)
     except StoreError as error:
-        yield Check("store", "fail", str(error), "Until then calls pass, but are not remembered.")
+        yield Check(
+            "store",
+            "fail",
+            str(error),
+            _NO_STORE,
+        )
         return
     path = getattr(bench.store, "path", None)
     fault = fault_of(path) if path is not None else None
@@ -161,7 +169,7 @@ def check_sdks(_bench: Bench) -> Iterator[Check]:
     for name, first, beyond in _SDKS:
         label, found = f"{name} SDK", installed(name)
         if found is None:
-            advice = f"For the wrapped client: pip install 'budget-proxy[{name}]'."
+            advice = f"For the wrapped client: pip install {name}."
             yield Check(label, "warn", "not installed", advice)
         elif first <= _major(found) < beyond:
             yield Check(label, "ok", found)

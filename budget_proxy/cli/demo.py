@@ -7,6 +7,7 @@ own calls wrote.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,7 +77,7 @@ def demo(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the tables as JSON.")] = False,
 ) -> None:
-    """Show one day in six minutes: a real local model, budgeted through the proxy."""
+    """Run a real local model behind the proxy: learn, budget, cut, send again (minutes)."""
     console = Console(stderr=as_json)
     url = store or f"sqlite:///{Path(tempfile.mkdtemp(prefix='budget-proxy-demo-')) / 'history.db'}"
     console.print(
@@ -222,16 +223,25 @@ def _show(console: Console, rows: Sequence[CallRecord], url: str, *, as_json: bo
     console.print(
         f"Used: {used} tokens. Reserved for them: {reserved} by prediction (q95), "
         f"{fixed} had every call reserved its max_tokens of {CEILING}.\n"
-        "Attainable: the share in band that the forecasts promised; lengths vary by chance."
+        "In band: 50 to 95 % of the recommended budget were used; over-allocated calls used less,\n"
+        "under-allocated ones more. Attainable: the share in band that the forecasts promised.\n"
+        f"No cap (-): 1.5 x q99 would not be below the caller's own {CEILING}."
     )
     console.print(
         "Where to look next:\n"
-        f"  budget-proxy report --store {url}\n"
-        f'  budget-proxy explain "What is the capital of Malta?" --agent facts '
+        f"  {_command()} report --store {url}\n"
+        f'  {_command()} explain "What is the capital of Malta?" --agent facts '
         f"--model {rows[0].model} --store {url}\n"
-        "  budget-proxy serve        # then set base_url to http://127.0.0.1:4141/v1",
+        f"  {_command()} serve    # then set base_url to http://127.0.0.1:4141/v1",
         soft_wrap=True,
     )
+
+
+def _command() -> str:
+    """How to call us from here: by name where that is found, else by path."""
+    if shutil.which("budget-proxy"):
+        return "budget-proxy"
+    return os.path.relpath(Path(sys.executable).with_name("budget-proxy"))
 
 
 def _summary(
@@ -257,11 +267,11 @@ def _summary(
 def _verdict(row: CallRecord) -> str:
     """Accurate means that 50 to 95 % of the recommended budget were used."""
     if row.truncated:
-        return "truncated"
+        return "cut"
     share = (row.output_tokens or 0) / (row.recommended or 1)
     if share < _OVER:
-        return "over-allocated"
-    return "under-allocated" if share > _UNDER else "in band"
+        return "over"
+    return "under" if share > _UNDER else "in band"
 
 
 def _facts(row: CallRecord) -> dict[str, Any]:
@@ -289,7 +299,7 @@ def _group_table(groups: Sequence[GroupSummary]) -> Table:
     columns = (
         "agent", "learned", "q50", "recomm.", "cap", "used", "in band", "attain.", "cut", "resent",
     )  # fmt: skip
-    title = "By group (means a call; in band: 50 to 95 % of recommended used)"
+    title = "By group (means a call, the surprise included)"
     table = _table(title, columns, left=1)
     for group in groups:
         table.add_row(

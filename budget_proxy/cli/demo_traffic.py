@@ -89,7 +89,7 @@ def doors(base_url: str) -> tuple[Door, ...]:
         import anthropic
         import openai
     except ImportError as error:
-        missing = f'the demo needs both SDKs: pip install "budget-proxy[{error.name}]"'
+        missing = f"the demo needs both SDKs: pip install {error.name}"
         raise ConfigError(missing) from None
     oai: Any = openai.OpenAI(base_url=f"{base_url}/v1", api_key="demo", max_retries=0, timeout=120)
     ant: Any = anthropic.Anthropic(base_url=base_url, api_key="demo", max_retries=0, timeout=120)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from budget_proxy.errors import InvalidInput
+from budget_proxy.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
     from budget_proxy.store.base import Store
@@ -24,6 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing el
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Whose call it is.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model's name.")]
 
+_FILE: Final = "sqlite:///"
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
@@ -36,11 +38,21 @@ def store_url(given: str | None) -> str:
     return load().store or default_store()
 
 
-def open_history(given: str | None) -> Store:
-    """Open the history. Raises ConfigError, and StoreError where it cannot be used."""
+def open_history(given: str | None, *, existing: bool = False) -> Store:
+    """Open the history. Raises ConfigError, and StoreError where it cannot be used.
+
+    With ``existing`` one that was named must be there already: reading makes no history.
+    """
     from budget_proxy.store import open_store
 
-    return open_store(store_url(given))
+    url = store_url(given)
+    if existing and given is not None and url.startswith(_FILE) and not _path(url).exists():
+        raise ConfigError(f"there is no history {url}")
+    return open_store(url)
+
+
+def _path(url: str) -> Path:
+    return Path(url.removeprefix(_FILE))
 
 
 def seconds_of(text: str) -> float:

@@ -58,7 +58,7 @@ def report(
     if by not in _BY:
         raise InvalidInput(f"--by must be one of {', '.join(_BY)}, not {by!r}")
     start = None if since is None else time.time() - seconds_of(since)
-    history = open_history(store)
+    history = open_history(store, existing=True)
     found = efficiency_report(history.calls(start=start))
     url, rows = history.url, history.counts()["calls"]
     history.close()

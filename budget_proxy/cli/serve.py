@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _KEEP_ALIVE: Final = 75
 """Seconds: longer than clients keep a connection, so that it is they who close it."""
-_GRACE: Final = 8
+_GRACE: Final = 5
 """Seconds that calls have to end after SIGTERM, before they are cut off and settled: less
 than the ten that Docker leaves a container."""
 _WORKER: Final = "budget_proxy.proxy.app:from_settings"

@@ -67,6 +67,20 @@ def bucket(tokens: float) -> int:
     return _rung(step)
 
 
+def _within(tokens: float, call: Call) -> float | None:
+    """The aim that is shown: no bucket above the caller's own cap, none below the lowest."""
+    caps = [cap for cap in (call.ceiling, call.override.cap) if cap is not None]
+    most = min(caps, default=None)
+    if most is None or bucket(tokens) <= most:
+        return tokens
+    if most < FLOOR:
+        return None
+    step = 0
+    while _rung(step + 1) <= most:
+        step += 1
+    return float(_rung(step))
+
+
 def place(call: Call) -> tuple[GuidancePlace, int]:
     """Say where the note stands: the system prompt, or the newest user message by index.
 
@@ -124,12 +138,14 @@ def compose(
 ) -> Guidance | None:
     """Make the note for a session that starts with ``call``; ``None`` when the form is "off".
 
-    Its id digests the policy's version and the text; ``tokens`` is estimated at four
+    It never asks for more than the caller's own cap, and says nothing where that is below the
+    lowest bucket. Its id digests the policy's version and the text; ``tokens`` is estimated at four
     characters a token.
     """
-    if form == "off":
+    aim = None if form == "off" else _within(target, call)
+    if aim is None:
         return None
-    text = compact(target) if form == "compact" else detailed(target, characteristics, forecast)
+    text = compact(aim) if form == "compact" else detailed(aim, characteristics, forecast)
     digest = hashlib.blake2b(f"{VERSION}\0{text}".encode(), digest_size=8)
     where, index = place(call)
     return Guidance(

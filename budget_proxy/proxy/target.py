@@ -88,7 +88,10 @@ class Targets:
 
 
 def _base(url: str, name: str) -> SplitResult:
-    parts = urlsplit(url.strip().rstrip("/"))
+    try:
+        parts = urlsplit(url.strip().rstrip("/"))
+    except ValueError:  # half an IPv6 address
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query:
         raise ConfigError(f"{name} must be an http(s) URL such as https://api.example.com/v1")
     return parts

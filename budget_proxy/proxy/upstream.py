@@ -21,6 +21,9 @@ from pyreqwest.response import Response
 from budget_proxy.proxy.headers import Headers, for_caller, for_upstream, identity
 
 CONNECT_SECONDS: Final = 10
+IDLE_SECONDS: Final = 30
+"""Shorter than providers keep a connection that nobody uses: one that is just being closed
+would lose the request."""
 READ_SECONDS: Final = 900
 """Longer than the SDKs wait (600): a caller's own timeout decides."""
 _CONNECTING: Final = "(Connect)"
@@ -131,6 +134,7 @@ def _client(*, decode: bool, direct: bool) -> Client:
         .deflate(decode)
         .follow_redirects(False)
         .referer(False)
+        .pool_idle_timeout(timedelta(seconds=IDLE_SECONDS))
         .connect_timeout(timedelta(seconds=CONNECT_SECONDS))
         .read_timeout(timedelta(seconds=READ_SECONDS))
         .build()

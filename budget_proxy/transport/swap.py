@@ -46,7 +46,7 @@ def _module(sdk: str) -> Any:
         if error.name != sdk:
             raise
         raise ImportError(
-            f'budget_proxy.{sdk} needs the SDK: pip install "budget-proxy[{sdk}]"', name=sdk
+            f"budget_proxy.{sdk} needs the SDK: pip install {sdk}", name=sdk
         ) from None
 
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from budget_proxy.types import NOTHING
+
+_MOST: Final = 2**53
+"""Beyond it JSON's numbers are not exact, and no count is meant."""
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -35,8 +38,8 @@ def name(value: Any) -> str | None:
 
 
 def count(value: Any) -> int | None:
-    """The whole number >= 0, or ``None``; true and false are no numbers."""
-    return value if type(value) is int and value >= 0 else None
+    """The whole number >= 0, or ``None``; true and false are no numbers, nor is one too large."""
+    return value if type(value) is int and 0 <= value <= _MOST else None
 
 
 def least(*values: int | None) -> int | None:
