@@ -160,10 +160,13 @@ def test_rows_that_cannot_be_taken_are_told_with_their_place(url: str, tmp_path:
 
 
 def test_only_the_first_reasons_are_listed(url: str, tmp_path: Path) -> None:
-    """A file of another kind does not flood the terminal."""
+    """A file of another kind does not flood the terminal, and ends in an exit code of 1."""
     file = _write(tmp_path / "calls.jsonl", *("{" for _ in range(50)))
-    assert len(_imported(url, file)["reasons"]) == 20
-    assert "and 30 more" in run("import", file, "--store", url).stdout
+    found = run_json("import", file, "--store", url, exit_code=1)
+    assert len(found["reasons"]) == 20
+    result = run("import", file, "--store", url)
+    assert "and 30 more" in result.stdout
+    assert result.exit_code == 1
 
 
 def test_what_contradicts_itself_counts_as_absent(url: str, tmp_path: Path) -> None:

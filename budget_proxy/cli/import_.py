@@ -94,6 +94,8 @@ def import_(
         print_json(asdict(summary))
     else:
         _show(summary)
+    if summary.skipped and summary.skipped == summary.read:
+        raise typer.Exit(1)  # nothing of it could be taken
 
 
 class _Import:
