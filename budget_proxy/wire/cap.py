@@ -14,8 +14,12 @@ def ceiling(body: Mapping[str, Any], keys: Sequence[str], *, minimum: int = 1) -
 
     Values below ``minimum`` mean "no cap" (-1 on some servers) and count as absent.
     """
-    caps = (value.count(body.get(key)) for key in keys)
-    return value.least(*(cap for cap in caps if cap is not None and cap >= minimum))
+    least = None
+    for key in keys:
+        cap = value.count(body.get(key))
+        if cap is not None and cap >= minimum and (least is None or cap < least):
+            least = cap
+    return least
 
 
 def allowed(call: Call, patch: Patch, capabilities: Capabilities, floor: int) -> int | None:

@@ -147,11 +147,8 @@ class OpenAIChat:
 
 
 def _read_message(message: Mapping[str, Any], transcript: Transcript) -> None:
-    calls = value.items(message.get("tool_calls"))
-    functions = [value.mapping(value.mapping(call).get("function")) for call in calls]
-    legacy = value.mapping(message.get("function_call"))
-    if legacy:
-        functions.append(legacy)
+    plain = "tool_calls" not in message and "function_call" not in message
+    functions = [] if plain else _functions(message)
     transcript.add(
         role_of(message),
         message.get("content"),
@@ -159,6 +156,14 @@ def _read_message(message: Mapping[str, Any], transcript: Transcript) -> None:
         hidden=sum(value.size(function.get("arguments")) for function in functions),
         marked=message.get("cache_control") is not None,
     )
+
+
+def _functions(message: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The functions that a message calls, in the present spelling and in the one before."""
+    calls = value.items(message.get("tool_calls"))
+    functions = [value.mapping(value.mapping(call).get("function")) for call in calls]
+    legacy = value.mapping(message.get("function_call"))
+    return [*functions, legacy] if legacy else functions
 
 
 def _tool_name(tool: Any) -> str | None:
