@@ -221,10 +221,10 @@ def _show(console: Console, rows: Sequence[CallRecord], url: str, *, as_json: bo
     reserved = sum(row.reserve or 0 for row in budgeted)
     fixed = CEILING * len(budgeted)
     console.print(
-        f"Used: {used} tokens. Reserved for them: {reserved} by prediction (q95), "
-        f"{fixed} had every call reserved its max_tokens of {CEILING}.\n"
-        "In band: 50 to 95 % of the recommended budget were used; over-allocated calls used less,\n"
-        "under-allocated ones more. Attainable: the share in band that the forecasts promised.\n"
+        f"Used: {used} tokens. Reserved for them: {reserved} by prediction (q95);\n"
+        f"it would be {fixed} with the max_tokens of {CEILING} that every call asks for.\n"
+        "In band: 50 to 95 % of the recommended budget were used (over: less, under: more).\n"
+        "Attainable: the share in band that the forecasts promised.\n"
         f"No cap (-): 1.5 x q99 would not be below the caller's own {CEILING}."
     )
     console.print(
