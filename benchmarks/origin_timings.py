@@ -5,8 +5,9 @@ remembered, through the public Engine on a SQLite file. Needs no network and no 
 
     python benchmarks/origin_timings.py [--tasks 1000] [--repeat 50] [--strategy NAME] [--json]
 
-The median is held against the limit; the 95th percentile and the worst call, which on a busy
-machine say as much of the machine, are shown beside it. Exits with 1 where a median misses.
+The 95th percentile is held against the limit, median and worst call stand beside it. Exits with 1
+where one misses. What is measured is a process that is under way: the tables of prices, which load
+beside a process's first call for about half a second, are there before the clock starts.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import json
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +72,14 @@ def track(engine: Engine) -> None:
     engine.settle(plan, Outcome(usage=usage, finish_reason="stop"))
 
 
+def begin(engine: Engine) -> None:
+    """Make the first call, and wait for what loads beside it."""
+    track(engine)
+    for thread in threading.enumerate():
+        if thread.name == "budget-proxy-preload":
+            thread.join()
+
+
 def milliseconds(action: Callable[[int], object], repeat: int) -> list[float]:
     """Time ``action``, called with 0, 1, 2 …; the first two calls only warm up."""
     times = []
@@ -100,7 +110,7 @@ def summary(times: dict[str, list[float]]) -> list[dict[str, Any]]:
         rows.append({
             "operation": name, "median_ms": round(statistics.median(taken), 3),
             "p95_ms": round(p95, 3), "worst_ms": round(max(taken), 3),
-            "limit_ms": LIMITS[name], "within": statistics.median(taken) < LIMITS[name],
+            "limit_ms": LIMITS[name], "within": p95 < LIMITS[name],
         })  # fmt: skip
     return rows
 
@@ -117,6 +127,7 @@ def main() -> int:
         url = f"sqlite:///{Path(folder) / 'timings.db'}"
         with Engine.open(url, strategy=options.strategy) as engine:
             fill(engine, options.tasks)
+            begin(engine)
             rows = summary(measure(engine, options.tasks, options.repeat))
     if options.json:
         print(json.dumps({"tasks": options.tasks, "strategy": options.strategy, "rows": rows}))
