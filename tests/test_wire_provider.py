@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from budget_proxy.wire.provider import provider_error, provider_of, with_key
+from budget_proxy.wire.provider import is_signed, provider_error, provider_of, timeout_of, with_key
 
 VERSION = ("anthropic-version", "2026-10-21")
 BEARER = ("authorization", "Bearer caller")
@@ -56,3 +56,30 @@ def test_errors_have_the_shape_of_their_provider() -> None:
     status, body = provider_error("anthropic", 413, "long", "request_too_large")
     assert (status, body["type"]) == (413, "error")
     assert body["error"] == {"type": "request_too_large", "message": "long"}
+
+
+@pytest.mark.parametrize(
+    ("value", "signed"),
+    [("AWS4-HMAC-SHA256 Credential=x", True), ("Bearer sk", False), ("", False)],
+)
+def test_a_signature_is_seen_whatever_the_case_of_its_header(value: str, *, signed: bool) -> None:
+    """What is signed is not changed."""
+    assert is_signed([("Authorization", value)]) is signed
+    assert not is_signed([("x-api-key", value)])
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ([("X-Stainless-Read-Timeout", "600"), ("x-stainless-timeout", "30")], 600.0),
+        ([("x-stainless-timeout", "30.5")], 30.5),
+        ([("x-stainless-read-timeout", "soon"), ("x-stainless-timeout", "30")], 30.0),
+        ([("x-stainless-read-timeout", "soon")], None),
+        ([], None),
+    ],
+)
+def test_the_callers_patience_is_read_from_its_headers(
+    headers: list[tuple[str, str]], seconds: float | None
+) -> None:
+    """The time for reading first; what is no number counts as absent."""
+    assert timeout_of(headers) == seconds

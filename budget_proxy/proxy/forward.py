@@ -18,13 +18,13 @@ from budget_proxy.proxy.target import Target
 from budget_proxy.proxy.upstream import Answer, Upstream, UpstreamError
 from budget_proxy.scope import strip_headers
 from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send
+from budget_proxy.wire.provider import timeout_of
 
 MAX_BODY: Final = 32 * 1024 * 1024
 """Bytes of a call's body that are read: the larger of what providers take."""
 _READ_AT_ONCE: Final = 1024 * 1024
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
-_TIMEOUTS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
 _log = logging.getLogger("budget_proxy")
 
 
@@ -42,7 +42,7 @@ async def forward_call(engine: Engine, upstream: Upstream, target: Target, calle
         path=caller.path,
         headers=caller.headers,
         content=content,
-        timeout=_timeout(caller.headers),
+        timeout=timeout_of(caller.headers),
     )
     sending = _Sending(upstream, target, caller)
     try:
@@ -145,14 +145,3 @@ async def _verbatim(status: int, headers: Headers, answer: Answer, caller: Calle
 
 def _is_event_stream(headers: Headers) -> bool:
     return (first(headers, "content-type") or "").lower().startswith(_EVENTS)
-
-
-def _timeout(headers: Headers) -> float | None:
-    """How long the caller says that it waits, in seconds (both SDKs do)."""
-    for name in _TIMEOUTS:
-        text = first(headers, name) or ""
-        try:
-            return float(text)
-        except ValueError:
-            continue
-    return None

@@ -80,11 +80,12 @@ class Targets:
             "ANTHROPIC_API_KEY",
             _key(settings.anthropic_api_key),
         )
+        self._of = {target.provider: target for target in (self.openai, self.anthropic)}
 
     def of(self, dialect: Dialect | None, path: str, headers: Headers) -> Target:
         """The upstream that a request is meant for: a call goes where its dialect is spoken."""
         provider = provider_of(path, headers) if dialect is None else dialect.provider
-        return self.anthropic if provider == ANTHROPIC else self.openai
+        return self._of[provider]
 
 
 def _base(url: str, name: str) -> SplitResult:

@@ -51,11 +51,11 @@ from budget_proxy.types import (
 from budget_proxy.wire import dialect_for
 from budget_proxy.wire.base import Context, Dialect, Meter
 from budget_proxy.wire.own import strip
+from budget_proxy.wire.provider import NO_RETRY, is_signed
 
 Headers = Sequence[tuple[str, str]]
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
-_SIGNED: Final = "AWS4-"
 _PRINTABLE: Final = range(0x20, 0x7F)
 
 
@@ -192,7 +192,7 @@ def exchange(
         return reply
     stripped, own = strip(body)
     content = request.content if len(stripped) == len(body) else encoded(stripped)
-    signed = _is_signed(headers)
+    signed = is_signed(headers)
     try:
         told = len(headers) < len(request.headers)
         scope, override = _asked(request, own, told=told, signed=signed)
@@ -304,15 +304,9 @@ def _context(
     )
 
 
-def _is_signed(headers: Headers) -> bool:
-    return any(
-        name.lower() == "authorization" and value.startswith(_SIGNED) for name, value in headers
-    )
-
-
 def _refusal(dialect: Dialect, message: str) -> Reply:
     status, body = dialect.error(_BAD_REQUEST, message, "invalid_budget")
-    headers = [("content-type", "application/json"), ("x-should-retry", "false")]
+    headers = [("content-type", "application/json"), NO_RETRY]
     return Reply(status, headers, encoded(body))
 
 

@@ -1,4 +1,4 @@
-"""Whose API a request speaks when it is no completion call, and how a provider takes its key.
+"""What headers tell of a request: whose API it speaks, its key, its signature, its patience.
 
 Reads and writes headers only; base URLs and keys are the caller's. Header names are compared
 in lower case.
@@ -18,6 +18,10 @@ ANTHROPIC: Final = "anthropic"
 Headers = Sequence[tuple[str, str]]
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "api-key"})
 _AZURE: Final = "/openai/"
+_SIGNED: Final = "AWS4-"
+_TIMEOUTS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
+NO_RETRY: Final = ("x-should-retry", "false")
+"""The header by which an answer keeps the providers' SDKs from trying again."""
 
 
 def provider_of(path: str, headers: Headers) -> str:
@@ -32,6 +36,24 @@ def provider_of(path: str, headers: Headers) -> str:
     if "anthropic-version" in names or ("x-api-key" in names and "authorization" not in names):
         return ANTHROPIC
     return OPENAI
+
+
+def is_signed(headers: Headers) -> bool:
+    """Whether a request is signed, so that nothing in it may be changed."""
+    return any(
+        name.lower() == "authorization" and value.startswith(_SIGNED) for name, value in headers
+    )
+
+
+def timeout_of(headers: Headers) -> float | None:
+    """How long the caller says that it waits, in seconds (the SDKs of both providers do)."""
+    told = {name.lower(): value for name, value in headers if name.lower() in _TIMEOUTS}
+    for name in _TIMEOUTS:
+        try:
+            return float(told.get(name, ""))
+        except ValueError:
+            continue
+    return None
 
 
 def with_key(provider: str, path: str, headers: Headers, key: str) -> list[tuple[str, str]]:
