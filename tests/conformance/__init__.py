@@ -1,0 +1,1 @@
+"""Named behaviours, run directly and through both doors (docs/compatibility.md)."""
