@@ -14,35 +14,16 @@ import argparse
 import asyncio
 import json
 import os
-import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
-import uvicorn
-from pyreqwest.client import ClientBuilder
+from loopback import CHAT, CHUNKS, MODELS, provide, running, serve_floor, serve_ours
 
-PATH = "/v1/chat/completions"
-CHUNKS = 50
 TICKS = os.sysconf("SC_CLK_TCK")
-PROCESSES = get_context("spawn")
 _TEXT = "The quick brown fox jumps over the lazy dog while the builders look on. " * 13
-_MESSAGE = {"role": "assistant", "content": _TEXT}
-_ANSWER = json.dumps(
-    {
-        "id": "c", "object": "chat.completion", "model": "gpt-5.4",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": _MESSAGE}],
-        "usage": {"prompt_tokens": 240, "completion_tokens": 190, "total_tokens": 430},
-    }
-).encode()  # fmt: skip
-_DELTA = {"choices": [{"index": 0, "delta": {"content": " and so on"}, "finish_reason": None}]}
-_LAST = {"choices": [], "usage": {"prompt_tokens": 240, "completion_tokens": CHUNKS}}
 
 
 @dataclass(frozen=True)
@@ -57,120 +38,13 @@ class Measured:
 def request(*, stream: bool) -> bytes:
     """A chat call of 1 KB, as it goes over the wire."""
     body = json.dumps(
-        {"model": "gpt-5.4", "stream": stream, "messages": [{"role": "user", "content": _TEXT}]}
+        {"model": MODELS[CHAT], "stream": stream, "messages": [{"role": "user", "content": _TEXT}]}
     ).encode()
     head = (
-        f"POST {PATH} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        f"POST {CHAT} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
         f"authorization: Bearer sk-none\r\ncontent-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
-
-
-class Provider(asyncio.Protocol):
-    """Answers every call at once: by one object, or by a stream of events in chunks."""
-
-    def __init__(self) -> None:
-        self._buffer = b""
-        parts = [f"data: {json.dumps(item)}\n\n".encode() for item in [_DELTA] * CHUNKS + [_LAST]]
-        chunks = b"".join(
-            b"%x\r\n%s\r\n" % (len(part), part) for part in [*parts, b"data: [DONE]\n\n"]
-        )
-        self._plain = (
-            b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%s"
-        ) % (len(_ANSWER), _ANSWER)
-        self._events = (
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-            b"transfer-encoding: chunked\r\n\r\n%s0\r\n\r\n" % chunks
-        )
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        """Answer every request that is complete."""
-        self._buffer += data
-        head, found, rest = self._buffer.partition(b"\r\n\r\n")
-        if not found:
-            return
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-        if len(rest) >= length:
-            self._buffer = rest[length:]
-            streams = b'"stream": true' in rest or b'"stream":true' in rest
-            self._transport.write(self._events if streams else self._plain)
-
-
-class Floor:
-    """The least that a proxy does."""
-
-    def __init__(self, upstream: str) -> None:
-        self._url = upstream + PATH
-        self._client = ClientBuilder().build()
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Send the body on and the answer back, chunk by chunk."""
-        if scope["type"] != "http":
-            return
-        body = (await receive())["body"]
-        sending = (
-            self._client.post(self._url)
-            .headers([("content-type", "application/json")])
-            .body_bytes(body)
-            .streamed_read_buffer_limit(0)
-        )
-        async with sending.build_streamed() as answer:
-            headers = [(b"content-type", answer.headers["content-type"].encode())]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            while (chunk := await answer.body_reader.read_chunk()) is not None:
-                part = {"type": "http.response.body", "body": bytes(chunk), "more_body": True}
-                await send(part)
-        await send({"type": "http.response.body", "body": b""})
-
-
-def provide(listener: socket.socket) -> None:
-    """Run the provider."""
-
-    async def run() -> None:
-        server = await asyncio.get_running_loop().create_server(Provider, sock=listener)
-        await server.serve_forever()
-
-    asyncio.run(run())
-
-
-def serve_floor(listener: socket.socket, upstream: str) -> None:
-    """Run the bare pass-through."""
-    _uvicorn(Floor(upstream), listener, lifespan="off")
-
-
-def serve_ours(listener: socket.socket, upstream: str, folder: str) -> None:
-    """Run the proxy, on a history in this folder."""
-    from budget_proxy.assemble import Engine
-    from budget_proxy.proxy.app import create_app
-
-    url = f"sqlite:///{Path(folder) / 'history.db'}"
-    with Engine.open(url, openai_base_url=upstream) as engine:
-        _uvicorn(create_app(engine), listener, lifespan="on")
-
-
-def _uvicorn(app: Any, listener: socket.socket, **options: Any) -> None:
-    config = uvicorn.Config(app, log_level="warning", access_log=False, **options)
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-@contextmanager
-def running(target: Callable[..., None], *arguments: str) -> Iterator[tuple[int, int]]:
-    """A server in a process of its own: its port and process id."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    process = PROCESSES.Process(target=target, args=(listener, *arguments), daemon=True)
-    process.start()
-    try:
-        yield listener.getsockname()[1], process.pid or 0
-    finally:
-        process.terminate()
-        process.join(15)
-        listener.close()
 
 
 async def call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, sent: bytes) -> None:

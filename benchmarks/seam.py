@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import time
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Generator
+from dataclasses import asdict, replace
 from typing import Any, cast
 
 import httpx2
@@ -24,6 +23,7 @@ import openai
 import orjson
 from rich.console import Console
 from rich.table import Table
+from rounds import Case, Figure, measure, repeated
 
 from budget_proxy import Engine, Outcome, Plan, Usage, wrap
 from budget_proxy.transport.exchange import Reply, Request, Send, exchange
@@ -59,52 +59,6 @@ REPLY = orjson.dumps(ANSWER)
 HEADERS = [("content-type", "application/json"), ("authorization", "Bearer k"), ("accept", "*/*")]
 JSON = [("content-type", "application/json")]
 HISTORY = 10_000
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the result, in CPU microseconds a call."""
-
-    name: str
-    median: float
-    best: float
-    limit: float | None = None
-
-    @property
-    def within(self) -> bool:
-        """Whether it is within its limit, if it has one."""
-        return self.limit is None or self.median <= self.limit
-
-
-@dataclass(frozen=True)
-class Case:
-    """Something to time: a call, how many of them make a round, and what one may cost."""
-
-    name: str
-    call: Callable[[], Any]
-    calls: int
-    limit: float | None = None
-
-    def round(self) -> float:
-        """The mean of one round."""
-        begun = time.thread_time()
-        for _ in range(self.calls):
-            self.call()
-        return (time.thread_time() - begun) / self.calls * 1e6
-
-
-def measure(cases: Sequence[Case], rounds: int) -> list[Figure]:
-    """Time the cases by turns, so that what disturbs the machine disturbs them alike."""
-    means: list[list[float]] = [[] for _ in cases]
-    for number in range(rounds + 1):
-        for case, its in zip(cases, means, strict=True):
-            mean = case.round()
-            if number:  # the first round warms up
-                its.append(mean)
-    return [
-        Figure(case.name, statistics.median(its), min(its), case.limit)
-        for case, its in zip(cases, means, strict=True)
-    ]
 
 
 class Decided:
@@ -184,10 +138,10 @@ def seam(engine: Engine) -> list[Case]:
     plan = replace(plan, body={**BODY, "max_completion_tokens": 2_000}, added=("max_",))
     unplanned, planned = cast("Engine", Decided()), cast("Engine", Decided(plan))
     return [
-        Case("floor: parse, encode, parse", floor, 1_000),
-        Case("seam without planning", lambda: drive(unplanned), 1_000, limit=100.0),
-        Case("seam, usage read, headers told", lambda: drive(planned), 1_000),
-        Case("seam with plan and settle", lambda: drive(engine), 200),
+        Case("floor: parse, encode, parse", repeated(floor), 1_000),
+        Case("seam without planning", repeated(lambda: drive(unplanned)), 1_000, limit=100.0),
+        Case("seam, usage read, headers told", repeated(lambda: drive(planned)), 1_000),
+        Case("seam with plan and settle", repeated(lambda: drive(engine)), 200),
     ]
 
 
@@ -198,7 +152,7 @@ def planning(engine: Engine) -> Case:
     def once() -> None:
         engine.settle(engine.plan(api="openai.chat", body=BODY, host="api.openai.com"), outcome)
 
-    return Case(f"plan + settle at {HISTORY:,} rows", once, 200, limit=1_000.0)
+    return Case(f"plan + settle at {HISTORY:,} rows", repeated(once), 200, limit=1_000.0)
 
 
 def sdk_calls(engine: Engine) -> list[Case]:
@@ -211,8 +165,8 @@ def sdk_calls(engine: Engine) -> list[Case]:
     plain = openai.OpenAI(api_key="k", http_client=http)
     wrapped = wrap(plain, engine=engine, agent="reviewer")
     return [
-        Case("SDK call, plain", lambda: plain.chat.completions.create(**BODY), 100),
-        Case("SDK call, wrapped", lambda: wrapped.chat.completions.create(**BODY), 100),
+        Case("SDK call, plain", repeated(lambda: plain.chat.completions.create(**BODY)), 100),
+        Case("SDK call, wrapped", repeated(lambda: wrapped.chat.completions.create(**BODY)), 100),
     ]
 
 

@@ -250,6 +250,10 @@ class Engine:
         """What a model on a host can do: built-in table, family rules, then your settings."""
         return capabilities(api, host, model, self._overrides, self.settings.quota_hosts)
 
+    def routes(self, model: Any) -> bool:
+        """Whether a body's model is the name by which the choice of one is left to us."""
+        return bool(self.settings.tiers) and model == self.settings.alias
+
     def now(self) -> float:
         """Unix seconds."""
         return time.time()

@@ -12,7 +12,7 @@ from anyio import to_thread
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, passed_through, streams, wait
+from budget_proxy.transport.trip import Trip, is_call, passed_through, wait
 from budget_proxy.types import Lookup
 
 _off_the_loop = partial(to_thread.run_sync, abandon_on_cancel=True)
@@ -44,7 +44,7 @@ class AsyncBudgetTransport:
     async def _send(self, trip: Trip, step: Send) -> None:
         with trip.failing():
             response = await self._inner.handle_async_request(trip.outgoing(step))
-            if not streams(response):
+            if trip.reads(response):
                 await response.aread()
             trip.sent(response)
 

@@ -80,10 +80,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Send this upstream: our headers are removed, length and host are the driver's."""
+    """Send this upstream: our headers are removed, length and host are the driver's.
+
+    Where it is not ``metered`` nobody here reads the answer: a driver may hand it on as it comes.
+    """
 
     content: bytes
     headers: Headers
+    metered: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +192,7 @@ def exchange(
     dialect = dialect_for(request.method, request.path)
     body = _json_object(request.content) if dialect is not None else None
     if dialect is None or body is None:
-        reply: Reply | Failed = yield Send(request.content, headers)
+        reply: Reply | Failed = yield Send(request.content, headers, metered=False)
         return reply
     stripped, own = strip(body)
     content = request.content if len(stripped) == len(body) else encoded(stripped)
@@ -198,6 +202,9 @@ def exchange(
         scope, override = _asked(request, own, told=told, signed=signed)
     except InvalidInput as error:
         return _refusal(dialect, str(error))
+    if _is_off(engine, stripped, override):
+        reply = yield Send(content, headers, metered=False)
+        return reply
     attempt: _Attempt | None = None
     step: Step | None = None
     with fail_open(engine, "plan"):
@@ -209,7 +216,7 @@ def exchange(
             found: Session | None = yield step
             step = attempt.advance(found)
     if attempt is None or not isinstance(step, Plan):
-        reply = yield Send(content, headers)
+        reply = yield Send(content, headers, metered=False)
         return reply
     return (yield from _attempts(dialect, attempt, step, content, headers))
 
@@ -287,6 +294,14 @@ def _asked(request: Request, own: Any, *, told: bool, signed: bool) -> tuple[Sco
     if override.descriptor is not None:
         parse_descriptor(override.descriptor)
     return scope, override
+
+
+def _is_off(engine: Engine, body: Body, override: Override) -> bool:
+    """Whether a call passes by unplanned and unmetered.
+
+    Not where a cap further in stands, and not where the caller leaves the model to us.
+    """
+    return override.off and not override.cap_stands and not engine.routes(body.get("model"))
 
 
 def _context(

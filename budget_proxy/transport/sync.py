@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, passed_through, streams, wait
+from budget_proxy.transport.trip import Trip, is_call, passed_through, wait
 from budget_proxy.types import Lookup
 
 
@@ -38,7 +38,7 @@ class BudgetTransport:
     def _send(self, trip: Trip, step: Send) -> None:
         with trip.failing():
             response = self._inner.handle_request(trip.outgoing(step))
-            if not streams(response):
+            if trip.reads(response):
                 response.read()
             trip.sent(response)
 

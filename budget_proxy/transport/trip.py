@@ -48,6 +48,7 @@ class Trip:
         self._steps = exchange(binding.engine, _read(binding, request))
         self._answer: Any = None
         self._result: Reply | Relay | Failed | None = None
+        self._metered = True
         self._response: Any = None
         self._error: Exception | None = None
 
@@ -79,7 +80,7 @@ class Trip:
 
     def outgoing(self, send: Send) -> Any:
         """The request to send; the client's own where nothing is to be changed."""
-        request = self._request
+        request, self._metered = self._request, send.metered
         same = len(send.headers) == len(request.headers.raw)
         if same and send.content == request.content:
             return request
@@ -105,13 +106,17 @@ class Trip:
         """What a Lookup found."""
         self._answer = session
 
+    def reads(self, response: Any) -> bool:
+        """Whether a response is to be read now; else it is handed on as it comes."""
+        return self._metered and not streams(response)
+
     def sent(self, response: Any) -> None:
-        """The upstream's response: unread if it is an event stream, read otherwise."""
+        """The upstream's response, read if it was to be."""
         self._response = response
         self._answer = Reply(
             response.status_code,
             _texts(response.headers),
-            None if streams(response) else response.content,
+            response.content if self.reads(response) else None,
         )
 
     def response(self, relay_stream: type) -> Any:

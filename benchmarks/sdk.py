@@ -1,0 +1,262 @@
+"""What the wrapper costs an SDK's call: the process's CPU with it beside without it.
+
+    python benchmarks/sdk.py [--rounds 9] [--calls 60] [--json]
+
+Calls are real ones: an SDK's own client, HTTP on loopback, a provider in a process of its own;
+the same with httpx's MockTransport stands below, as a base without sockets. Plain and wrapped
+calls are made by turns, and the CPU of all threads counts, the recorder's included, until
+every row is on disk. A round's own CPU is wrapped - plain, its ratio that by plain; the median
+of the ratios is held against the limit:
+
+* without planning (``off``): 5 %;
+* everything on: 30 %. 10,000 rows of history in SQLite, mode enforce, with evidence, so that
+  caps, notes and efforts are written; a prompt never seen before in every call.
+
+It ends with status 1 if a ratio is above its limit.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx2
+import openai
+from history import AGENT, rows
+from loopback import ANSWERS, CHAT, MESSAGES, MODELS, provide, running
+from rich.console import Console
+from rich.table import Table
+from rounds import Case, Run, by_turns
+
+from budget_proxy import Engine, budget, wrap
+from budget_proxy.store.sqlite import SQLiteStore
+
+OFF_LIMIT, ON_LIMIT = 0.05, 0.30
+SYSTEM = "You are a careful reviewer."
+PROMPT = "Please review the following function and say what is wrong with it. " * 15
+_numbers = itertools.count()
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One line of the result: microseconds of CPU a call, and the wrapper's own by plain."""
+
+    what: str
+    plain: float
+    own: float
+    ratio: float
+    best: float
+    limit: float | None
+
+    @property
+    def within(self) -> bool:
+        """Whether it is within its limit, if it has one."""
+        return self.limit is None or self.ratio <= self.limit
+
+
+@dataclass(frozen=True)
+class Door:
+    """An SDK's client: its name, the client as it is and wrapped, and the path it calls."""
+
+    name: str
+    plain: Any
+    wrapped: Any
+    path: str
+
+
+def opening() -> Body:
+    """A conversation's first call, with a prompt of 1 KB that no call had before."""
+    return {"messages": [{"role": "user", "content": f"Change {next(_numbers)}. {PROMPT}"}]}
+
+
+def turn() -> Body:
+    """A later call of one and the same conversation, as long, its newest prompt a new one."""
+    return {
+        "messages": [
+            {"role": "user", "content": "Hello, I have some changes for you."},
+            {"role": "assistant", "content": "Show them to me, please."},
+            {"role": "user", "content": f"Change {next(_numbers)}. {PROMPT}"},
+        ]
+    }
+
+
+def completed(door: Door, body: Body) -> Body:
+    """The arguments of the SDK's method."""
+    if door.path == MESSAGES:
+        return {"model": MODELS[MESSAGES], "max_tokens": 4_096, "system": SYSTEM, **body}
+    messages = [{"role": "system", "content": SYSTEM}, *body["messages"]]
+    return {"model": MODELS[CHAT], "messages": messages}
+
+
+def called(door: Door, client: Any, body: Callable[[], Body], **more: Any) -> Run:
+    """How calls are made through one client."""
+    create = client.messages.create if door.path == MESSAGES else client.chat.completions.create
+
+    async def waited(calls: int) -> None:
+        for _ in range(calls):
+            await create(**completed(door, body()), **more)
+
+    def run(calls: int) -> None:
+        for _ in range(calls):
+            create(**completed(door, body()), **more)
+
+    if "async" in door.name:
+        loop = asyncio.get_event_loop_policy().get_event_loop()
+        return lambda calls: loop.run_until_complete(waited(calls))
+    return run
+
+
+def measured(door: Door, engine: Engine, rounds: int, calls: int) -> list[Ratio]:
+    """The ratios of one door."""
+    off = {"extra_body": {"budget": {"off": True}}}
+
+    def recorded(run: Run) -> Run:
+        def recording(count: int) -> None:
+            run(count)
+            assert engine.flush()
+
+        return recording
+
+    def under(run: Run) -> Run:
+        def within(count: int) -> None:
+            with budget(off=True):
+                run(count)
+
+        return within
+
+    runs = {
+        "plain, opening": called(door, door.plain, opening),
+        "off by a block": under(called(door, door.wrapped, opening)),
+        "off by a body key": called(door, door.wrapped, opening, **off),
+        "on, opening": recorded(called(door, door.wrapped, opening)),
+        "plain, turn": called(door, door.plain, turn),
+        "on, turn": recorded(called(door, door.wrapped, turn)),
+    }
+    cases = [Case(name, run, calls, clock=time.process_time) for name, run in runs.items()]
+    means = dict(zip(runs, by_turns(cases, rounds), strict=True))
+    opened, turned = means["plain, opening"], means["plain, turn"]
+    counts = None if "mock" in door.name else ON_LIMIT
+    return [
+        ratio(f"{door.name}: off, by a block", opened, means["off by a block"],
+              counts and OFF_LIMIT),
+        ratio(f"{door.name}: off, by a body key", opened, means["off by a body key"],
+              counts and OFF_LIMIT),
+        ratio(f"{door.name}: on, a new conversation", opened, means["on, opening"], counts),
+        ratio(f"{door.name}: on, its next turn", turned, means["on, turn"], counts),
+    ]  # fmt: skip
+
+
+def ratio(what: str, plain: list[float], wrapped: list[float], limit: float | None) -> Ratio:
+    """Sum paired rounds up."""
+    own = [its - base for its, base in zip(wrapped, plain, strict=True)]
+    shares = [its / base for its, base in zip(own, plain, strict=True)]
+    return Ratio(
+        what, statistics.median(plain), statistics.median(own),
+        statistics.median(shares), min(shares), limit,
+    )  # fmt: skip
+
+
+@contextmanager
+def experienced() -> Iterator[Engine]:
+    """An engine with 10,000 rows of history in a file, all switched on."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "history.db"
+        store = SQLiteStore(path)
+        store.migrate()
+        store.append(list(rows()))
+        store.close()
+        with Engine.open(
+            f"sqlite:///{path}", mode="enforce", holdout=0.0, caps="always", effort="auto",
+            thinking="auto", reasoning_floor=1_024,
+        ) as engine:  # fmt: skip
+            yield engine
+
+
+def doors(engine: Engine, port: int) -> Iterator[Door]:
+    """Each SDK, sync and async, on loopback and with an answer at hand."""
+    url = f"http://127.0.0.1:{port}"
+    mock = httpx2.MockTransport(
+        lambda request: httpx2.Response(200, json=ANSWERS[request.url.path])
+    )
+    kinds: list[tuple[type, str, str]] = [
+        (openai.OpenAI, CHAT, f"{url}/v1"), (openai.AsyncOpenAI, CHAT, f"{url}/v1"),
+        (anthropic.Anthropic, MESSAGES, url), (anthropic.AsyncAnthropic, MESSAGES, url),
+    ]  # fmt: skip
+    for transport in (None, mock):
+        for kind, path, base in kinds:
+            waits = "Async" in kind.__name__
+            http: Any = None
+            if transport is not None:
+                http = (httpx2.AsyncClient if waits else httpx2.Client)(transport=transport)
+            plain = kind(api_key="k", base_url=base, http_client=http)
+            name = f"{kind.__module__.partition('.')[0]}{' async' if waits else ''}"
+            name += " (mock)" if transport is not None else ""
+            yield Door(name, plain, wrap(plain, engine=engine, agent=AGENT), path)
+
+
+def begin(door: Door) -> None:
+    """Make a first call, see that all is on, and wait for what loads beside it."""
+    with budget() as asked:
+        called(door, door.wrapped, opening)(1)
+    (made,) = asked.calls
+    written = made.plan.patch
+    assert written.cap and written.guidance, made.plan.allocation.reason
+    for thread in threading.enumerate():
+        if thread.name == "budget-proxy-preload":
+            thread.join()
+
+
+def show(ratios: list[Ratio]) -> None:
+    """Print the ratios as a table."""
+    table = Table(title="CPU of an SDK's call, in microseconds (medians of paired rounds)")
+    for column in ("what", "plain", "own", "own / plain", "best round", "limit", ""):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for line in ratios:
+        limit = "" if line.limit is None else f"{line.limit:.0%}"
+        verdict = "" if line.limit is None else "within" if line.within else "ABOVE"
+        table.add_row(
+            line.what, f"{line.plain:,.0f}", f"{line.own:,.0f}", f"{line.ratio:.1%}",
+            f"{line.best:.1%}", limit, verdict,
+        )  # fmt: skip
+    Console(width=110).print(table)
+
+
+def main() -> int:
+    """Measure, print, and say whether all limits hold."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=9, help="pairs of rounds (9)")
+    parser.add_argument("--calls", type=int, default=60, help="calls a round (60)")
+    parser.add_argument("--only", default="", help="part of the name of what is measured")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = parser.parse_args()
+    ratios = []
+    with running(provide) as (port, _), experienced() as engine:
+        for door in doors(engine, port):
+            if options.only in door.name:
+                begin(door)
+                ratios += measured(door, engine, options.rounds, options.calls)
+        faults = dict(engine.faults)
+    if options.json:
+        lines = [{**asdict(line), "within": line.within} for line in ratios]
+        print(json.dumps({"ratios": lines, "faults": faults}, indent=2))
+    else:
+        show(ratios)
+    return 0 if not faults and all(line.within for line in ratios) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
