@@ -214,7 +214,8 @@ def begin(door: Door) -> None:
         called(door, door.wrapped, opening)(1)
     (made,) = asked.calls
     written = made.plan.patch
-    assert written.cap and written.guidance, made.plan.allocation.reason
+    assert written.cap is not None, made.plan.allocation.reason
+    assert written.guidance is not None, made.plan.allocation.reason
     for thread in threading.enumerate():
         if thread.name == "budget-proxy-preload":
             thread.join()

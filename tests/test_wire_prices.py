@@ -100,7 +100,33 @@ def test_equals_the_library(
         genai_request_timestamp=datetime.fromtimestamp(NOW, tz=UTC),
         price_context={"service_tier": tier} if tier else None,
     )
-    assert cost(api, name, "", ours, tier, NOW)[0] == pytest.approx(float(expected.total_price))
+    assert cost(api, name, "", ours, tier, NOW)[0] == float(expected.total_price)
+
+
+def test_times_of_day_change_on_quarters() -> None:
+    """The table's prices by time of day begin and end on quarters of an hour, as rates are kept."""
+    from genai_prices.data import providers
+    from genai_prices.types import TimeOfDateConstraint
+
+    listed = [m.prices for p in providers for m in p.models if isinstance(m.prices, list)]
+    times = [
+        moment
+        for prices in listed
+        for price in prices
+        if isinstance(price.constraint, TimeOfDateConstraint)
+        for moment in (price.constraint.start_time, price.constraint.end_time)
+    ]
+    assert times
+    assert all(time.minute % 15 == time.second == time.microsecond == 0 for time in times)
+
+
+def test_a_fee_by_request_is_in_the_sum() -> None:
+    """Prices that are no plain sum of tokens are the library's to add up: Sonar's $5 a thousand."""
+    dollars, _ = cost(CHAT, "sonar", "api.perplexity.ai", Usage(1000, 0), None, NOW)
+    again, _ = cost(CHAT, "sonar", "api.perplexity.ai", Usage(2000, 0), None, NOW)
+    assert dollars is not None
+    assert again is not None
+    assert 2 * dollars > again > dollars
 
 
 def test_unit_prices() -> None:

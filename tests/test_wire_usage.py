@@ -3,11 +3,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from genai_prices import extract_usage
+from hypothesis import given
+from hypothesis import strategies as st
 
 from budget_proxy.types import Usage
-from budget_proxy.wire.usage import Shape, estimated, extract, plus
+from budget_proxy.wire.usage import Shape, _pruned, estimated, extract, plus
 
 CHAT = Shape("openai", "chat", "prompt_tokens", "completion_tokens")
+RESPONSES = Shape("openai", "responses", "input_tokens", "output_tokens")
 MESSAGES = Shape("anthropic", "default", "input_tokens", "output_tokens")
 
 
@@ -83,3 +87,45 @@ def test_plus() -> None:
 def test_estimated(seen: Usage | None, characters: int, expected: Usage | None) -> None:
     """Four characters are a token; a provider's own interim count is a lower bound."""
     assert estimated(seen, characters) == expected
+
+
+COUNTS: st.SearchStrategy[Any] = st.one_of(
+    st.integers(-1, 1_000), st.none(), st.just("odd"), st.just(2.0), st.just({})
+)
+DETAILS = st.dictionaries(
+    st.sampled_from(
+        ["cached_tokens", "cache_write_tokens", "audio_tokens", "reasoning_tokens",
+         "ephemeral_5m_input_tokens", "thinking_tokens", "web_search_requests"]
+    ),
+    COUNTS,
+)  # fmt: skip
+RAW = st.dictionaries(
+    st.sampled_from(
+        ["prompt_tokens", "completion_tokens", "input_tokens", "output_tokens",
+         "cache_read_input_tokens", "cache_creation_input_tokens", "prompt_tokens_details",
+         "completion_tokens_details", "input_tokens_details", "output_tokens_details",
+         "cache_creation", "server_tool_use"]
+    ),
+    st.one_of(COUNTS, st.integers(0, 1_000), DETAILS),
+    min_size=2,
+)  # fmt: skip
+
+
+@given(raw=RAW, shape=st.sampled_from([CHAT, MESSAGES, RESPONSES]))
+def test_reads_what_the_library_reads(raw: dict[str, Any], shape: Shape) -> None:
+    """Whatever a usage object holds, our reading finds the numbers that genai-prices finds."""
+    try:
+        found = vars(
+            extract_usage(
+                {"usage": _pruned(raw)}, provider_id=shape.provider, api_flavor=shape.flavor
+            ).usage
+        )
+    except ValueError:
+        return
+    read = extract(raw, shape)
+    assert read is not None
+    assert read.input_tokens == found.get("input_tokens")
+    assert read.output_tokens == found.get("output_tokens")
+    assert read.reasoning_tokens == found.get("output_reasoning_tokens")
+    assert read.cache_read_tokens == found.get("cache_read_tokens")
+    assert read.cache_write_tokens == found.get("cache_write_tokens")

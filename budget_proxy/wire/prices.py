@@ -1,7 +1,7 @@
 """What tokens cost, by genai-prices' bundled table: never over the network, never 0 for unknown.
 
-The library takes about 0.2 ms a sum, so nobody waits for it: rows are priced in the recorder's
-thread. What is kept here is only by which of its names the library knows a model.
+Nobody waits for a sum: rows are priced in the recorder's thread. What is kept here is by which
+of its names the library knows a model, and that model's rates for a quarter of an hour.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import Any, Final
 
 from budget_proxy.types import CallRecord, Usage
 from budget_proxy.wire.models import bare_host
+from budget_proxy.wire.rates import Rates, rates_by
 
 _NEWEST: Final = 4_102_444_800.0
 """The year 2100: after every change of price that the table knows of."""
 _DAY: Final = 86_400
+_QUARTER: Final = 900
+"""Seconds: where prices depend on the time of day, they change on quarters of an hour."""
 _LOCAL: Final = ("localhost", "127.", "[::1]", "0.0.0.0")  # noqa: S104 (compared, never bound)
 
 Way = tuple[tuple[str, str], ...]
@@ -33,8 +36,14 @@ def cost(
     if usage.input_tokens is None or usage.output_tokens is None:
         return None, None
     way = _way(api, model, bare_host(host), int(ts // _DAY))
-    found = None if way is None else _calculated(model, way, usage, tier, ts)
-    return (None, None) if found is None else (float(found.total_price), version())
+    if way is None:
+        return None, None
+    rates = _rates(model, way, tier, int(ts // _QUARTER))
+    total = None if rates is None else rates.total(usage)
+    if total is None:
+        found = _calculated(model, way, usage, tier, ts)
+        total = None if found is None else found.total_price
+    return (None, None) if total is None else (float(total), version())
 
 
 def priced(record: CallRecord) -> CallRecord:
@@ -83,6 +92,12 @@ def _way(api: str, model: str, host: str, day: int) -> Way | None:
         ways = [(("provider_api_url", f"https://{host}"),), own, ()]
     ts = float(day * _DAY)
     return next((way for way in ways if _calculated(model, way, Usage(1, 1), None, ts)), None)
+
+
+@lru_cache(maxsize=1024)
+def _rates(model: str, way: Way, tier: str | None, quarter: int) -> Rates | None:
+    ts = float(quarter * _QUARTER)
+    return rates_by(lambda usage: _calculated(model, way, usage, tier, ts))
 
 
 def _calculated(model: str, way: Way, usage: Usage, tier: str | None, ts: float) -> Any:
