@@ -238,8 +238,10 @@ class Core:
 
     def foresee(self, features: Features) -> tuple[Features, Forecast]:
         """A forecast, with the novelty of the task filled in from the history."""
-        kind = replace(features.characteristics, novelty=self.memory.novelty(features))
-        features = replace(features, characteristics=kind)
+        novelty = self.memory.novelty(features)
+        if novelty != features.characteristics.novelty:
+            kind = replace(features.characteristics, novelty=novelty)
+            features = replace(features, characteristics=kind)
         return features, self.predictor.predict_one(features)
 
     def _view(self, call: Call, session: Session) -> _View:

@@ -306,6 +306,22 @@ async def test_an_unplanned_stream_is_the_providers_own(
     assert not [name for name in response.headers if name.startswith("x-budget")]
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_call_that_is_off_gets_the_providers_own_answer(
+    door: Door, engine: Engine, provider: ScriptedProvider, stream: bool
+) -> None:
+    """Our key is taken out, nothing is put in, the answer is the provider's; nothing is recorded."""
+    client = door.open(engine, provider.transport(door.library))
+    asked = {**CHAT, "stream": stream}
+    response = await door.post(client, {**asked, "budget": {"off": True}}, stream=stream)
+    assert provider.last.body == asked
+    assert (await read(response))[-1]
+    assert not [name for name in response.headers if name.startswith("x-budget")]
+    assert response.elapsed.total_seconds() >= 0
+    await shut(response)
+    assert rows(engine) == []
+
+
 def _fail(*_: Any, **__: Any) -> Any:
     raise ArithmeticError("a fault of ours")
 

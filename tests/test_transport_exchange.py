@@ -99,7 +99,7 @@ def test_what_is_no_call_passes_with_our_headers_removed_only(engine: Engine) ->
     reply = Reply(200, JSON, b"{}")
     headers = [("x-budget-agent", "a"), ("x-other", "b")]
     trip = Trip(engine, b"not json", reply, path="/v1/embeddings", headers=headers).run()
-    assert trip.sent == [Send(b"not json", [("x-other", "b")])]
+    assert trip.sent == [Send(b"not json", [("x-other", "b")], metered=False)]
     assert trip.result is reply
     assert rows(engine) == []
 
@@ -129,6 +129,40 @@ def test_our_key_never_reaches_the_provider(engine: Engine, own: object) -> None
     override = Override(mode="observe")
     trip = Trip(engine, {**CHAT, "budget": own}, Answer(), override=override).run()
     assert trip.bodies == [CHAT]
+
+
+@pytest.mark.parametrize(
+    ("own", "override"),
+    [
+        ({"off": True}, Override()),
+        ({"off": True, "cap": 70}, Override()),
+        (None, Override(off=True)),
+    ],
+)
+def test_a_call_that_is_off_passes_by(engine: Engine, own: object, override: Override) -> None:
+    """Switched off, a call is neither planned nor metered, even with a cap in the same breath."""
+    reply = Reply(200, JSON, b"{}")
+    trip = Trip(engine, {**CHAT, "budget": own}, reply, override=override).run()
+    assert trip.bodies == [CHAT]
+    assert trip.sent[0].metered is False
+    assert trip.result is reply
+    assert rows(engine) == []
+
+
+def test_a_cap_further_in_stands_although_calls_are_off(engine: Engine) -> None:
+    """A cap that is given for one call among others that are off is written, and metered."""
+    off = Override(off=True)
+    trip = Trip(engine, {**CHAT, "budget": {"cap": 70}}, Answer(), override=off).run()
+    assert trip.bodies == [{**CHAT, CAP: 70}]
+    assert [row.cap for row in rows(engine)] == [70]
+
+
+def test_a_model_left_to_us_is_chosen_although_the_call_is_off() -> None:
+    """No provider knows the name "auto": a call that says it is planned for its model's sake."""
+    with Engine.open("memory:", tiers=[{"model": MODEL}]) as engine:
+        trip = Trip(engine, {**CHAT, "model": "auto", "budget": {"off": True}}, Answer()).run()
+        assert trip.bodies == [CHAT]
+        assert len(rows(engine)) == 1
 
 
 def test_body_beats_headers_beats_client(engine: Engine) -> None:

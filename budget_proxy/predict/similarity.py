@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import Counter
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -56,6 +58,7 @@ _KINDS: Final = {name: at for at, name in enumerate(TASK_TYPES, 1)}
 _CLOSEST: Final = COMPLEXITY + UNCERTAINTY + CRITICALITY
 _SLACK: Final = 1e-9  # sums of weights that make .6 on paper miss it by a rounding
 _Array = npt.NDArray[Any]
+_Likeness = tuple[str, int, float, float, float]
 
 
 def _overlaps() -> _Array:
@@ -99,10 +102,13 @@ class Similarity:
         self._used = np.zeros(window)
         self._ts = np.zeros(window)
         self._labels: list[tuple[str, str]] = [("", "")] * window
+        self._likenesses: list[_Likeness | None] = [None] * window
+        self._alike: Counter[_Likeness] = Counter()
 
     def learn_one(self, features: Features, observation: Observation, call_id: str = "") -> None:
         """Keep one outcome, with the novelty that ``features`` say the task had when predicted."""
         at, task = self._next, features.characteristics
+        self._remember(at, _likeness(features))
         self._levels[:, at] = _levels(task, task.novelty)
         kind = _KINDS.get(features.task_type, 0)
         self._codes[at] = kind * len(_OVERLAPS) + _mask(task.domains)
@@ -142,8 +148,22 @@ class Similarity:
         return self._search(features, n)[1] if n > 0 else ()
 
     def novelty(self, features: Features) -> float:
-        """Return 1 - the highest similarity without novelty's part; 1.0 without a history."""
+        """Return 1 - the highest similarity without novelty's part; 1.0 without a history.
+
+        A task of which all that counts was there before is not new: most are told at that.
+        """
+        if _likeness(features) in self._alike:
+            return 0.0
         return _novelty(self._plain(features)) if self._size else 1.0
+
+    def _remember(self, at: int, likeness: _Likeness) -> None:
+        """Count what one row is like, in place of what the row before it at ``at`` was like."""
+        gone, self._likenesses[at] = self._likenesses[at], likeness
+        self._alike[likeness] += 1
+        if gone is not None:
+            self._alike[gone] -= 1
+            if not self._alike[gone]:
+                del self._alike[gone]
 
     def _plain(self, features: Features) -> _Array:
         """Every row's similarity without novelty's part, weighted but not renormalised."""
@@ -212,10 +232,20 @@ def _levels(task: Characteristics, novelty: float) -> tuple[float, float, float,
     )
 
 
+def _likeness(features: Features) -> _Likeness:
+    """All that the similarity of two tasks rests on, save their novelty."""
+    task = features.characteristics
+    return (
+        features.task_type, _mask(task.domains),
+        task.complexity, task.uncertainty, task.criticality,
+    )  # fmt: skip
+
+
 def _mask(domains: frozenset[str]) -> int:
     return sum(_BITS.get(name, 0) for name in domains)
 
 
+@lru_cache(maxsize=1024)
 def _digest(name: str) -> int:
     """Turn a name into a number, the same in every process."""
     data = name.encode("utf-8", "surrogatepass")

@@ -30,8 +30,9 @@ from budget_proxy.types import CallRecord, Session
 
 class _Signal(Enum):
     ROWS = 1
-    NOW = 2
-    STOP = 3
+    SESSION = 2
+    NOW = 3
+    STOP = 4
 
 
 class Recorder:
@@ -105,7 +106,7 @@ class Recorder:
             ticket.set_exception(StoreError("the history has been closed"))
             return ticket
         self._sessions.append((session, ticket))
-        self._signals.put(_Signal.NOW)
+        self._signals.put(_Signal.SESSION)
         if self._thread is None:
             self._start()
         return ticket
@@ -161,7 +162,11 @@ class Recorder:
             self._thread = None
 
     def _wait(self) -> tuple[Sequence[Future[bool]], bool]:
-        """Sleep until something is due: who waits for a flush, and whether to stop."""
+        """Sleep until something is due: who waits for a flush, and whether to stop.
+
+        Sessions are written meanwhile: each in a transaction of its own would be no gain to
+        the rows, which can wait for others.
+        """
         due = self._due()
         while True:
             try:
@@ -171,6 +176,9 @@ class Recorder:
                 return (), False
             if isinstance(signal, Future):
                 return (signal,), False
+            if signal is _Signal.SESSION:
+                self._save_sessions()
+                continue
             if signal is not _Signal.ROWS:
                 return (), signal is _Signal.STOP
             soon = monotonic() + self._interval

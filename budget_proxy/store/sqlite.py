@@ -139,13 +139,15 @@ class SQLiteStore:
     ) -> Session | None:
         """Find the newest session under ``key``, or the one that produced ``response``."""
         with self._connection("read") as connection:
-            ways = [("s.key = ?", key), ("s.id = ?", identifier)]
+            ways = [("s.key = ?", key)]
             if response is not None:
                 row = connection.execute(
                     "SELECT session FROM calls WHERE response_id = ? ORDER BY id DESC LIMIT 1",
                     (response,),
                 ).fetchone()
-                ways[0] = "s.id = ?", row[0] if row else None
+                ways = [("s.id = ?", row[0])] if row else []
+            if identifier is not None:
+                ways.append(("s.id = ?", identifier))
             for where, wanted in ways:
                 found = connection.execute(
                     f"{_SESSION} WHERE {where} ORDER BY s.started DESC, s.rowid DESC LIMIT 1",

@@ -30,7 +30,7 @@ from budget_proxy.wire import dialect_for
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
 _PATIENCE: Final = 1.0
-_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _DECODED: Final = frozenset({"content-encoding", "content-length"})
 
 
@@ -84,14 +84,18 @@ class Trip:
         same = len(send.headers) == len(request.headers.raw)
         if same and send.content == request.content:
             return request
-        headers = [(name, text) for name, text in send.headers if name.lower() not in _FRAMING]
-        return self._family.Request(
+        raw = request.headers.raw if same else _raw(send.headers, request.headers.encoding)
+        framed = [item for item in raw if item[0].lower() not in _FRAMING]
+        length = (b"Content-Length", b"%d" % len(send.content))
+        outgoing = self._family.Request(  # given a stream, it takes the headers as they are
             request.method,
             request.url,
-            headers=_raw(headers, request.headers.encoding),
-            content=send.content,
+            headers=[*framed, length],
+            stream=self._family.ByteStream(send.content),
             extensions=request.extensions,
         )
+        outgoing.read()
+        return outgoing
 
     @contextmanager
     def failing(self) -> Iterator[None]:
