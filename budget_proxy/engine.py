@@ -9,7 +9,7 @@ thread-safe: the facade in ``assemble`` holds the lock.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from budget_proxy.classify.characteristics import classify_call
@@ -46,6 +46,7 @@ from budget_proxy.types import (
     Plan,
     Session,
     Thinking,
+    frozen,
 )
 from budget_proxy.wire import DIALECTS
 
@@ -62,7 +63,7 @@ OnSettled = Callable[[Plan, CallRecord], None]
 """Told of every attempt as it settles."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _View:
     """A call with everything that is known of it before anything is decided."""
 

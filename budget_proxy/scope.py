@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar, get_args
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage
+from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage, frozen
 
 BODY_KEY: Final = "budget"
 HEADER_PREFIX: Final = "x-budget-"
@@ -25,7 +25,7 @@ _SCOPE_NAMES: Final = ("agent", "session", "run", "task", "user")
 _T = TypeVar("_T", Scope, Override)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallReport:
     """One attempt as its caller sees it: the plan, what it used, what it cost."""
 

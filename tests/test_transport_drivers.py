@@ -310,7 +310,7 @@ async def test_an_unplanned_stream_is_the_providers_own(
 async def test_a_call_that_is_off_gets_the_providers_own_answer(
     door: Door, engine: Engine, provider: ScriptedProvider, stream: bool
 ) -> None:
-    """Our key is taken out, nothing is put in, the answer is the provider's; nothing is recorded."""
+    """Our key is taken out, nothing is put in or recorded; the answer is the provider's."""
     client = door.open(engine, provider.transport(door.library))
     asked = {**CHAT, "stream": stream}
     response = await door.post(client, {**asked, "budget": {"off": True}}, stream=stream)

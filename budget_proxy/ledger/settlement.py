@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-from budget_proxy.types import Call, CallRecord, Outcome, Plan, Usage
+from budget_proxy.types import Call, CallRecord, Outcome, Plan, Usage, frozen
 
 _MARGIN: Final = 1.2
 _NO_ANSWER: Final = frozenset({"error", "cancelled"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """The pseudonyms that stand in the row for what must not be stored."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from budget_proxy.policy.base import Policy
@@ -17,6 +17,7 @@ from budget_proxy.types import (
     Patch,
     Session,
     Thinking,
+    frozen,
 )
 
 _HEADROOM: Final = 1.5
@@ -26,7 +27,7 @@ _RESERVE: Final = 0.95
 _UNKNOWN_REASONING_RESERVE: Final = 25_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Terms:
     """What may be done to one call, and the reason.
 

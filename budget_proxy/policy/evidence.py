@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Final
 
-from budget_proxy.types import CallRecord
+from budget_proxy.types import CallRecord, frozen
 
 Group = tuple[str, ...]
 
@@ -27,7 +27,7 @@ class _State:
     reasoning: deque[int] = field(default_factory=lambda: deque(maxlen=100))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Gate:
     """Whether there is evidence: the finest ``group`` that has enough, or ``None``.
 

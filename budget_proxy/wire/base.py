@@ -7,16 +7,15 @@ schema. Provider spellings live in this package alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from budget_proxy.types import Body, Call, Capabilities, Outcome, Override, Patch, Scope
+from budget_proxy.types import Body, Call, Capabilities, Outcome, Override, Patch, Scope, frozen
 
 REFUSED: Final = "budget_exceeded"
 """The error code of a call that a hard limit of ours refuses."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Context:
     """What comes in with a call besides its body.
 
@@ -33,7 +32,7 @@ class Context:
     path: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Written:
     """A patched copy of a body, and the names of the parameters that we added or changed.
 
