@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from budget_proxy.classify.cues import (
     INTERROGATIVES,
@@ -28,24 +29,31 @@ _ASCII_GAPS: Final = {at: " " for at in range(128) if not _WORD.fullmatch(chr(at
 _LIST_ITEM: Final = re.compile(r"\n[ \t]{0,20}(?:[-*+•]|\d{1,3}[.)])[ \t]")
 _FENCE: Final = "```"
 _QUESTION_MARKS: Final = frozenset("?\N{FULLWIDTH QUESTION MARK}\N{ARABIC QUESTION MARK}")
-_Found = tuple[str, Cue]
+
+
+class _Known(NamedTuple):
+    """A cue of a table; ``leads`` says that it counts double among a text's first words."""
+
+    table: str
+    cue: Cue
+    leads: bool
 
 
 def _index() -> tuple[
-    dict[str, list[_Found]], dict[str, dict[str, list[tuple[list[str], _Found]]]]
+    dict[str, list[_Known]], dict[str, dict[str, list[tuple[list[str], _Known]]]]
 ]:
     """Index single words by themselves, phrases by their first and then their second word."""
-    words: dict[str, list[_Found]] = {}
-    phrases: dict[str, dict[str, list[tuple[list[str], _Found]]]] = {}
+    words: dict[str, list[_Known]] = {}
+    phrases: dict[str, dict[str, list[tuple[list[str], _Known]]]] = {}
     for table, cues in TABLES.items():
         for cue in cues:
+            known = _Known(table, cue, table == "task_type" and cue.weight >= LEAD_WEIGHT)
             for phrase in cue.phrases:
                 first, *rest = phrase.split()
                 if rest:
-                    seconds = phrases.setdefault(first, {})
-                    seconds.setdefault(rest[0], []).append((rest[1:], (table, cue)))
+                    phrases.setdefault(first, {}).setdefault(rest[0], []).append((rest[1:], known))
                 else:
-                    words.setdefault(first, []).append((table, cue))
+                    words.setdefault(first, []).append(known)
     return words, phrases
 
 
@@ -74,6 +82,19 @@ class Reading:
     question_mark: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one text holds by itself: its shape, and the cues in it as they were found."""
+
+    words: int
+    list_items: int
+    code_blocks: int
+    interrogative: bool
+    question_mark: bool
+    found: tuple[tuple[_Known, int, bool], ...]
+    """Each with how often it was found, and whether it counts double."""
+
+
 def read(texts: Iterable[tuple[str, str, float]]) -> Reading:
     """Read (place, text, weight) triples; places are those of cues.PLACES.
 
@@ -82,13 +103,26 @@ def read(texts: Iterable[tuple[str, str, float]]) -> Reading:
     reading = Reading()
     for place, text, weight in texts:
         head, tail = SCANNED[place]
-        part = text if len(text) <= head + tail else _ends(text, head, tail)
-        blocks = part.split(_FENCE) if _FENCE in part else [part]
-        words = split(_prose(blocks))
+        part = _part(text if len(text) <= head + tail else _ends(text, head, tail))
         if place == "keyword" and not reading.characters:
-            _shape(reading, text, part, blocks, words)
-        _collect(reading, words, place, PLACES[place] * weight)
+            _shape(reading, text, part)
+        _collect(reading, part, place, PLACES[place] * weight)
     return reading
+
+
+@lru_cache(maxsize=256)
+def _part(text: str) -> _Part:
+    """Read one text. System prompts come again with every call, openings with every turn."""
+    blocks = text.split(_FENCE) if _FENCE in text else [text]
+    words = split(_prose(blocks))
+    return _Part(
+        words=len(words),
+        list_items=len(_LIST_ITEM.findall("\n" + text)),
+        code_blocks=(len(blocks) - 1) // 2,
+        interrogative=bool(words) and words[0] in INTERROGATIVES,
+        question_mark=text.rstrip()[-1:] in _QUESTION_MARKS,
+        found=tuple(_found(words)),
+    )
 
 
 def split(text: str) -> list[str]:
@@ -110,40 +144,41 @@ def _prose(blocks: list[str]) -> str:
     return "\n".join(outside)
 
 
-def _shape(reading: Reading, text: str, part: str, blocks: list[str], words: list[str]) -> None:
+def _shape(reading: Reading, text: str, part: _Part) -> None:
     reading.characters = len(text)
-    reading.words = len(words)
-    reading.list_items = len(_LIST_ITEM.findall("\n" + part))
-    reading.code_blocks = (len(blocks) - 1) // 2
-    reading.interrogative = bool(words) and words[0] in INTERROGATIVES
-    reading.question_mark = part.rstrip()[-1:] in _QUESTION_MARKS
+    reading.words = part.words
+    reading.list_items = part.list_items
+    reading.code_blocks = part.code_blocks
+    reading.interrogative = part.interrogative
+    reading.question_mark = part.question_mark
 
 
-def _collect(reading: Reading, words: list[str], place: str, factor: float) -> None:
+def _found(words: list[str]) -> Iterator[tuple[_Known, int, bool]]:
+    """Look all words up, then all phrases."""
     lead = set(words[:LEAD_WORDS])
     counts = Counter(words)
     for word in [word for word in counts if word in _WORDS]:
-        for found in _WORDS[word]:
-            _note(reading, found, place, factor, counts[word], lead=word in lead)
+        for known in _WORDS[word]:
+            yield known, counts[word], known.leads and word in lead
     if _PHRASES.keys().isdisjoint(counts):
         return
     for at in [at for at, word in enumerate(words[:-1]) if word in _PHRASES]:
-        for rest, found in _PHRASES[words[at]].get(words[at + 1], ()):
+        for rest, known in _PHRASES[words[at]].get(words[at + 1], ()):
             if not rest or words[at + 2 : at + 2 + len(rest)] == rest:
-                _note(reading, found, place, factor, 1, lead=at < LEAD_WORDS)
+                yield known, 1, known.leads and at < LEAD_WORDS
 
 
-def _note(
-    reading: Reading, found: _Found, place: str, factor: float, count: int, *, lead: bool
-) -> None:
-    table, cue = found
-    if place == "system" and table not in SYSTEM_TABLES:
-        return
-    if lead and table == "task_type" and cue.weight >= LEAD_WEIGHT:
-        factor *= 2
-    hit = reading.hits[table].get(cue)
-    if hit is None or (place != hit.place and factor > hit.factor):
-        reading.hits[table][cue] = Hit(factor, place, count)
-    elif place == hit.place:
-        hit.count += count
-        hit.factor = max(hit.factor, factor)
+def _collect(reading: Reading, part: _Part, place: str, factor: float) -> None:
+    system = place == "system"
+    for known, count, doubled in part.found:
+        table, cue = known.table, known.cue
+        if system and table not in SYSTEM_TABLES:
+            continue
+        weight = 2 * factor if doubled else factor
+        hits = reading.hits[table]
+        hit = hits.get(cue)
+        if hit is None or (place != hit.place and weight > hit.factor):
+            hits[cue] = Hit(weight, place, count)
+        elif place == hit.place:
+            hit.count += count
+            hit.factor = max(hit.factor, weight)
