@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 from loopback import MODELS
 
+from budget_proxy import Engine
+from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.types import CallRecord
 
 ROWS = 10_000
@@ -32,3 +37,26 @@ def rows() -> Iterator[CallRecord]:
             input_estimate=260,
             output_tokens=100 + number * 37 % 900,
         )
+
+
+def filled(folder: str) -> str:
+    """Write the history to a file in this folder: the store's URL."""
+    path = Path(folder) / "history.db"
+    store = SQLiteStore(path)
+    store.migrate()
+    store.append(list(rows()))
+    store.close()
+    return f"sqlite:///{path}"
+
+
+@contextmanager
+def experienced() -> Iterator[Engine]:
+    """An engine that learned from the history's file, with everything switched on."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Engine.open(
+            filled(folder), mode="enforce", holdout=0.0, caps="always", effort="auto",
+            thinking="auto", reasoning_floor=1_024,
+        ) as engine,
+    ):  # fmt: skip
+        yield engine

@@ -1,6 +1,6 @@
 """What the wrapper costs an SDK's call: the process's CPU with it beside without it.
 
-    python benchmarks/sdk.py [--rounds 9] [--calls 60] [--json]
+    python benchmarks/sdk.py [--rounds 25] [--calls 40] [--json]
 
 Calls are real ones: an SDK's own client, HTTP on loopback, a provider in a process of its own;
 the same with httpx's MockTransport stands below, as a base without sockets. Plain and wrapped
@@ -19,41 +19,36 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import itertools
 import json
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import anthropic
 import httpx2
 import openai
-from history import AGENT, rows
-from loopback import ANSWERS, CHAT, MESSAGES, MODELS, provide, running
+from history import AGENT, experienced
+from loopback import ANSWERS, CHAT, MESSAGES, provide, running
+from prompts import Turns, chat, messages, opening, turn
 from rich.console import Console
 from rich.table import Table
 from rounds import Case, Run, by_turns
 
 from budget_proxy import Engine, budget, wrap
-from budget_proxy.store.sqlite import SQLiteStore
 
 OFF_LIMIT, ON_LIMIT = 0.05, 0.30
-SYSTEM = "You are a careful reviewer."
-PROMPT = "Please review the following function and say what is wrong with it. " * 15
-_numbers = itertools.count()
-Body = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Ratio:
-    """One line of the result: microseconds of CPU a call, and the wrapper's own by plain."""
+    """One line of the result: microseconds of CPU a call, and the wrapper's own by plain.
+
+    ``ratio`` is the median of paired rounds, ``best`` that of the best round of either.
+    """
 
     what: str
     plain: float
@@ -78,41 +73,19 @@ class Door:
     path: str
 
 
-def opening() -> Body:
-    """A conversation's first call, with a prompt of 1 KB that no call had before."""
-    return {"messages": [{"role": "user", "content": f"Change {next(_numbers)}. {PROMPT}"}]}
-
-
-def turn() -> Body:
-    """A later call of one and the same conversation, as long, its newest prompt a new one."""
-    return {
-        "messages": [
-            {"role": "user", "content": "Hello, I have some changes for you."},
-            {"role": "assistant", "content": "Show them to me, please."},
-            {"role": "user", "content": f"Change {next(_numbers)}. {PROMPT}"},
-        ]
-    }
-
-
-def completed(door: Door, body: Body) -> Body:
-    """The arguments of the SDK's method."""
-    if door.path == MESSAGES:
-        return {"model": MODELS[MESSAGES], "max_tokens": 4_096, "system": SYSTEM, **body}
-    messages = [{"role": "system", "content": SYSTEM}, *body["messages"]]
-    return {"model": MODELS[CHAT], "messages": messages}
-
-
-def called(door: Door, client: Any, body: Callable[[], Body], **more: Any) -> Run:
+def called(door: Door, client: Any, turns: Callable[[], Turns], **more: Any) -> Run:
     """How calls are made through one client."""
-    create = client.messages.create if door.path == MESSAGES else client.chat.completions.create
+    anthropics = door.path == MESSAGES
+    create = client.messages.create if anthropics else client.chat.completions.create
+    body = messages if anthropics else chat
 
     async def waited(calls: int) -> None:
         for _ in range(calls):
-            await create(**completed(door, body()), **more)
+            await create(**body(turns()), **more)
 
     def run(calls: int) -> None:
         for _ in range(calls):
-            create(**completed(door, body()), **more)
+            create(**body(turns()), **more)
 
     if "async" in door.name:
         loop = asyncio.get_event_loop_policy().get_event_loop()
@@ -166,24 +139,8 @@ def ratio(what: str, plain: list[float], wrapped: list[float], limit: float | No
     shares = [its / base for its, base in zip(own, plain, strict=True)]
     return Ratio(
         what, statistics.median(plain), statistics.median(own),
-        statistics.median(shares), min(shares), limit,
+        statistics.median(shares), min(wrapped) / min(plain) - 1.0, limit,
     )  # fmt: skip
-
-
-@contextmanager
-def experienced() -> Iterator[Engine]:
-    """An engine with 10,000 rows of history in a file, all switched on."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "history.db"
-        store = SQLiteStore(path)
-        store.migrate()
-        store.append(list(rows()))
-        store.close()
-        with Engine.open(
-            f"sqlite:///{path}", mode="enforce", holdout=0.0, caps="always", effort="auto",
-            thinking="auto", reasoning_floor=1_024,
-        ) as engine:  # fmt: skip
-            yield engine
 
 
 def doors(engine: Engine, port: int) -> Iterator[Door]:
@@ -224,7 +181,7 @@ def begin(door: Door) -> None:
 def show(ratios: list[Ratio]) -> None:
     """Print the ratios as a table."""
     table = Table(title="CPU of an SDK's call, in microseconds (medians of paired rounds)")
-    for column in ("what", "plain", "own", "own / plain", "best round", "limit", ""):
+    for column in ("what", "plain", "own", "own / plain", "best rounds", "limit", ""):
         table.add_column(column, justify="left" if column == "what" else "right")
     for line in ratios:
         limit = "" if line.limit is None else f"{line.limit:.0%}"
@@ -239,8 +196,8 @@ def show(ratios: list[Ratio]) -> None:
 def main() -> int:
     """Measure, print, and say whether all limits hold."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--rounds", type=int, default=9, help="pairs of rounds (9)")
-    parser.add_argument("--calls", type=int, default=60, help="calls a round (60)")
+    parser.add_argument("--rounds", type=int, default=25, help="rounds (25)")
+    parser.add_argument("--calls", type=int, default=40, help="calls a round (40)")
     parser.add_argument("--only", default="", help="part of the name of what is measured")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()

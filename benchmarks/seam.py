@@ -1,7 +1,8 @@
-"""What the budget costs a call: the seam alone, plan and settle, and an SDK's call around it.
+"""What the budget costs a call by itself: the seam alone, plan and settle.
 
 Every figure is microseconds of the calling thread's CPU a call, the median over rounds (each
-the mean of many calls); the prompt is 1 KB. Nothing goes over a network:
+the mean of many calls); the prompt is 1 KB, and where it is planned a new one in every call.
+Nothing goes over a network:
 
     python benchmarks/seam.py [--rounds 7] [--json]
 
@@ -18,47 +19,23 @@ from collections.abc import Generator
 from dataclasses import asdict, replace
 from typing import Any, cast
 
-import httpx2
-import openai
 import orjson
+from history import AGENT, ROWS, experienced
+from loopback import ANSWERS, CHAT
+from prompts import chat, opening
 from rich.console import Console
 from rich.table import Table
 from rounds import Case, Figure, measure, repeated
 
-from budget_proxy import Engine, Outcome, Plan, Usage, wrap
+from budget_proxy import Engine, Outcome, Plan, Usage
 from budget_proxy.transport.exchange import Reply, Request, Send, exchange
-from budget_proxy.types import CallRecord, Lookup
+from budget_proxy.types import Lookup
 
-MODEL = "gpt-5.4"
-PROMPT = "Please review the following function and say what is wrong with it. " * 15
-BODY: dict[str, Any] = {
-    "model": MODEL,
-    "messages": [
-        {"role": "system", "content": "You are a careful reviewer."},
-        {"role": "user", "content": PROMPT},
-    ],
-    "temperature": 0.2,
-}
-ANSWER: dict[str, Any] = {
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "created": 1_790_000_000,
-    "model": MODEL,
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "It is fine. " * 60},
-            "finish_reason": "stop",
-        }
-    ],
-    "usage": {"prompt_tokens": 260, "completion_tokens": 240, "total_tokens": 500},
-}
-CONTENT = orjson.dumps({**BODY, "budget": {"agent": "reviewer"}})
-PLAIN = orjson.dumps(BODY)
-REPLY = orjson.dumps(ANSWER)
+BODY = chat(opening())
+CONTENT = orjson.dumps({**BODY, "budget": {"agent": AGENT}})
+REPLY = orjson.dumps(ANSWERS[CHAT])
 HEADERS = [("content-type", "application/json"), ("authorization", "Bearer k"), ("accept", "*/*")]
 JSON = [("content-type", "application/json")]
-HISTORY = 10_000
 
 
 class Decided:
@@ -85,11 +62,9 @@ class Decided:
         raise AssertionError(f"{stage} failed") from error
 
 
-def drive(engine: Engine) -> None:
+def drive(engine: Engine, content: bytes = CONTENT) -> None:
     """One plain call through the exchange, answered at once."""
-    steps = exchange(
-        engine, Request("POST", "api.openai.com", "/v1/chat/completions", HEADERS, CONTENT, 600.0)
-    )
+    steps = exchange(engine, Request("POST", "api.openai.com", CHAT, HEADERS, content, 600.0))
     answer: Any = None
     try:
         while True:
@@ -101,29 +76,6 @@ def drive(engine: Engine) -> None:
                 answer = engine.lookup(step)
     except StopIteration:
         pass
-
-
-def experienced() -> Engine:
-    """An engine with 10,000 rows of history, in 60 groups."""
-    engine = Engine.open("memory:", holdout=0.0)
-    kinds = ("review", "code_generation", "conversation", "documentation")
-    for number in range(HISTORY):
-        engine.core.learn(
-            CallRecord(
-                ts=time.time() - HISTORY + number,
-                api="openai.chat",
-                model=(MODEL, "gpt-5.5", "claude-sonnet-5")[number % 3],
-                call_id=f"h{number}",
-                agent=("reviewer", "coder", "writer", "tester", "default")[number % 5],
-                task_type=kinds[number % 4],
-                complexity=float(number % 100),
-                input_tokens=260,
-                input_chars=1_050,
-                input_estimate=260,
-                output_tokens=100 + number * 37 % 900,
-            )
-        )
-    return engine
 
 
 def floor() -> None:
@@ -141,8 +93,13 @@ def seam(engine: Engine) -> list[Case]:
         Case("floor: parse, encode, parse", repeated(floor), 1_000),
         Case("seam without planning", repeated(lambda: drive(unplanned)), 1_000, limit=100.0),
         Case("seam, usage read, headers told", repeated(lambda: drive(planned)), 1_000),
-        Case("seam with plan and settle", repeated(lambda: drive(engine)), 200),
+        Case("seam with plan and settle", repeated(lambda: drive(engine, fresh())), 200),
     ]
+
+
+def fresh() -> bytes:
+    """A body with a prompt that no call had before."""
+    return orjson.dumps({**chat(opening()), "budget": {"agent": AGENT}})
 
 
 def planning(engine: Engine) -> Case:
@@ -150,27 +107,13 @@ def planning(engine: Engine) -> Case:
     outcome = Outcome(usage=Usage(input_tokens=260, output_tokens=240))
 
     def once() -> None:
-        engine.settle(engine.plan(api="openai.chat", body=BODY, host="api.openai.com"), outcome)
+        body = chat(opening())
+        engine.settle(engine.plan(api="openai.chat", body=body, host="api.openai.com"), outcome)
 
-    return Case(f"plan + settle at {HISTORY:,} rows", repeated(once), 200, limit=1_000.0)
-
-
-def sdk_calls(engine: Engine) -> list[Case]:
-    """The SDK's own call with an answer at hand, and the same call wrapped."""
-
-    def answer(_: httpx2.Request) -> httpx2.Response:
-        return httpx2.Response(200, headers=JSON, content=REPLY)
-
-    http = httpx2.Client(transport=httpx2.MockTransport(answer))
-    plain = openai.OpenAI(api_key="k", http_client=http)
-    wrapped = wrap(plain, engine=engine, agent="reviewer")
-    return [
-        Case("SDK call, plain", repeated(lambda: plain.chat.completions.create(**BODY)), 100),
-        Case("SDK call, wrapped", repeated(lambda: wrapped.chat.completions.create(**BODY)), 100),
-    ]
+    return Case(f"plan + settle at {ROWS:,} rows", repeated(once), 200, limit=1_000.0)
 
 
-def show(figures: list[Figure], ratio: float) -> None:
+def show(figures: list[Figure]) -> None:
     """Print the figures as a table."""
     table = Table(title="CPU microseconds a call (median of rounds)")
     for column in ("what", "median", "best round", "limit", ""):
@@ -180,7 +123,6 @@ def show(figures: list[Figure], ratio: float) -> None:
         verdict = "" if figure.limit is None else "within" if figure.within else "ABOVE"
         table.add_row(figure.name, f"{figure.median:,.1f}", f"{figure.best:,.1f}", limit, verdict)
     Console().print(table)
-    Console().print(f"wrapped / plain SDK call: {ratio:.2f}")
 
 
 def main() -> int:
@@ -190,15 +132,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     with experienced() as engine:
-        cases = [*seam(engine), planning(engine), *sdk_calls(engine)]
+        cases = [*seam(engine), planning(engine)]
         figures = measure(cases, max(options.rounds, 5))
         faults = dict(engine.faults)
-    ratio = figures[-1].median / figures[-2].median
     if options.json:
         lines = [{**asdict(figure), "within": figure.within} for figure in figures]
-        print(json.dumps({"microseconds": lines, "ratio": ratio, "faults": faults}, indent=2))
+        print(json.dumps({"microseconds": lines, "faults": faults}, indent=2))
     else:
-        show(figures, ratio)
+        show(figures)
     return 0 if not faults and all(figure.within for figure in figures) else 1
 
 
