@@ -23,6 +23,7 @@ MOST_TOKENS: Final = 1_000_000_000
 MODES: Final = get_args(Mode)
 _SCOPE_NAMES: Final = ("agent", "session", "run", "task", "user")
 _T = TypeVar("_T", Scope, Override)
+_EMPTY: Final[Mapping[type, Any]] = {Scope: Scope(), Override: Override()}
 
 
 @frozen
@@ -115,7 +116,7 @@ def budget(
 
 def merge(first: _T, second: _T) -> _T:
     """``first``, with what it leaves open taken from ``second``."""
-    empty = type(first)()
+    empty = _EMPTY[type(first)]
     if second == empty:  # most calls say nothing in most places
         return first
     if first == empty:

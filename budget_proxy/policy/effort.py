@@ -7,6 +7,7 @@ own choices, and keeping a session's setting fixed.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from budget_proxy.types import Breakdown, Capabilities, Characteristics, Thinking
@@ -56,16 +57,28 @@ def effort_for(
     "none" and "minimal" never for critical tasks, and nothing above "high" together with
     disabled ``thinking`` (providers refuse the pair). ``None`` where no level is left.
     """
-    offered = {level for level in capabilities.efforts if level in SCALE}
-    if characteristics.criticality > CRITICAL:
+    return _nearest(
+        capabilities.efforts,
+        _asked(difficulty(characteristics)),
+        critical=characteristics.criticality > CRITICAL,
+        unthinking=thinking is not None and thinking.kind == "disabled",
+    )
+
+
+@lru_cache(maxsize=1024)
+def _nearest(
+    efforts: tuple[str, ...], asked: str, *, critical: bool, unthinking: bool
+) -> str | None:
+    offered = {level for level in efforts if level in SCALE}
+    if critical:
         offered -= {"none", "minimal"}
     if offered != {"max"}:
         offered.discard("max")
-    if thinking is not None and thinking.kind == "disabled":
+    if unthinking:
         offered -= {"xhigh", "max"}
     if not offered:
         return None
-    wanted = SCALE.index(_asked(difficulty(characteristics)))
+    wanted = SCALE.index(asked)
     return min(offered, key=lambda level: (abs(SCALE.index(level) - wanted), -SCALE.index(level)))
 
 

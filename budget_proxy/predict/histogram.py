@@ -98,7 +98,8 @@ class Histogram:
             self._cut[place] += self._weight
         else:
             where, weights = _KERNELS[place]
-            self._ended[where] += self._weight * weights
+            reach = self._ended[where]
+            reach += self._weight * weights
 
     def survival(self, parent: Floats, strength: float) -> Floats:
         """P(length > edge) at EDGES, with ``parent`` (the same of it) as ``strength`` outcomes.

@@ -109,7 +109,8 @@ class Similarity:
         """Keep one outcome, with the novelty that ``features`` say the task had when predicted."""
         at, task = self._next, features.characteristics
         self._remember(at, _likeness(features))
-        self._levels[:, at] = _levels(task, task.novelty)
+        for level, number in enumerate(_levels(task, task.novelty)):
+            self._levels[level, at] = number
         kind = _KINDS.get(features.task_type, 0)
         self._codes[at] = kind * len(_OVERLAPS) + _mask(task.domains)
         self._types[at] = _digest(features.task_type)

@@ -45,7 +45,9 @@ class Trip:
         """``request`` is the family's, with its content read."""
         self._family: Any = family_of(request)
         self._request = request
-        self._steps = exchange(binding.engine, _read(binding, request))
+        asked = _read(binding, request)
+        self._headers = len(asked.headers)
+        self._steps = exchange(binding.engine, asked)
         self._answer: Any = None
         self._result: Reply | Relay | Failed | None = None
         self._metered = True
@@ -81,7 +83,7 @@ class Trip:
     def outgoing(self, send: Send) -> Any:
         """The request to send; the client's own where nothing is to be changed."""
         request, self._metered = self._request, send.metered
-        same = len(send.headers) == len(request.headers.raw)
+        same = len(send.headers) == self._headers
         if same and send.content == request.content:
             return request
         raw = request.headers.raw if same else _raw(send.headers, request.headers.encoding)
@@ -117,11 +119,11 @@ class Trip:
     def sent(self, response: Any) -> None:
         """The upstream's response, read if it was to be."""
         self._response = response
-        self._answer = Reply(
-            response.status_code,
-            _texts(response.headers),
-            response.content if self.reads(response) else None,
-        )
+        if not self._metered:  # what nobody looks at goes on in the library's own form
+            self._answer = Reply(response.status_code, (), None)
+            return
+        content = response.content if self.reads(response) else None
+        self._answer = Reply(response.status_code, _texts(response.headers), content)
 
     def response(self, relay_stream: type) -> Any:
         """What the client gets, or raise what the upstream's transport raised."""
@@ -198,8 +200,12 @@ def _read(binding: Binding, request: Any) -> Request:
 
 def _texts(headers: Any) -> list[tuple[str, str]]:
     """Headers as they were written, in the encoding that ``_raw`` turns back without loss."""
-    encoding = headers.encoding
-    return [(name.decode(encoding), value.decode(encoding)) for name, value in headers.raw]
+    raw = headers.raw
+    try:
+        return [(name.decode("ascii"), value.decode("ascii")) for name, value in raw]
+    except UnicodeDecodeError:
+        encoding = headers.encoding
+        return [(name.decode(encoding), value.decode(encoding)) for name, value in raw]
 
 
 def _raw(headers: Sequence[tuple[str, str]], encoding: str) -> list[tuple[bytes, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -38,6 +39,7 @@ _OTHERS: Final = frozenset({"threads", "conversations"})
 """Collections of other APIs that have messages of their own."""
 
 
+@lru_cache(maxsize=256)
 def dialect_for(method: str, path: str) -> Dialect | None:
     """The dialect of a request, by its method and its path (no query), whatever stands before.
 
