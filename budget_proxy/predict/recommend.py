@@ -16,9 +16,10 @@ LOWEST_USE: Final = 0.50
 HIGHEST_USE: Final = 0.95
 """A budget is used well if use / budget lies between these two, both included."""
 
-_LOG_LOWEST: Final = float(np.log(LOWEST_USE))
-_LOG_HIGHEST: Final = float(np.log(HIGHEST_USE))
 _HAIR: Final = 1e-9
+_USES: Final = np.array(((LOWEST_USE,), (HIGHEST_USE,)))
+# The hair makes both ends of the interval count where a value is a whole atom of mass.
+_LOG_USES: Final = np.log(_USES) + np.array(((-_HAIR,), (_HAIR,)))
 
 
 def recommend(
@@ -35,13 +36,10 @@ def recommend(
     """
     knots = np.maximum(values, 1.0)
     least = max(float(ceil(floor)), 1.0)
-    below = np.floor(np.concatenate((knots / LOWEST_USE, knots / HIGHEST_USE)))
-    options = np.maximum(np.concatenate(([least], below, below + 1.0)), least)
+    below = np.floor((knots / _USES).ravel())
+    options = np.maximum(np.concatenate(((least,), below, below + 1.0)), least)
     options.sort()
-    # The hair makes both ends of the interval count where a value is a whole atom of mass.
-    log_knots, log_options = np.log(knots), np.log(options)
-    upper = np.interp(log_options + (_LOG_HIGHEST + _HAIR), log_knots, levels)
-    lower = np.interp(log_options + (_LOG_LOWEST - _HAIR), log_knots, levels)
+    lower, upper = np.interp(np.log(options) + _LOG_USES, np.log(knots), levels)
     chances = upper - lower
     best = int((chances >= chances.max() - _HAIR).argmax())
     return int(options[best]), float(chances[best])
