@@ -8,6 +8,7 @@ DATA ?= $(or $(BUDGET_PROXY_DATA),../shared/data)
 # from tests/environments/NAME.txt, and runs tests/frameworks/test_NAME.py in it, or what is
 # named here.
 TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropic.py
+BENCHMARKS := seam store origin_timings proxy first_chunk sdk
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 
@@ -36,7 +37,8 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	for name in $(BENCHMARKS); do \
+	  echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

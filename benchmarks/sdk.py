@@ -65,27 +65,37 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Door:
-    """An SDK's client: its name, the client as it is and wrapped, and the path it calls."""
+    """An SDK's client: its name, the client as it is and wrapped, and the path it calls.
+
+    ``mocked`` says that answers are at hand and no sockets in use.
+    """
 
     name: str
     plain: Any
     wrapped: Any
     path: str
+    mocked: bool
 
 
 def called(door: Door, client: Any, turns: Callable[[], Turns], **more: Any) -> Run:
-    """How calls are made through one client."""
+    """How calls are made through one client, streams to their end."""
     anthropics = door.path == MESSAGES
     create = client.messages.create if anthropics else client.chat.completions.create
     body = messages if anthropics else chat
 
     async def waited(calls: int) -> None:
         for _ in range(calls):
-            await create(**body(turns()), **more)
+            answer = await create(**body(turns()), **more)
+            if "stream" in more:
+                async for _ in answer:
+                    pass
 
     def run(calls: int) -> None:
         for _ in range(calls):
-            create(**body(turns()), **more)
+            answer = create(**body(turns()), **more)
+            if "stream" in more:
+                for _ in answer:
+                    pass
 
     if "async" in door.name:
         loop = asyncio.get_event_loop_policy().get_event_loop()
@@ -93,9 +103,8 @@ def called(door: Door, client: Any, turns: Callable[[], Turns], **more: Any) -> 
     return run
 
 
-def measured(door: Door, engine: Engine, rounds: int, calls: int) -> list[Ratio]:
-    """The ratios of one door."""
-    off = {"extra_body": {"budget": {"off": True}}}
+def pairs(door: Door, engine: Engine) -> dict[str, tuple[Run, Run, float]]:
+    """What is compared: calls as they are, the same through us, and what that may cost."""
 
     def recorded(run: Run) -> Run:
         def recording(count: int) -> None:
@@ -111,26 +120,34 @@ def measured(door: Door, engine: Engine, rounds: int, calls: int) -> list[Ratio]
 
         return within
 
-    runs = {
-        "plain, opening": called(door, door.plain, opening),
-        "off by a block": under(called(door, door.wrapped, opening)),
-        "off by a body key": called(door, door.wrapped, opening, **off),
-        "on, opening": recorded(called(door, door.wrapped, opening)),
-        "plain, turn": called(door, door.plain, turn),
-        "on, turn": recorded(called(door, door.wrapped, turn)),
+    def both(turns: Callable[[], Turns], **more: Any) -> tuple[Run, Run]:
+        return called(door, door.plain, turns, **more), called(door, door.wrapped, turns, **more)
+
+    as_it_is, ours = both(opening)
+    with_a_key = called(door, door.plain, opening, extra_body={"metadata": {"off": "no"}})
+    switched_off = called(door, door.wrapped, opening, extra_body={"budget": {"off": True}})
+    later, ours_later = both(turn)
+    stream, our_stream = both(turn, stream=True)
+    return {
+        "off, by a block": (as_it_is, under(ours), OFF_LIMIT),
+        "off, by a body key": (with_a_key, switched_off, OFF_LIMIT),
+        "on, a new conversation": (as_it_is, recorded(ours), ON_LIMIT),
+        "on, a later turn": (later, recorded(ours_later), ON_LIMIT),
+        "on, a stream of 50 chunks": (stream, recorded(our_stream), ON_LIMIT),
     }
-    cases = [Case(name, run, calls, clock=time.process_time) for name, run in runs.items()]
-    means = dict(zip(runs, by_turns(cases, rounds), strict=True))
-    opened, turned = means["plain, opening"], means["plain, turn"]
-    counts = None if "mock" in door.name else ON_LIMIT
-    return [
-        ratio(f"{door.name}: off, by a block", opened, means["off by a block"],
-              counts and OFF_LIMIT),
-        ratio(f"{door.name}: off, by a body key", opened, means["off by a body key"],
-              counts and OFF_LIMIT),
-        ratio(f"{door.name}: on, a new conversation", opened, means["on, opening"], counts),
-        ratio(f"{door.name}: on, its next turn", turned, means["on, turn"], counts),
-    ]  # fmt: skip
+
+
+def measured(door: Door, engine: Engine, rounds: int, calls: int) -> list[Ratio]:
+    """The ratios of one door. Only those of real exchanges are held against a limit."""
+    ratios = []
+    for name, (plain, wrapped, limit) in pairs(door, engine).items():
+        if door.mocked and "stream" in name:
+            continue
+        each = calls // 4 if "stream" in name else calls
+        cases = [Case(name, run, each, clock=time.process_time) for run in (plain, wrapped)]
+        means = by_turns(cases, rounds)
+        ratios.append(ratio(f"{door.name}: {name}", *means, None if door.mocked else limit))
+    return ratios
 
 
 def ratio(what: str, plain: list[float], wrapped: list[float], limit: float | None) -> Ratio:
@@ -153,16 +170,15 @@ def doors(engine: Engine, port: int) -> Iterator[Door]:
         (openai.OpenAI, CHAT, f"{url}/v1"), (openai.AsyncOpenAI, CHAT, f"{url}/v1"),
         (anthropic.Anthropic, MESSAGES, url), (anthropic.AsyncAnthropic, MESSAGES, url),
     ]  # fmt: skip
-    for transport in (None, mock):
+    for mocked in (False, True):
         for kind, path, base in kinds:
             waits = "Async" in kind.__name__
-            http: Any = None
-            if transport is not None:
-                http = (httpx2.AsyncClient if waits else httpx2.Client)(transport=transport)
+            client: Any = httpx2.AsyncClient if waits else httpx2.Client
+            http = client(transport=mock) if mocked else None
             plain = kind(api_key="k", base_url=base, http_client=http)
-            name = f"{kind.__module__.partition('.')[0]}{' async' if waits else ''}"
-            name += " (mock)" if transport is not None else ""
-            yield Door(name, plain, wrap(plain, engine=engine, agent=AGENT), path)
+            name = kind.__module__.partition(".")[0] + (" async" if waits else "")
+            name += " (mock)" if mocked else ""
+            yield Door(name, plain, wrap(plain, engine=engine, agent=AGENT), path, mocked)
 
 
 def begin(door: Door) -> None:

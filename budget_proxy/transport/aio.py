@@ -12,7 +12,7 @@ from anyio import to_thread
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, passed_through, wait
+from budget_proxy.transport.trip import Trip, is_call, is_coded, passed_through, wait
 from budget_proxy.types import Lookup
 
 _off_the_loop = partial(to_thread.run_sync, abandon_on_cancel=True)
@@ -60,7 +60,9 @@ class AsyncRelayStream:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
-            async with aclosing(self._response.aiter_bytes()) as chunks:
+            coded = is_coded(self._response)
+            inner = self._response.aiter_bytes() if coded else self._response.aiter_raw()
+            async with aclosing(inner) as chunks:
                 async for chunk in chunks:
                     if passed := self._relay.feed(chunk):
                         yield passed

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, passed_through, wait
+from budget_proxy.transport.trip import Trip, is_call, is_coded, passed_through, wait
 from budget_proxy.types import Lookup
 
 
@@ -54,7 +54,8 @@ class RelayStream:
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            for chunk in self._response.iter_bytes():
+            coded = is_coded(self._response)
+            for chunk in self._response.iter_bytes() if coded else self._response.iter_raw():
                 if passed := self._relay.feed(chunk):
                     yield passed
             if rest := self._relay.end():

@@ -143,7 +143,7 @@ class Trip:
         response, headers = self._response, result.headers
         if response is None:
             return self._family.Response(result.status, headers=list(headers), stream=stream)
-        if "content-encoding" in response.headers or not same_length:
+        if is_coded(response) or not same_length:
             headers = [item for item in headers if item[0].lower() not in _DECODED]
         return self._family.Response(
             result.status,
@@ -172,6 +172,11 @@ def passed_through(request: Any) -> Any:
         stream=request.stream,
         extensions=request.extensions,
     )
+
+
+def is_coded(response: Any) -> bool:
+    """Whether a response's bytes are to be decoded, before anybody can read them."""
+    return "content-encoding" in response.headers
 
 
 def streams(response: Any) -> bool:
