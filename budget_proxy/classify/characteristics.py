@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any, Final
 
 from budget_proxy.classify import cues
@@ -19,11 +18,11 @@ from budget_proxy.classify.descriptor import (
     parse,
     story_complexity,
 )
-from budget_proxy.classify.scan import Hit, Reading, read
+from budget_proxy.classify.evidence import Evidence, Hits, Sources, one
+from budget_proxy.classify.scan import Reading, read
 from budget_proxy.types import Characteristics, Message
 
-_Hits = Mapping[cues.Cue, Hit]
-_Scored = tuple[float, tuple[str, ...]]
+_Scored = tuple[float, Sources]
 _Text = tuple[str, str, float]
 _TALK: Final = frozenset({"question", "conversation"})
 
@@ -79,7 +78,7 @@ def _characteristics(
         criticality=criticality,
         creative=creative >= cues.CREATIVE_THRESHOLD,
         architecture="architecture" in domains,
-        evidence=MappingProxyType({name: found for name, found in evidence.items() if found}),
+        evidence=Evidence(evidence),
     )
 
 
@@ -105,9 +104,9 @@ def _images(messages: Sequence[Message], images: int) -> int:
     return max(images, sum(message.images for message in messages))
 
 
-def _task_type(reading: Reading, given: Descriptor) -> tuple[str, tuple[str, ...]]:
+def _task_type(reading: Reading, given: Descriptor) -> tuple[str, Sources]:
     if given.task_type is not None:
-        return given.task_type, (_name("descriptor", "type"),)
+        return given.task_type, (one("descriptor", "type"),)
     scores = dict.fromkeys(cues.TASK_TYPES, 0.0)
     hits = reading.hits["task_type"]
     for cue, hit in hits.items():
@@ -120,73 +119,71 @@ def _task_type(reading: Reading, given: Descriptor) -> tuple[str, tuple[str, ...
     best = max(cues.TASK_TYPES, key=lambda name: scores[name])  # the first of equals
     if scores[best] < cues.TYPE_THRESHOLD:
         best = "question" if any(asked.values()) else "conversation"
-    names = _names({cue: hit for cue, hit in hits.items() if cue.key == best})
-    if best == "question":
-        names += _counts(asked)
-    return best, names
+    found = {cue: hit for cue, hit in hits.items() if cue.key == best}
+    return best, (found, ("structure", asked)) if best == "question" else (found,)
 
 
-def _domains(reading: Reading, given: Descriptor) -> tuple[frozenset[str], tuple[str, ...]]:
+def _domains(reading: Reading, given: Descriptor) -> tuple[frozenset[str], Sources]:
     if given.domains:
-        return given.domains, (_name("descriptor", "domains", len(given.domains)),)
+        return given.domains, (one("descriptor", "domains", len(given.domains)),)
     scores = dict.fromkeys(cues.DOMAINS, 0.0)
     hits = reading.hits["domains"]
     for cue, hit in hits.items():
         scores[cue.key] += cue.weight * hit.factor
     found = frozenset(name for name, score in scores.items() if score >= cues.DOMAIN_THRESHOLD)
-    return found, _names({cue: hit for cue, hit in hits.items() if cue.key in found})
+    return found, ({cue: hit for cue, hit in hits.items() if cue.key in found},)
 
 
 def _complexity(
     reading: Reading, given: Descriptor, task_type: str, images: int, tools: int
 ) -> _Scored:
     if given.complexity is not None:
-        return given.complexity, (_name("descriptor", "complexity"),)
+        return given.complexity, (one("descriptor", "complexity"),)
     structure = {
         "list items": reading.list_items, "code blocks": reading.code_blocks,
         "images": images, "tools": tools, "subtasks": given.subtasks,
     }  # fmt: skip
     shape = sum(_at_most(count, *cues.STRUCTURE[name]) for name, count in structure.items())
     length = cues.LENGTH_POINTS * math.log2(1 + reading.characters / cues.LENGTH_UNIT)
-    words, names = _weigh(reading.hits["complexity"], cues.COMPLEXITY_CUES)
+    words, sources = _weigh(reading.hits["complexity"], cues.COMPLEXITY_CUES)
     base = cues.COMPLEXITY_BASE.get(task_type, cues.COMPLEXITY_BASE_OTHER)
     points = base + min(length, cues.LENGTH_LIMIT) + shape + words
-    names += _counts({"characters": reading.characters, **structure})
+    sources += (("structure", {"characters": reading.characters, **structure}),)
     if given.story_points is not None:
-        names += (_name("descriptor", "story points"),)
+        sources += (one("descriptor", "story points"),)
         told = story_complexity(given.story_points)
         written = reading.characters or given.subtasks
         points = cues.STORY_SHARE * told + (1 - cues.STORY_SHARE) * points if written else told
-    return round(min(max(points, 0.0), 100.0), 1), names
+    return round(min(max(points, 0.0), 100.0), 1), sources
 
 
 def _uncertainty(reading: Reading, given: Descriptor, task_type: str) -> _Scored:
-    points, names = _weigh(reading.hits["uncertainty"])
+    points, sources = _weigh(reading.hits["uncertainty"])
     brief, brief_points = cues.UNCERTAINTY_BRIEF
     listed, listed_points = cues.UNCERTAINTY_LISTED
     if 0 < reading.words < brief and task_type not in _TALK:
         points += brief_points
-        names += (_name("structure", "brief"),)
+        sources += (one("structure", "brief"),)
     if reading.list_items >= listed:
         points += listed_points
-        names += (_name("structure", "list items", reading.list_items),)
+        sources += (one("structure", "list items", reading.list_items),)
     if given.subtasks:
         points += cues.UNCERTAINTY_SUBTASKS
-        names += (_name("structure", "subtasks", given.subtasks),)
-    return _unit(cues.UNCERTAINTY_BASE + points), names
+        sources += (one("structure", "subtasks", given.subtasks),)
+    return _unit(cues.UNCERTAINTY_BASE + points), sources
 
 
 def _criticality(reading: Reading, given: Descriptor) -> _Scored:
-    points, names = _weigh(reading.hits["criticality"], cues.CRITICALITY_CUES)
+    points, sources = _weigh(reading.hits["criticality"], cues.CRITICALITY_CUES)
     if given.criticality is None:
-        return _unit(cues.CRITICALITY_BASE + points), names
-    return _unit(given.criticality + points), (_name("descriptor", "priority"), *names)
+        return _unit(cues.CRITICALITY_BASE + points), sources
+    return _unit(given.criticality + points), (one("descriptor", "priority"), *sources)
 
 
-def _weigh(hits: _Hits, limits: tuple[float, float] = (-math.inf, math.inf)) -> _Scored:
+def _weigh(hits: Hits, limits: tuple[float, float] = (-math.inf, math.inf)) -> _Scored:
     """Add up the weights of the cues found, each once, within ``limits``."""
     total = sum(cue.weight * hit.factor for cue, hit in hits.items())
-    return min(max(total, limits[0]), limits[1]), _names(hits)
+    return min(max(total, limits[0]), limits[1]), (hits,)
 
 
 def _at_most(count: int, each: int, limit: int) -> int:
@@ -195,15 +192,3 @@ def _at_most(count: int, each: int, limit: int) -> int:
 
 def _unit(value: float) -> float:
     return round(min(max(value, 0.0), 1.0), 3)
-
-
-def _names(hits: _Hits) -> tuple[str, ...]:
-    return tuple(_name(hit.place, cue.name, hit.count) for cue, hit in hits.items())
-
-
-def _counts(found: Mapping[str, int]) -> tuple[str, ...]:
-    return tuple(_name("structure", name, count) for name, count in found.items() if count)
-
-
-def _name(place: str, name: str, count: int = 1) -> str:
-    return f"{place}:{name}\N{MULTIPLICATION SIGN}{count}"
