@@ -11,8 +11,9 @@ through our proxy. A delay is the median of the differences in a turn:
 * wrapper: to the direct way; 1 ms at most;
 * proxy: to the floor, which is the hop itself; 1 ms at most.
 
-Either learns from 10,000 rows of history, and every call begins a conversation of its own, so
-that it waits until what it was given is on disk. It ends with status 1 above a limit.
+Either learned from 10,000 rows of history. A call that begins a conversation is looked up in
+it, and its answer waits until what the conversation was given is on disk; a later turn of one
+is not. It ends with status 1 above a limit.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ import anthropic
 import openai
 from history import AGENT, experienced, filled
 from loopback import CHAT, MESSAGES, provide, running, serve_floor, serve_ours
-from prompts import chat, messages, opening
+from prompts import Turns, chat, messages, opening, turn
 from rich.console import Console
 from rich.table import Table
 
@@ -79,18 +80,26 @@ def ways(engine: Any, direct: str, floor: str, proxy: str) -> dict[str, dict[str
             way: kind(api_key="k", base_url=url + suffix)
             for way, url in (("direct", direct), ("floor", floor), ("proxy", proxy))
         }
-        clients = {**plain, "wrapper": wrap(plain["direct"], engine=engine, agent=AGENT)}
-        both[name] = {way: starter(client, path) for way, client in clients.items()}
+        wrapped = wrap(plain["direct"], engine=engine, agent=AGENT)
+        both[name] = {
+            "direct": starter(plain["direct"], path, opening),
+            "wrapper, a new conversation": starter(wrapped, path, opening),
+            "wrapper, a later turn": starter(wrapped, path, turn),
+            "floor": starter(plain["floor"], path, opening),
+            "proxy, a new conversation": starter(plain["proxy"], path, opening),
+            "proxy, a later turn": starter(plain["proxy"], path, turn),
+        }
     return both
 
 
-def starter(client: Any, path: str) -> Callable[[], Any]:
+def starter(client: Any, path: str, turns: Callable[[], Turns]) -> Callable[[], Any]:
     """How a streamed call is started, with a prompt that no call had before."""
+    ours = {"x-budget-agent": AGENT}
     if path == MESSAGES:
-        return lambda: client.messages.create(**messages(opening()), stream=True)
-    return lambda: client.chat.completions.create(
-        **chat(opening()), stream=True, extra_headers={"x-budget-agent": AGENT}
-    )
+        create = client.messages.create
+        return lambda: create(**messages(turns()), stream=True, extra_headers=ours)
+    create = client.chat.completions.create
+    return lambda: create(**chat(turns()), stream=True, extra_headers=ours)
 
 
 def by_turns(starts: dict[str, Any], calls: int) -> dict[str, list[float]]:
@@ -113,11 +122,8 @@ def delays(name: str, taken: dict[str, list[float]]) -> list[Delay]:
         return Delay(f"{name}: {way}", statistics.median(taken[way]), later, than, limit)
 
     return [
-        delay("direct", "direct"),
-        delay("wrapper", "direct", LIMIT),
-        delay("floor", "direct"),
-        delay("proxy", "floor", LIMIT),
-        delay("proxy", "direct"),
+        delay(way, "floor" if way.startswith("proxy") else "direct", LIMIT if "," in way else None)
+        for way in taken
     ]
 
 
