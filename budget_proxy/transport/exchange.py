@@ -121,18 +121,19 @@ class Relay:
         self.headers = headers
         self._attempt = attempt
         self._meter = meter
+        self._guard = fail_open(attempt.engine, "relay")
         self._open = True
 
     def feed(self, chunk: bytes) -> bytes:
         """Bytes for the client, from bytes of the provider."""
-        with fail_open(self._attempt.engine, "relay"):
+        with self._guard:
             return self._meter.feed(chunk)
         return chunk
 
     def end(self) -> bytes:
         """The provider's stream ended: the last bytes for the client."""
         try:
-            with fail_open(self._attempt.engine, "relay"):
+            with self._guard:
                 return self._meter.close()
             return b""
         finally:
