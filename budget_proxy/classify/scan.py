@@ -39,25 +39,27 @@ class _Known(NamedTuple):
     leads: bool
 
 
-def _index() -> tuple[
-    dict[str, list[_Known]], dict[str, dict[str, list[tuple[list[str], _Known]]]]
-]:
-    """Index single words by themselves, phrases by their first and then their second word."""
-    words: dict[str, list[_Known]] = {}
-    phrases: dict[str, dict[str, list[tuple[list[str], _Known]]]] = {}
+_Phrases = dict[str, list[tuple[list[str], _Known]]]
+"""Phrases that begin alike: by their second word, what follows it, and what they are."""
+
+
+def _index() -> dict[str, tuple[list[_Known], _Phrases]]:
+    """Index every first word: what it is by itself, and the phrases that it begins."""
+    index: dict[str, tuple[list[_Known], _Phrases]] = {}
     for table, cues in TABLES.items():
         for cue in cues:
             known = _Known(table, cue, table == "task_type" and cue.weight >= LEAD_WEIGHT)
             for phrase in cue.phrases:
                 first, *rest = phrase.split()
+                words, phrases = index.setdefault(first, ([], {}))
                 if rest:
-                    phrases.setdefault(first, {}).setdefault(rest[0], []).append((rest[1:], known))
+                    phrases.setdefault(rest[0], []).append((rest[1:], known))
                 else:
-                    words.setdefault(first, []).append(known)
-    return words, phrases
+                    words.append(known)
+    return index
 
 
-_WORDS, _PHRASES = _index()
+_INDEX: Final = _index()
 
 
 @dataclass(slots=True)
@@ -157,13 +159,15 @@ def _found(words: list[str]) -> Iterator[tuple[_Known, int, bool]]:
     """Look all words up, then all phrases."""
     lead = set(words[:LEAD_WORDS])
     counts = Counter(words)
-    for word in [word for word in counts if word in _WORDS]:
-        for known in _WORDS[word]:
+    begun: dict[str, _Phrases] = {}
+    for word in [word for word in counts if word in _INDEX]:
+        singles, phrases = _INDEX[word]
+        for known in singles:
             yield known, counts[word], known.leads and word in lead
-    if _PHRASES.keys().isdisjoint(counts):
-        return
-    for at in [at for at, word in enumerate(words[:-1]) if word in _PHRASES]:
-        for rest, known in _PHRASES[words[at]].get(words[at + 1], ()):
+        if phrases:
+            begun[word] = phrases
+    for at in [at for at, word in enumerate(words[:-1]) if word in begun]:
+        for rest, known in begun[words[at]].get(words[at + 1], ()):
             if not rest or words[at + 2 : at + 2 + len(rest)] == rest:
                 yield known, 1, known.leads and at < LEAD_WORDS
 
