@@ -37,8 +37,8 @@ lint: $(READY)
 	$(BIN)/mypy
 
 bench: $(READY)
-	for name in $(BENCHMARKS); do \
-	  echo "== benchmarks/$$name.py"; $(BIN)/python benchmarks/$$name.py || exit 1; done
+	missed=0; for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; \
+	  $(BIN)/python benchmarks/$$name.py || missed=1; done; exit $$missed
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
