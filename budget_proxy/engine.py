@@ -1,8 +1,8 @@
 """The core: plan a call, settle it, run it to its end. No I/O, no clock, no chance.
 
 ``run`` is a generator that drivers push along: it yields a Lookup (answer: a Session or
-``None``) or a Plan (answer: its Outcome), and ends when nothing more is to be sent. A driver
-that gives up closes it; the open attempt then settles as cancelled. Nothing here is
+``None``) or a Plan (answer: its Outcome, or UNSENT), and ends when nothing more is to be sent. A
+driver that gives up closes it; the open attempt then settles as cancelled. Nothing here is
 thread-safe: the facade in ``assemble`` holds the lock.
 """
 
@@ -46,11 +46,14 @@ from budget_proxy.types import (
     Plan,
     Session,
     Thinking,
+    Usage,
 )
 from budget_proxy.wire import DIALECTS
 
 DEFAULT_AGENT: Final = "default"
 CANCELLED: Final = Outcome(finish_reason="cancelled", exact=False)
+UNSENT: Final = Outcome(finish_reason="cancelled", usage=Usage(0, 0))
+"""The answer to a Plan that is not sent at all: no attempt was made, so none settles."""
 
 Step = Plan | Lookup
 Answer = Outcome | Session | None
@@ -134,10 +137,11 @@ class Core:
             finally:
                 if not isinstance(outcome, Outcome):
                     outcome = CANCELLED
-                record = self.settle(plan, outcome)
-                if on_settled is not None:
-                    on_settled(plan, record)
-            plan = self._next(plan, body, outcome)
+                if outcome is not UNSENT:
+                    record = self.settle(plan, outcome)
+                    if on_settled is not None:
+                        on_settled(plan, record)
+            plan = None if outcome is UNSENT else self._next(plan, body, outcome)
 
     def plan(self, call: Call, body: Body, session: Session) -> Plan:
         """Decide one call, and keep what its session was given."""

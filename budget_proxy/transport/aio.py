@@ -12,7 +12,8 @@ from anyio import to_thread
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, passed_through, streams, wait
+from budget_proxy.transport.steps import wait
+from budget_proxy.transport.trip import Trip, is_call, passed_through, streams
 from budget_proxy.types import Lookup
 
 _off_the_loop = partial(to_thread.run_sync, abandon_on_cancel=True)

@@ -5,12 +5,14 @@ proxy. It yields
 
 * ``Lookup``: ask ``engine.lookup`` for the session (blocking; off the event loop);
 * ``Send``: send this body and these headers upstream, answer with a ``Reply`` (its content
-  read and decoded, or ``None`` for an event stream of status 200) or with ``Failed``;
+  read and decoded, or ``None`` for an event stream of status 200), with ``Failed``, or with
+  ``Unsent``, which ends the exchange;
 * ``Wait``: wait until the ticket is done, so that what a session was given is on disk before
   its first answer returns;
 
 and returns the ``Reply`` to hand to the client, a ``Relay`` to pass the stream through, or
-``Failed``, upon which the driver raises what it caught. A driver that gives up closes the
+``Failed`` (``Unsent``), upon which the driver raises what it caught (does as it would without
+us). A driver that gives up closes the
 generator or aborts the relay: the open attempt settles as cancelled.
 """
 
@@ -23,7 +25,7 @@ from typing import Any, Final
 
 from budget_proxy.assemble import Engine
 from budget_proxy.classify.descriptor import parse as parse_descriptor
-from budget_proxy.engine import Answer, Step
+from budget_proxy.engine import UNSENT, Answer, Step
 from budget_proxy.errors import InvalidInput
 from budget_proxy.scope import (
     BODY_KEY,
@@ -109,6 +111,11 @@ class Failed:
     timeout: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """The driver did not send this: it has no way to, or an answer without it."""
+
+
 class Relay:
     """A streamed answer on its way: bytes in, bytes out; settles once, at its end."""
 
@@ -148,6 +155,10 @@ class Relay:
             self._attempt.close()
 
 
+Result = Reply | Relay | Failed | Unsent
+Exchange = Generator[Lookup | Send | Wait, Any, Result]
+
+
 class _Attempt:
     """The engine's generator for one call, and the clock of the attempt under way."""
 
@@ -180,15 +191,13 @@ class _Attempt:
             self._calls.append(CallReport(plan, record, self.engine.priced))
 
 
-def exchange(
-    engine: Engine, request: Request
-) -> Generator[Lookup | Send | Wait, Any, Reply | Relay | Failed]:
+def exchange(engine: Engine, request: Request) -> Exchange:
     """Drive one request to its answer (see the module's text)."""
     headers = strip_headers(request.headers)
     dialect = dialect_for(request.method, request.path)
     body = _json_object(request.content) if dialect is not None else None
     if dialect is None or body is None:
-        reply: Reply | Failed = yield Send(request.content, headers)
+        reply: Reply | Failed | Unsent = yield Send(request.content, headers)
         return reply
     stripped, own = strip(body)
     content = request.content if len(stripped) == len(body) else encoded(stripped)
@@ -216,7 +225,7 @@ def exchange(
 
 def _attempts(
     dialect: Dialect, attempt: _Attempt, plan: Plan, content: bytes, headers: Headers
-) -> Generator[Send | Wait, Any, Reply | Relay | Failed]:
+) -> Generator[Send | Wait, Any, Result]:
     relay: Relay | None = None
     following: Plan | None = plan
     try:
@@ -225,7 +234,10 @@ def _attempts(
             sent = content
             with fail_open(attempt.engine, "encode"):
                 sent = _encoded(plan, content)
-            reply: Reply | Failed = yield Send(sent, headers)
+            reply: Reply | Failed | Unsent = yield Send(sent, headers)
+            if isinstance(reply, Unsent):
+                attempt.advance(UNSENT)
+                return reply
             if isinstance(reply, Reply) and reply.content is None:
                 yield from _durable(plan)
                 meter = dialect.meter(drop_usage=plan.patch.include_usage)

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, passed_through, streams, wait
+from budget_proxy.transport.steps import wait
+from budget_proxy.transport.trip import Trip, is_call, passed_through, streams
 from budget_proxy.types import Lookup
 
 
