@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -44,11 +44,18 @@ def serve(
     settings = load()
     targets = Targets(settings)
     keys = [target.key_name for target in (targets.openai, targets.anthropic) if target.key]
+    keys += ["the keys that LiteLLM finds (litellm_models)"] if settings.litellm_models else []
     check_bind(host, allowed=bool(settings.allowed_hosts), keys=keys)
     _check_loop(_address(host, port), targets)
     listener = _listen(host, port)
     address = _address(host, listener.getsockname()[1])
-    banner = partial(_banner, mode=settings.mode, targets=targets, address=address)
+    banner = partial(
+        _banner,
+        mode=settings.mode,
+        targets=targets,
+        others=settings.litellm_models,
+        address=address,
+    )
     if workers == 1:
         _serve(listener, banner)
     else:
@@ -123,7 +130,7 @@ def _check_loop(address: str, targets: Targets) -> None:
             raise ConfigError(f"{target.setting} is this proxy's own address, {address}")
 
 
-def _banner(*, store: str, mode: str, targets: Targets, address: str) -> str:
+def _banner(*, store: str, mode: str, targets: Targets, others: Sequence[str], address: str) -> str:
     from budget_proxy.proxy.health import shown
 
     return "\n".join(
@@ -133,6 +140,7 @@ def _banner(*, store: str, mode: str, targets: Targets, address: str) -> str:
             f"  history    {shown(store)}",
             f"  OpenAI     {_upstream(targets.openai)}",
             f"  Anthropic  {_upstream(targets.anthropic)}",
+            *([f"  LiteLLM    {', '.join(others)}, with the keys it finds"] if others else ()),
             "Point a client at it:",
             f"  OPENAI_BASE_URL=http://{address}/v1",
             f"  ANTHROPIC_BASE_URL=http://{address}",

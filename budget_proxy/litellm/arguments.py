@@ -7,7 +7,6 @@ body, and what was not changed in it stays the caller's own object.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from itertools import chain
 from typing import Any, Final
 
 from pydantic_core import to_jsonable_python
@@ -38,8 +37,12 @@ def body_of(arguments: Arguments, model: str) -> Body:
 
 def headers_of(arguments: Arguments) -> list[tuple[str, str]]:
     """The ``x-budget-*`` headers that were to be sent with the call."""
-    given = chain.from_iterable(_items(arguments.get(name)) for name in _HEADERS)
-    return [item for item in given if item[0].lower().startswith(HEADER_PREFIX)]
+    return [item for name in _HEADERS for item in budget_headers(arguments.get(name))]
+
+
+def budget_headers(headers: Any) -> list[tuple[str, str]]:
+    """The ``x-budget-*`` headers among a mapping's; none where it is no mapping."""
+    return [item for item in _items(headers) if item[0].lower().startswith(HEADER_PREFIX)]
 
 
 def without_ours(arguments: Arguments) -> dict[str, Any]:
@@ -72,9 +75,7 @@ def _spared(given: Any, before: list[Any], after: list[Any]) -> list[Any]:
     added = len(after) - len(before)
     own = [*after[:added], *given]
     old = [*after[:added], *before]
-    return [
-        mine if was == new else new for mine, was, new in zip(own, old, after, strict=True)
-    ]
+    return [mine if was == new else new for mine, was, new in zip(own, old, after, strict=True)]
 
 
 def _items(headers: Any) -> list[tuple[str, str]]:

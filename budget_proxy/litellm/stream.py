@@ -16,7 +16,8 @@ _DONE: Final = b"data: [DONE]\n\n"
 def relayed(stream: Any, relay: Relay, engine: Engine) -> Any:
     """The very stream, from now on of a class that shows each chunk to the relay."""
     stream.budget_passage = Passage(relay, engine)
-    stream.__class__ = _relaying(type(stream))
+    kind: Any = type(stream)
+    stream.__class__ = _relaying(kind)
     return stream
 
 

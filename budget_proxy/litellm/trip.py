@@ -14,11 +14,13 @@ from litellm import CustomStreamWrapper
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.litellm.arguments import Arguments, body_of, headers_of, without_ours, written
+from budget_proxy.litellm.served import served
 from budget_proxy.litellm.stream import relayed
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import (
     Exchange,
     Failed,
+    Headers,
     Relay,
     Reply,
     Request,
@@ -30,7 +32,6 @@ from budget_proxy.transport.guard import fail_open
 from budget_proxy.transport.payload import decoded, encoded
 from budget_proxy.transport.steps import Steps
 from budget_proxy.types import Body
-from budget_proxy.wire.gateway import host_of
 
 _PATH: Final = "/v1/chat/completions"
 _OK: Final = 200
@@ -96,22 +97,34 @@ class Trip(Steps):
             raise self._error
         if isinstance(self.result, Relay):
             return relayed(self._response, self.result, self.engine)
-        if isinstance(self.result, Reply) and self._response is None:
-            raise InvalidInput(decoded(self.result.content or b"")["error"]["message"])
+        if isinstance(self.result, Reply):
+            if self._response is None:
+                raise InvalidInput(decoded(self.result.content or b"")["error"]["message"])
+            _headed(self._response, self.result.headers)
         return self._response
 
     def _request(self, binding: Binding) -> Request:
         arguments = self._arguments
-        model, host = _served(arguments)
-        self._body = body_of(arguments, model)
+        model, host = served(arguments)
+        self._body = self._read(model)
         return binding.request(
             method="POST",
             host=host,
             path=_PATH,
-            headers=headers_of(arguments),
+            headers=self._headers(),
             content=encoded(self._body),
             timeout=_seconds(arguments.get("timeout")),
         )
+
+    def _read(self, model: str) -> Body:
+        return body_of(self._arguments, model)
+
+    def _headers(self) -> list[tuple[str, str]]:
+        return headers_of(self._arguments)
+
+    def _told(self, response: Any) -> dict[str, Any]:
+        told: dict[str, Any] = response.model_dump(mode="json", exclude_none=True)
+        return told
 
     def _reply(self, response: Any) -> Reply | Unsent:
         if isinstance(response, CustomStreamWrapper):
@@ -119,7 +132,7 @@ class Trip(Steps):
         hidden = getattr(response, "_hidden_params", None) or {}
         if hidden.get("cache_hit"):
             return Unsent()
-        return Reply(_OK, (), response.model_dump_json(exclude_none=True).encode())
+        return Reply(_OK, (), encoded(self._told(response)))
 
 
 class _Failing:
@@ -143,22 +156,17 @@ class _Failing:
         return True
 
 
+def _headed(response: Any, headers: Headers) -> None:
+    """Put what was decided where LiteLLM keeps an answer's headers, and its proxy finds them."""
+    hidden = getattr(response, "_hidden_params", None)
+    if isinstance(hidden, dict):
+        hidden["additional_headers"] = {**(hidden.get("additional_headers") or {}), **dict(headers)}
+
+
 def _unplanned() -> Exchange:
     """The exchange of a call that could not be read: it is made as it is."""
     yield Send(b"{}", ())
     return Unsent()
-
-
-def _served(arguments: Arguments) -> tuple[str, str]:
-    """The model as its provider calls it, and the host that serves it."""
-    model, base = arguments["model"], arguments.get("api_base") or arguments.get("base_url")
-    try:
-        name, provider, _, known = litellm.get_llm_provider(
-            model, arguments.get("custom_llm_provider"), base
-        )
-    except litellm.BadRequestError:  # the call will say so
-        return model, host_of("", base)
-    return name, host_of(provider, base or known)
 
 
 def _failure(error: Exception) -> Reply | Failed:

@@ -21,6 +21,8 @@ from budget_proxy.proxy.forward import forward_call, pass_through
 from budget_proxy.proxy.headers import first
 from budget_proxy.proxy.health import health
 from budget_proxy.proxy.hosts import Guard, is_loopback
+from budget_proxy.proxy.litellm import API as LITELLM_API
+from budget_proxy.proxy.litellm import LiteLLMUpstream
 from budget_proxy.proxy.target import Targets
 from budget_proxy.proxy.upstream import Upstream
 from budget_proxy.wire import dialect_for
@@ -53,6 +55,8 @@ class App:
             target.provider: Upstream(direct=is_loopback(target.base.hostname or ""))
             for target in (self._targets.openai, self._targets.anthropic)
         }
+        models = engine.settings.litellm_models
+        self._litellm = LiteLLMUpstream(models) if models else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, WebSocket or life of the server."""
@@ -77,7 +81,9 @@ class App:
         elif (first(caller.headers, "upgrade") or "").lower() == "websocket":
             await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
         elif dialect is not None:
-            await forward_call(self.engine, self._upstreams[target.provider], target, caller)
+            upstream = self._upstreams[target.provider]
+            elsewhere = self._litellm if dialect.api == LITELLM_API else None
+            await forward_call(self.engine, upstream, target, caller, elsewhere)
         else:
             await pass_through(self._upstreams[target.provider], target, caller)
 
@@ -87,6 +93,8 @@ class App:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        if self._litellm is not None:
+            await asyncio.to_thread(self._litellm.load)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for upstream in self._upstreams.values():

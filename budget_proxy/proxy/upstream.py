@@ -35,13 +35,22 @@ Content = bytes | AsyncIterator[bytes]
 
 
 class UpstreamError(Exception):
-    """There is no answer, or no end of it. The message is pyreqwest's, without the URL."""
+    """There is no answer, or no end of it."""
 
-    def __init__(self, error: RequestError) -> None:
+    def __init__(self, message: str, *, connecting: bool = False, timeout: bool = False) -> None:
+        super().__init__(message)
+        self.connecting = connecting
+        self.timeout = timeout
+
+    @classmethod
+    def of(cls, error: RequestError) -> UpstreamError:
+        """What pyreqwest says, without the URL."""
         causes = [cause["message"] for cause in error.details.get("causes") or ()]
-        self.connecting = any(_CONNECTING in cause for cause in causes)
-        self.timeout = isinstance(error, RequestTimeoutError)
-        super().__init__(causes[-1] if causes else error.message)
+        return cls(
+            causes[-1] if causes else error.message,
+            connecting=any(_CONNECTING in cause for cause in causes),
+            timeout=isinstance(error, RequestTimeoutError),
+        )
 
 
 class Answer:
@@ -58,7 +67,7 @@ class Answer:
         try:
             return (await self._body.bytes()).to_bytes()
         except RequestError as error:
-            raise UpstreamError(error) from error
+            raise UpstreamError.of(error) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises UpstreamError if it breaks off."""
@@ -66,7 +75,7 @@ class Answer:
             while (chunk := await self._body.read_chunk()) is not None:
                 yield chunk.to_bytes()
         except RequestError as error:
-            raise UpstreamError(error) from error
+            raise UpstreamError.of(error) from error
 
     async def close(self) -> None:
         """Let the connection go: back to the pool if the body was read, else cut."""
@@ -121,7 +130,7 @@ async def _sent(
     try:
         response = await stack.enter_async_context(request)
     except RequestError as error:
-        raise UpstreamError(error) from error
+        raise UpstreamError.of(error) from error
     return Answer(response, stack)
 
 

@@ -247,7 +247,7 @@ def _attempts(
             with fail_open(attempt.engine, "settle"):
                 step = attempt.advance(_outcome(dialect, plan, reply, attempt.seconds()))
                 following = step if isinstance(step, Plan) else None
-        if isinstance(reply, Failed):
+        if not isinstance(reply, Reply):
             return reply
         yield from _durable(plan)
         return replace(reply, headers=[*reply.headers, *_our_headers(plan)])
