@@ -8,6 +8,8 @@ DATA ?= $(or $(BUDGET_PROXY_DATA),../shared/data)
 # from tests/environments/NAME.txt, and runs tests/frameworks/test_NAME.py in it, or what is
 # named here.
 TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropic.py
+TESTS.litellm := $(addprefix tests/frameworks/,test_litellm.py test_litellm_proxy.py \
+  test_litellm_upstream.py)
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 

@@ -19,6 +19,7 @@ from budget_proxy.transport.exchange import (
     Reply,
     Request,
     Send,
+    Unsent,
     Wait,
     exchange,
 )
@@ -262,6 +263,16 @@ def test_a_failure_is_handed_back_and_settled(engine: Engine, timeout: bool, exa
     assert trip.result == Failed(timeout=timeout)
     (row,) = rows(engine)
     assert (row.finish_reason, row.exact) == ("error", exact)
+
+
+def test_what_is_not_sent_leaves_no_row_of_its_own(engine: Engine) -> None:
+    """A driver may have no way to send again, or an answer at hand: no attempt was made."""
+    assert Trip(engine, CHAT, Unsent()).run().result == Unsent()
+    assert rows(engine) == []
+    learned(engine)
+    trip = Trip(engine, CHAT, LONG, Unsent()).run()
+    assert (len(trip.sent), trip.result) == (2, Unsent())
+    assert [(row.attempt, row.cut_by_us) for row in rows(engine)] == [(1, True)]
 
 
 def test_a_driver_that_gives_up_settles_the_call_as_cancelled(engine: Engine) -> None:

@@ -36,6 +36,7 @@ class Passage:
     def __init__(self, relay: Relay, engine: Engine) -> None:
         self._relay = relay
         self._engine = engine
+        self._fetching = False
 
     def lets(self, chunk: Any) -> bool:
         """Whether a chunk is for the caller."""
@@ -44,11 +45,12 @@ class Passage:
         return True
 
     def leave(self) -> None:
-        """The caller reads no more."""
-        self._relay.abort()
+        """The stream is closed: by its caller, or by itself while it fails to fetch."""
+        if not self._fetching:
+            self._relay.abort()
 
     def __enter__(self) -> None:
-        return None
+        self._fetching = True
 
     def __exit__(
         self,
@@ -56,6 +58,7 @@ class Passage:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._fetching = False
         if isinstance(error, StopIteration | StopAsyncIteration):
             self._relay.feed(_DONE)
             self._relay.end()

@@ -113,9 +113,8 @@ class LiteLLMUpstream:
                 **{**body, "model": url + str(body["model"])},
                 timeout=READ_SECONDS, max_retries=0, num_retries=0,
             )  # fmt: skip
-        except (litellm.Timeout, litellm.APIConnectionError) as error:
-            timeout = isinstance(error, litellm.Timeout)
-            raise UpstreamError(str(error), timeout=timeout) from error
+        except litellm.Timeout as error:
+            raise UpstreamError(str(error), timeout=True) from error
         except openai.OpenAIError as error:
             status: Any = getattr(error, "status_code", None)
             return _told(
