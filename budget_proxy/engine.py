@@ -141,7 +141,10 @@ class Core:
                     record = self.settle(plan, outcome)
                     if on_settled is not None:
                         on_settled(plan, record)
-            plan = None if outcome is UNSENT else self._next(plan, body, outcome)
+            if outcome is UNSENT:
+                self._refusals.unrepeated(plan.call)
+                return
+            plan = self._next(plan, body, outcome)
 
     def plan(self, call: Call, body: Body, session: Session) -> Plan:
         """Decide one call, and keep what its session was given."""

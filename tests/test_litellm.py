@@ -193,5 +193,14 @@ def test_a_second_attempt_under_one_id_closes_the_first() -> None:
     assert opened.take("1") is second
 
 
+def test_at_the_end_all_are_closed() -> None:
+    """So that they settle before the history is flushed."""
+    opened, trip = Opened(), Ended()
+    opened.put("1", trip)
+    opened.close()
+    opened.close()
+    assert (trip.closed, len(opened)) == (1, 0)
+
+
 def _stripped(body: Body) -> Body:
     return {name: value for name, value in body.items() if name != "budget"}

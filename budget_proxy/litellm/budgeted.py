@@ -43,6 +43,7 @@ class Budgeted:
     ) -> None:
         self._engine = engine
         self._settings = {"agent": agent, "mode": mode, "thinking": thinking, "effort": effort}
+        self._bound: Binding | None = None
         parse(self._settings)
 
     def completion(self, *args: Any, **kwargs: Any) -> Any:
@@ -61,7 +62,9 @@ class Budgeted:
 
     async def acompletion(self, *args: Any, **kwargs: Any) -> Any:
         """``litellm.acompletion``. Raises what it raises, and InvalidInput on a wrong budget."""
-        binding = await _off_the_loop(self._binding)
+        binding = self._bound
+        if binding is None:
+            binding = await _off_the_loop(self._binding)
         with Trip(binding, _named(args, kwargs)) as trip:
             while (send := await next_send(trip)) is not None:
                 with trip.failing(), under_us():
@@ -69,7 +72,9 @@ class Budgeted:
             return trip.response()
 
     def _binding(self) -> Binding:
-        return bind(self._engine, self._settings)
+        if self._bound is None:
+            self._bound = bind(self._engine, self._settings)
+        return self._bound
 
 
 async def next_send(trip: Trip) -> Send | None:

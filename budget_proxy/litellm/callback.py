@@ -8,6 +8,8 @@ kept open under LiteLLM's id for it.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import weakref
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,7 +49,8 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
         super().__init__()
         settings = {"agent": agent, "mode": mode, "thinking": thinking, "effort": effort}
         self._binding = bind(engine, settings)
-        self._opened = Opened()
+        self.opened = Opened()
+        atexit.register(_close, weakref.ref(self.opened))  # before the history is flushed
 
     async def async_pre_call_deployment_hook(
         self, kwargs: dict[str, Any], call_type: Any
@@ -63,7 +66,7 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
         if send is None:
             raise _refusal(trip, kwargs)
         arguments = trip.outgoing(send)
-        self._opened.put(kwargs.get(_ID), trip)
+        self.opened.put(kwargs.get(_ID), trip)
         self._watch(kwargs.get(_ID))
         return arguments
 
@@ -102,7 +105,7 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
         end_time: Any,  # noqa: ARG002
     ) -> None:
         """A call ended well: for a stream the only word, with the answer put together."""
-        trip = self._opened.take(kwargs.get(_ID))
+        trip = self.opened.take(kwargs.get(_ID))
         if trip is None:
             return
         if kwargs.get("cache_hit"):
@@ -119,25 +122,32 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
         end_time: Any,  # noqa: ARG002
     ) -> None:
         """A call ended badly: for a stream that broke off the only word."""
-        trip = self._opened.take(kwargs.get(_ID))
+        trip = self.opened.take(kwargs.get(_ID))
         if trip is not None:
             trip.broke_off()
             await _ended(trip)
 
     def _of(self, request: Mapping[str, Any], call_type: Any) -> HookedTrip | None:
         mine = call_type == _CALL and not is_under_us()
-        return self._opened.take(request.get(_ID)) if mine else None
+        return self.opened.take(request.get(_ID)) if mine else None
 
     def _watch(self, identifier: Any) -> None:
         """A call that is cancelled is told of by nobody but its task."""
         task = asyncio.current_task()
 
         def look(ended: asyncio.Task[Any]) -> None:
-            if ended.cancelled() and (trip := self._opened.take(identifier)) is not None:
+            if ended.cancelled() and (trip := self.opened.take(identifier)) is not None:
                 trip.close()
 
         if task is not None:
             task.add_done_callback(look)
+
+
+def _close(opened: weakref.ref[Opened]) -> None:
+    """At the end of the process: what is open then settles as cancelled."""
+    still = opened()
+    if still is not None:
+        still.close()
 
 
 async def _ended(trip: HookedTrip) -> None:

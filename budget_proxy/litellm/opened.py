@@ -52,6 +52,13 @@ class Opened:
             entry = self._trips.pop(identifier, None)
         return None if entry is None else entry[1]
 
+    def close(self) -> None:
+        """Close all trips."""
+        with self._lock:
+            lost, self._trips = list(self._trips.values()), {}
+        for _, trip in lost:
+            trip.close()
+
     def _oldest_is_stale(self) -> bool:
         since, _ = next(iter(self._trips.values()))
         return self._clock() - since > self._seconds

@@ -8,9 +8,14 @@ from budget_proxy.litellm.arguments import Arguments
 from budget_proxy.wire.gateway import host_of
 
 
-def served(arguments: Arguments) -> tuple[str, str]:
-    """The model as its provider calls it, and the host that serves it."""
+def served(arguments: Arguments, *, alias: str | None = None) -> tuple[str, str]:
+    """The model as its provider calls it, and the host that serves it.
+
+    ``alias`` stands for a model that is yet to be chosen.
+    """
     model, base = arguments["model"], arguments.get("api_base") or arguments.get("base_url")
+    if model == alias:
+        return model, host_of("", base)
     try:
         name, provider, _, known = litellm.get_llm_provider(
             model, arguments.get("custom_llm_provider"), base

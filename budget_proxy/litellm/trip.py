@@ -104,8 +104,8 @@ class Trip(Steps):
         return self._response
 
     def _request(self, binding: Binding) -> Request:
-        arguments = self._arguments
-        model, host = served(arguments)
+        arguments, settings = self._arguments, binding.engine.settings
+        model, host = served(arguments, alias=settings.alias if settings.tiers else None)
         self._body = self._read(model)
         return binding.request(
             method="POST",

@@ -20,7 +20,7 @@ from pydantic import BaseModel
 import budget_proxy.litellm
 from budget_proxy import InvalidInput, budget, wrap
 from budget_proxy.assemble import Engine
-from budget_proxy.litellm import Budgeted
+from budget_proxy.litellm import BudgetCallback, Budgeted
 from budget_proxy.proxy.app import create_app
 from budget_proxy.types import CallRecord
 from budget_proxy.wire.gateway import PARAMETERS
@@ -360,6 +360,135 @@ def test_an_answer_from_litellms_cache_is_not_booked(
         assert pair.completion(**call, caching=True).usage.completion_tokens == 34
     assert len(provider.requests) == 1
     assert len(rows(engine)) == 1
+
+
+@both
+async def test_the_name_auto_is_replaced_by_a_tiers_model(
+    door: str,
+    provider: ScriptedProvider,
+    call: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """LiteLLM, which does not know the name, is not asked about it: it would print."""
+    monkeypatch.setattr(litellm, "suppress_debug_info", False)
+    tiers = [{"model": f"openai/{MODEL}"}]
+    with Engine.open("memory:", holdout=0.0, tiers=tiers) as engine:
+        await called(door, Budgeted(engine=engine), **{**call, "model": "auto"})
+    assert provider.last.body["model"] == MODEL
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def callback(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> BudgetCallback:
+    """Our callback, in LiteLLM's list."""
+    callback = BudgetCallback(engine=engine, agent="gateway")
+    for event in ("input", "success", "failure", "_async_success", "_async_failure"):
+        # It keeps one of a class, and would go on with an earlier test's.
+        monkeypatch.setattr(litellm, f"{event}_callback", [])
+    monkeypatch.setattr(litellm, "callbacks", [callback])
+    return callback
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+async def test_the_callback_budgets_litellms_own_async_call(
+    stream: bool,
+    callback: BudgetCallback,
+    engine: Engine,
+    provider: ScriptedProvider,
+    call: dict[str, Any],
+) -> None:
+    """Without a proxy too; usage that a stream was not asked for is an estimate."""
+    await items(await litellm.acompletion(**call, stream=stream, budget=20))
+    assert provider.last.body["max_tokens"] == 20
+    assert "stream_options" not in provider.last.body
+    (row,) = await asyncio.to_thread(until, lambda: rows(engine), 1)
+    assert (row.agent, row.cap, row.exact) == ("gateway", 20, not stream)
+    assert not callback.opened
+
+
+@both
+async def test_a_call_that_is_budgeted_already_is_not_counted_by_the_callback(
+    door: str, callback: BudgetCallback, pair: Any, engine: Engine, call: dict[str, Any]
+) -> None:
+    """The drop-in and the callback in one program: one row a call."""
+    await called(door, pair, **call)
+    await items(await called(door, pair, **call, stream=True))
+    await asyncio.sleep(0.5)
+    assert [row.agent for row in rows(engine)] == ["default", "default"]
+    assert not callback.opened
+
+
+async def test_a_cancelled_call_is_closed_by_the_callback(
+    callback: BudgetCallback, engine: Engine, provider: ScriptedProvider, call: dict[str, Any]
+) -> None:
+    """No hook tells of it: its task does."""
+    provider.answer = Answer(delay=3.0)
+    task = asyncio.ensure_future(litellm.acompletion(**call))
+    assert await asyncio.to_thread(_reached, provider)
+    assert len(callback.opened) == 1
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (row,) = rows(engine)
+    assert row.finish_reason == "cancelled"
+    assert not callback.opened
+
+
+async def test_the_callback_does_not_book_what_litellm_had_in_its_cache(
+    callback: BudgetCallback,
+    engine: Engine,
+    provider: ScriptedProvider,
+    call: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was planned, and not sent."""
+    monkeypatch.setattr(litellm, "cache", litellm.Cache(type="local"))
+    for _ in range(2):
+        await litellm.acompletion(**call, caching=True)
+        await asyncio.sleep(0.5)
+    assert len(provider.requests) == 1
+    assert len(rows(engine)) == 1
+    assert not callback.opened
+
+
+async def test_a_refusal_of_a_parameter_of_ours_is_remembered_by_the_callback(
+    callback: BudgetCallback, engine: Engine, provider: ScriptedProvider, call: dict[str, Any]
+) -> None:
+    """It cannot repeat the call; the next one goes without, and no row is made up."""
+    learned(engine, tokens=100, model=MODEL, agent="gateway")
+    provider.then(Answer(status=400, error=("max_tokens is not supported", "max_tokens")))
+    with pytest.raises(litellm.BadRequestError):
+        await litellm.acompletion(**call)
+    await litellm.acompletion(**call)
+    assert ["max_tokens" in body for body in provider.bodies] == [True, False]
+    assert [(row.attempt, row.rejected) for row in rows(engine)] == [(1, "max_tokens"), (1, None)]
+    assert not callback.opened
+
+
+@pytest.mark.parametrize("where", ["body", "plan"])
+async def test_a_fault_in_the_callback_leaves_the_call_as_it_was(
+    where: str,
+    callback: BudgetCallback,
+    engine: Engine,
+    provider: ScriptedProvider,
+    call: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is counted, and nothing of ours is sent."""
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("a fault of ours")
+
+    if where == "body":
+        monkeypatch.setattr("budget_proxy.litellm.trip.body_of", fail)
+    else:
+        monkeypatch.setattr(engine.core, "decide", fail)
+    answer = await litellm.acompletion(**call, budget={"cap": 20})
+    assert answer.usage.completion_tokens == 34
+    assert provider.last.body == {"model": MODEL, "messages": HELLO}
+    assert sum(engine.faults.values()) == 1
+    assert not callback.opened
 
 
 async def test_everything_else_is_litellms_own() -> None:

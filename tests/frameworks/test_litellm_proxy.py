@@ -14,7 +14,6 @@ import httpx2
 import openai
 import pytest
 
-from budget_proxy.engine import features_of
 from budget_proxy.store import open_store
 from budget_proxy.types import CallRecord
 from tests.frameworks.lite import HELLO, KEY, litellm_proxy, rows_of, until
@@ -23,7 +22,8 @@ from tests.provider_answers import Answer
 from tests.providers import ScriptedProvider
 
 MODEL = "plain-model"
-CAPPED = "capped"
+AGENTS = ("capped", "resent", "short")
+"""Agents with a history each, of which a truncation would change the next cap."""
 LONG = Answer(text="word " * 999 + "end", output_tokens=5_000)
 GUIDE = Path(__file__).parents[2] / "docs" / "litellm.md"
 LEARNED = 30
@@ -36,7 +36,7 @@ class Proxied:
     url: str
     provider: ScriptedProvider
     history: str
-    seen: int = LEARNED
+    seen: int = LEARNED * len(AGENTS)
     client: openai.OpenAI = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,9 +75,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxied]:
     store.append(
         [
             record(
-                ts=time.time() - 60 - number, call_id=f"l{number}", agent=CAPPED,
+                ts=time.time() - 60 - number, call_id=f"{agent}{number}", agent=agent,
                 task_type="conversation", model=MODEL, output_tokens=100 + number,
             )
+            for agent in AGENTS
             for number in range(LEARNED)
         ]
     )  # fmt: skip
@@ -185,18 +186,17 @@ def test_a_wrong_budget_is_a_bad_request(proxied: Proxied) -> None:
 
 def test_a_learned_cap_reaches_the_provider(proxied: Proxied) -> None:
     """Sized by the history that was there at the start, for the agent it is of."""
-    proxied.ask(extra_body={"budget": {"agent": CAPPED}})
+    proxied.ask(extra_body={"budget": {"agent": "capped"}})
     cap = proxied.provider.last.body["max_tokens"]
     assert 130 < cap < 500
     (row,) = proxied.rows(1)
-    assert (row.cap, row.support, row.mode) == (cap, LEARNED, "enforce")
-    assert features_of(row).agent == CAPPED
+    assert (row.agent, row.cap, row.support) == ("capped", cap, LEARNED)
 
 
 def test_an_answer_cut_by_our_cap_is_asked_for_again(proxied: Proxied) -> None:
     """The caller gets the whole answer; both attempts are in the history."""
     proxied.provider.answer = LONG
-    answer = proxied.ask(extra_body={"budget": {"agent": CAPPED}})
+    answer = proxied.ask(extra_body={"budget": {"agent": "resent"}})
     assert answer.usage.completion_tokens == 5_000
     assert answer.choices[0].finish_reason == "stop"
     assert ["max_tokens" in body for body in proxied.provider.bodies] == [True, False]
@@ -208,10 +208,21 @@ def test_a_short_answer_is_better_than_none(proxied: Proxied) -> None:
     """Where asking again fails, the answer that our cap cut is what the caller gets."""
     proxied.provider.answer = LONG
     proxied.provider.then(LONG, *[Answer(status=400, error=("too long", None))] * 4)
-    answer = proxied.ask(extra_body={"budget": {"agent": CAPPED}})
+    answer = proxied.ask(extra_body={"budget": {"agent": "short"}})
     assert answer.choices[0].finish_reason == "length"
     rows = proxied.rows(2)
     assert [(row.attempt, row.status) for row in rows] == [(1, 200), (2, 400)]
+
+
+def test_a_caller_that_leaves_a_stream_settles(proxied: Proxied) -> None:
+    """While there is much more to come."""
+    proxied.provider.then(Answer(text="word " * 200_000 + "end", output_tokens=200_000))
+    stream = proxied.ask(stream=True)
+    next(iter(stream))
+    stream.close()
+    (row,) = proxied.rows(1)
+    assert row.stream
+    assert (row.output_tokens or 0) < 200_000
 
 
 def test_a_caller_that_leaves_settles(proxied: Proxied) -> None:
