@@ -17,7 +17,6 @@ import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
 from budget_proxy.assemble import Engine
-from budget_proxy.errors import InvalidInput
 from budget_proxy.litellm.budgeted import is_under_us, next_send, under_us
 from budget_proxy.litellm.hooked import HookedTrip
 from budget_proxy.litellm.opened import Opened
@@ -64,7 +63,7 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
         trip = HookedTrip(self._binding, kwargs)
         send = await next_send(trip)
         if send is None:
-            raise _refusal(trip, kwargs)
+            raise litellm.BadRequestError(trip.refusal, model=kwargs.get("model"), llm_provider="")
         arguments = trip.outgoing(send)
         self.opened.put(kwargs.get(_ID), trip)
         self._watch(kwargs.get(_ID))
@@ -77,10 +76,11 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
         trip = self._of(request_data, call_type)
         if trip is None:
             return None
-        trip.sent(response)
-        while (send := await next_send(trip)) is not None:
-            with trip.failing(), under_us():
-                trip.sent(await litellm.acompletion(**trip.again(send)))
+        with trip:
+            trip.sent(response)
+            while (send := await next_send(trip)) is not None:
+                with trip.failing(), under_us():
+                    trip.sent(await litellm.acompletion(**trip.again(send)))
         # An answer that is short is better than none: what it was asked again for has failed.
         return None if trip.error is not None else trip.response()
 
@@ -154,15 +154,3 @@ async def _ended(trip: HookedTrip) -> None:
     """Take a trip to its end; what it would send yet cannot be sent from here."""
     while await next_send(trip) is not None:
         trip.unsent()
-
-
-def _refusal(trip: HookedTrip, kwargs: Mapping[str, Any]) -> Exception:
-    message = "this call was refused"
-    try:
-        trip.response()
-    except InvalidInput as error:
-        message = str(error)
-    refusal: Exception = litellm.BadRequestError(
-        message, model=kwargs.get("model"), llm_provider=""
-    )
-    return refusal

@@ -65,6 +65,15 @@ class Trip(Steps):
         """What the newest attempt raised."""
         return self._error
 
+    @property
+    def refusal(self) -> str | None:
+        """Why nothing was sent; ``None`` if something was."""
+        answered = self._response is not None or self._error is not None
+        if answered or not isinstance(self.result, Reply):
+            return None
+        said: str = decoded(self.result.content or b"")["error"]["message"]
+        return said
+
     def outgoing(self, send: Send) -> dict[str, Any]:
         """The arguments to call LiteLLM with."""
         with fail_open(self.engine, "encode"):
@@ -95,11 +104,12 @@ class Trip(Steps):
         """
         if self._error is not None:
             raise self._error
+        refusal = self.refusal
+        if refusal is not None:
+            raise InvalidInput(refusal)
         if isinstance(self.result, Relay):
             return relayed(self._response, self.result, self.engine)
         if isinstance(self.result, Reply):
-            if self._response is None:
-                raise InvalidInput(decoded(self.result.content or b"")["error"]["message"])
             _headed(self._response, self.result.headers)
         return self._response
 
