@@ -73,7 +73,7 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def _wait(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             assert httpx.get(f"{url}/healthz").json()["status"] == "ok"
@@ -171,6 +171,11 @@ def test_a_port_in_use_is_an_error_in_words(tmp_path: Path) -> None:
             ["--host", "0.0.0.0"],  # noqa: S104 (refused)
             {"BUDGET_PROXY_ALLOWED_HOSTS": '["proxy.lan"]', "OPENAI_API_KEY": "sk-ours"},
             "OPENAI_API_KEY",
+        ),
+        (
+            ["--host", "0.0.0.0"],  # noqa: S104 (refused)
+            {"BUDGET_PROXY_ALLOWED_HOSTS": "proxy.lan", "BUDGET_PROXY_LITELLM_MODELS": "gemini/*"},
+            "LiteLLM",
         ),
         ([], {"BUDGET_PROXY_OPENAI_BASE_URL": "example.com"}, "openai_base_url"),
         (

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -15,10 +17,11 @@ from budget_proxy.assemble import Engine
 from budget_proxy.proxy.app import create_app
 from budget_proxy.types import CallRecord
 from tests.doors import learned, rows
-from tests.frameworks.lite import HELLO, litellm, until
+from tests.frameworks.lite import HELLO, litellm, rows_of, until
 from tests.provider_answers import Answer
 from tests.providers import ScriptedProvider
 from tests.proxied import served
+from tests.test_cli_serve import serving
 
 PLAIN = "hosted_vllm/plain-model"
 CLAUDE = "anthropic/claude-sonnet-5-5"
@@ -215,6 +218,25 @@ async def test_loading_litellm_does_not_hold_up_the_event_loop() -> None:
         life.cancel()
         assert turns > 5
         assert replies == ["lifespan.startup.complete"]
+
+
+def test_the_command_serves_them(
+    tmp_path: Path, proxied: Proxied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of its own says which models go that way, prints no more, and ends in order."""
+    monkeypatch.setenv("BUDGET_PROXY_LITELLM_MODELS", "hosted_vllm/*, mistral/*")
+    with serving(tmp_path, "http://127.0.0.1:9") as (url, printed, process):
+        assert "hosted_vllm/*, mistral/*, with the keys it finds" in printed
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="sk-callers", max_retries=0)
+        answer = client.chat.completions.create(model=PLAIN, messages=HELLO)  # type: ignore[arg-type]
+        assert answer.choices[0].message.content == Answer().text
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == ""
+    assert len(proxied.provider.requests) == 1
+    (row,) = rows_of(f"sqlite:///{tmp_path / 'h.db'}")
+    assert (row.model, row.output_tokens) == ("plain-model", 34)
 
 
 def test_litellm_is_told_to_fetch_and_to_print_nothing(proxied: Proxied) -> None:
