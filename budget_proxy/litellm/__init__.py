@@ -14,7 +14,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Final
 
-_HOMES: Final = {"Budgeted": "budgeted", "BudgetCallback": "callback"}
+_HOMES: Final = {"Budgeted": "budgeted", "BudgetCallback": "hooks"}
 _MADE: Final = frozenset({"completion", "acompletion", "callback"})
 
 

@@ -503,6 +503,16 @@ async def test_everything_else_is_litellms_own() -> None:
         _ = ours.no_such_name
 
 
+def test_our_own_modules_hide_no_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Neither one of LiteLLM's nor one of ours: a module becomes a name of its package."""
+    monkeypatch.chdir(tmp_path)
+    ours = budget_proxy.litellm
+    modules = {path.stem for path in Path(str(ours.__file__)).parent.glob("[a-z]*.py")}
+    assert not {name for name in modules if hasattr(litellm, name)}
+    assert isinstance(ours.callback, BudgetCallback)
+    assert ours.callback is ours.callback
+
+
 def test_a_wrapped_client_may_be_handed_to_litellm(
     engine: Engine, provider: ScriptedProvider, url: str
 ) -> None:
