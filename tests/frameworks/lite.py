@@ -1,8 +1,9 @@
-"""LiteLLM for tests: without its fetching of a table at import, and its proxy as a process."""
+"""LiteLLM for tests, and its proxy as a process."""
 
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -13,13 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from budget_proxy.local import free_port
+import litellm
+
 from budget_proxy.store import open_store
 from budget_proxy.types import CallRecord
-
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-
-import litellm  # it fetches its table of models as soon as it is imported
 
 __all__ = ["HELLO", "KEY", "called", "litellm", "litellm_proxy", "rows_of", "until"]
 
@@ -58,7 +56,7 @@ def until(found: Callable[[], list[CallRecord]], count: int) -> list[CallRecord]
 def litellm_proxy(folder: Path, config: str, **variables: str) -> Iterator[str]:
     """LiteLLM's own proxy on loopback, as a process of its own; its address."""
     (folder / "config.yaml").write_text(config)
-    port = free_port()
+    port = _port()
     command = [
         str(Path(sys.executable).with_name("litellm")),
         "--config", "config.yaml", "--host", "127.0.0.1", "--port", str(port),
@@ -78,6 +76,16 @@ def litellm_proxy(folder: Path, config: str, **variables: str) -> Iterator[str]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _port() -> int:
+    """A free port outside of the range that connections take theirs from: it is bound late."""
+    first = 20_000 + os.getpid() % 10_000
+    for port in range(first, first + 100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise AssertionError(f"no free port from {first} on")
 
 
 def _await(process: subprocess.Popen[bytes], url: str, output: Path) -> None:
