@@ -19,7 +19,8 @@ class Answer:
     An ``error`` is (message, parameter), answered with ``status``. ``usage`` false leaves usage
     out; ``cut`` breaks a stream off after that many events; ``delay`` waits that many seconds
     first; ``timeout`` never answers (seen by a mock transport only: see there). ``tool`` is
-    the name of a function the answer calls, with ``text`` as its arguments.
+    the name of a function the answer calls, with ``text`` as its arguments. ``inserted`` puts
+    bytes into a stream before the event of that number.
     """
 
     text: str = "Four score and seven years ago"
@@ -36,6 +37,7 @@ class Answer:
     cut: int | None = None
     delay: float = 0.0
     timeout: bool = False
+    inserted: tuple[int, bytes] | None = None
 
     def under(self, body: Mapping[str, Any]) -> Answer:
         """What a provider would make of it under the body's cap: cut off there."""

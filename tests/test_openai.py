@@ -12,6 +12,7 @@ from typing import Any, assert_type
 import openai as sdk
 import pydantic
 import pytest
+from httpx2 import TransportError
 
 from budget_proxy import Engine, Override, budget, openai, wrap
 from budget_proxy.errors import InvalidInput
@@ -313,13 +314,17 @@ async def test_no_connection(kind: Any, engine: Engine) -> None:
 
 
 async def test_a_stream_that_is_cut(
-    wrapped: Any, engine: Engine, provider: ScriptedProvider
+    plain: Any, wrapped: Any, engine: Engine, provider: ScriptedProvider
 ) -> None:
     """The SDK raises what it raises without us; what came is settled as an estimate."""
     provider.answer = Answer(cut=4)
-    stream = await now(wrapped.chat.completions.create(**ASK, stream=True))
-    with pytest.raises(sdk.APIConnectionError):
-        await items(stream)
+    kinds = []
+    for door in (plain, wrapped):
+        stream = await now(door.chat.completions.create(**ASK, stream=True))
+        with pytest.raises((sdk.APIConnectionError, TransportError)) as raised:
+            await items(stream)
+        kinds.append(raised.type)
+    assert kinds[0] is kinds[1]
     (row,) = rows(engine)
     assert row.exact is False
 

@@ -110,7 +110,11 @@ class Failed:
 
 
 class Relay:
-    """A streamed answer on its way: bytes in, bytes out; settles once, at its end."""
+    """A streamed answer on its way: bytes in, bytes out; settles once.
+
+    That is when the provider says that it is over, before the client reads so: a client may
+    then make its next call, while the connection is still being wound up.
+    """
 
     def __init__(self, reply: Reply, headers: Headers, attempt: _Attempt, meter: Meter) -> None:
         self.status = reply.status
@@ -122,7 +126,10 @@ class Relay:
     def feed(self, chunk: bytes) -> bytes:
         """Bytes for the client, from bytes of the provider."""
         with fail_open(self._attempt.engine, "relay"):
-            return self._meter.feed(chunk)
+            passed = self._meter.feed(chunk)
+            if self._meter.done:
+                self._settle(cancelled=False)
+            return passed
         return chunk
 
     def end(self) -> bytes:

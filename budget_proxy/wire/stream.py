@@ -98,6 +98,11 @@ class StreamMeter:
         self._parser = Parser()
         self._tally = Tally()
 
+    @property
+    def done(self) -> bool:
+        """Whether the provider said that the answer is over."""
+        return self._tally.done
+
     def feed(self, chunk: bytes) -> bytes:
         """Bytes in, bytes out; the same, unless the usage event is to be dropped."""
         return self._relay(self._parser.feed(chunk), chunk)
