@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import inspect
+import json
 import os
 import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -79,6 +82,24 @@ def test_the_settings_in_the_readme_are_valid(
     settings = load()
     assert settings.tiers[0].max_complexity == 40
     assert settings.agents["reviewer"].effort == "auto"
+
+
+def test_the_coding_agents_are_pointed_at_the_proxy() -> None:
+    """Their files can be read and name the port that it listens on; ours names its agents."""
+    from budget_proxy.cli.serve import serve
+    from budget_proxy.settings import Settings
+
+    port = inspect.signature(serve).parameters["port"].default
+    text = (ROOT / "docs" / "coding-agents.md").read_text()
+    ours, codex = map(tomllib.loads, re.findall(r"```toml\n(.*?)```", text, re.DOTALL))
+    (claude,) = map(json.loads, re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    provider = codex["model_providers"][codex["model_provider"]]
+    agents = Settings(**ours).agents
+    assert provider["base_url"] == f"http://127.0.0.1:{port}/v1"
+    assert claude["env"]["ANTHROPIC_BASE_URL"] == f"http://127.0.0.1:{port}"
+    assert provider["http_headers"]["x-budget-agent"] in agents
+    assert claude["env"]["ANTHROPIC_CUSTOM_HEADERS"].removeprefix("x-budget-agent: ") in agents
+    assert set(re.findall(r"http://127.0.0.1:(\d+)", text)) == {str(port)}
 
 
 def test_every_module_stands_in_architecture_md() -> None:
