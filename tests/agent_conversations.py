@@ -130,7 +130,10 @@ def _claude_code(thread: str, steps: Sequence[Step]) -> Body:
 
 
 def _two_markers(thread: str, steps: Sequence[Step]) -> Body:
-    """Context in a message of its own, and a marker on each of the last two of the user's."""
+    """Context in a message of its own, and a marker on each of the last two of the user's.
+
+    The tools are marked until there are turns to mark instead.
+    """
     messages = [
         {"role": "user", "content": REMINDER + thread},
         {"role": "user", "content": TASK},
@@ -139,7 +142,8 @@ def _two_markers(thread: str, steps: Sequence[Step]) -> Body:
     for message in [each for each in messages if each["role"] == "user"][-2:]:
         _mark(message)
     tools = _anthropic_tools()
-    tools[-1]["cache_control"] = MARK
+    if not steps:
+        tools[-1]["cache_control"] = MARK
     system = [{**_text(RULES), "cache_control": MARK}]
     return {"max_tokens": 8000, "tools": tools, "system": system, "messages": messages}
 
