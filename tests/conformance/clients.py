@@ -113,15 +113,15 @@ async def no_retry(visit: Visit) -> Any:
 async def timeout(visit: Visit) -> Any:
     """APITimeoutError, in time."""
     visit.provider.answer = Answer(delay=0.6)
-    client = visit.client()
-    return await got.raised(lambda: client.chat.completions.create(**chat.ASK, timeout=0.2))
+    client, soon = visit.client(), visit.http().Timeout(20.0, read=0.2)
+    return await got.raised(lambda: client.chat.completions.create(**chat.ASK, timeout=soon))
 
 
 @behaviour(AREA, "Anthropic: timeout of a client")
 async def anthropic_timeout(visit: Visit) -> Any:
     """APITimeoutError, in time."""
     visit.provider.answer = Answer(delay=0.6)
-    client = visit.client("Anthropic", timeout=0.2)
+    client = visit.client("Anthropic", timeout=visit.http("Anthropic").Timeout(20.0, read=0.2))
     return await got.raised(lambda: client.messages.create(**messages.ASK))
 
 

@@ -7,7 +7,7 @@ saw a request.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from tests.providers import PATHS, ScriptedProvider, Seen
 from tests.proxied import served
 
 MODELS = ("gpt-5.5", "claude-sonnet-5-5", "deployed")
-_PATIENCE = 3.0
+_PATIENCE = 5.0
 
 
 @dataclass
@@ -57,11 +57,13 @@ class Site:
         """The completion calls that the provider saw."""
         return [seen for seen in self.provider.requests if _is_call(seen)]
 
+    def arrive(self, calls: int) -> None:
+        """Wait until that many calls have reached the provider; a caller may leave before."""
+        _until(lambda: len(self.calls) >= calls)
+
     def settle(self, calls: int) -> None:
         """Wait until that many attempts are settled; a caller may leave before they are."""
-        deadline = time.monotonic() + _PATIENCE
-        while len(self.settled) < calls and time.monotonic() < deadline:
-            time.sleep(0.005)
+        _until(lambda: len(self.settled) >= calls)
 
     def watch(self) -> None:
         """Note every settlement, and how many there were as each call reached the provider."""
@@ -97,6 +99,12 @@ def site(**settings: Any) -> Iterator[Site]:
                 place = Site(provider, engine, url, proxy)
                 place.watch()
                 yield place
+
+
+def _until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while not happened() and time.monotonic() < deadline:
+        time.sleep(0.005)
 
 
 def _is_call(seen: Seen) -> bool:

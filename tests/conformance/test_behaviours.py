@@ -69,6 +69,7 @@ async def _made(
 ) -> tuple[Any, list[Seen]]:
     async with place.visit(way, colour) as visit:
         got = plain(await behaviour.run(visit))
+    place.arrive(behaviour.calls)
     return got, list(place.provider.requests)
 
 
