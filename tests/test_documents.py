@@ -13,40 +13,35 @@ from pathlib import Path
 import pytest
 
 from budget_proxy.local import LocalModel
+from tests.examples import ENVIRONMENTS, FOLDER, MAIN, ROOT, examples_of, run
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+def python_blocks(document: Path) -> list[str]:
+    """The Python in a document."""
+    return re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
+
+
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-def _surroundings(model: LocalModel, home: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "OPENAI_BASE_URL": f"{model.base_url}/v1",
-        "OPENAI_API_KEY": "local",
-        "ANTHROPIC_BASE_URL": model.base_url,
-        "ANTHROPIC_API_KEY": "local",
-        "XDG_DATA_HOME": str(home),
-    }
+BLOCKS = python_blocks(ROOT / "README.md")
 
 
 @pytest.mark.local
 @pytest.mark.xdist_group("local")
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_runs_and_prints(path: Path, local_model: LocalModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", examples_of(MAIN))
+def test_every_example_runs_and_prints(
+    example: str, local_model: LocalModel, tmp_path: Path
+) -> None:
     """In a fresh interpreter, against a real model."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path)],
-        env=_surroundings(local_model, tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert run(FOLDER / f"{example}.py", local_model.base_url, home=tmp_path, strict=True).strip()
+
+
+def test_every_example_is_run_somewhere() -> None:
+    """Here, or by the tests of the environment that the table names."""
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(ENVIRONMENTS)
+    for environment in set(ENVIRONMENTS.values()) - {MAIN}:
+        tests = ROOT / "tests" / "frameworks" / f"test_{environment.replace('-', '_')}.py"
+        assert f'examples_of("{environment}")' in tests.read_text()
+        assert (ROOT / "tests" / "environments" / f"{environment}.txt").is_file()
 
 
 @pytest.mark.local
@@ -58,16 +53,15 @@ def test_every_python_block_of_the_readme_runs(
     """As it stands, against a real model."""
     script = tmp_path / "block.py"
     script.write_text(BLOCKS[number])
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env=_surroundings(local_model, tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run(script, local_model.base_url, home=tmp_path)
+
+
+def test_every_python_block_about_frameworks_is_of_an_example() -> None:
+    """Word for word, so that it runs where the example runs."""
+    examples = [path.read_text() for path in FOLDER.glob("*.py")]
+    blocks = python_blocks(ROOT / "docs" / "frameworks.md")
+    assert blocks
+    assert [block for block in blocks if not any(block in text for text in examples)] == []
 
 
 def test_the_settings_in_the_readme_are_valid(
