@@ -24,11 +24,13 @@ from tests.proxied import served
 from tests.wire_bodies import changed
 
 AGENT = "planner"
-GPT, CLAUDE = "gpt-5.4", "claude-haiku-5-5"
+GPT, CLAUDE = "gpt-5.4", "claude-sonnet-5-5"
 NAMED = {"x-budget-agent": AGENT}
 """How the proxy is told the agent's name."""
 
 doors = pytest.mark.parametrize("door", ["wrapper", "proxy"])
+leaves_clients_open = pytest.mark.filterwarnings("ignore::ResourceWarning")
+"""Frameworks do not close the clients that they make."""
 colours = pytest.mark.parametrize("colour", ["sync", "async"])
 
 Door = str | None
@@ -69,9 +71,13 @@ class Site:
         assert not [name for name in seen[0].headers if name.startswith("x-budget")]
         return Compared(alone, through, direct.body, seen[0].body)
 
+    def rows(self) -> list[CallRecord]:
+        """The history, oldest row first."""
+        return rows(self.engine)
+
     def row(self) -> CallRecord:
         """The history's only row."""
-        (row,) = rows(self.engine)
+        (row,) = self.rows()
         return row
 
 

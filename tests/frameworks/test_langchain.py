@@ -14,12 +14,25 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from budget_proxy import budget, wrap
-from tests.doors import items, rows
+from tests.doors import items
 from tests.examples import FOLDER, examples_of
 from tests.examples import run as run_example
-from tests.frameworks.site import AGENT, CLAUDE, GPT, Door, Site, colours, doors, facts, site
+from tests.frameworks.site import (
+    AGENT,
+    CLAUDE,
+    GPT,
+    Door,
+    Site,
+    colours,
+    doors,
+    facts,
+    leaves_clients_open,
+    site,
+)
 from tests.provider_answers import Answer
 from tests.providers import ScriptedProvider
+
+pytestmark = leaves_clients_open
 
 QUESTION = [("system", "You know all cities."), ("user", "Name the capital of Latvia.")]
 API = {"chat": "openai.chat", "responses": "openai.responses", "anthropic": "anthropic.messages"}
@@ -210,7 +223,7 @@ def test_a_budget_block_reaches_a_batchs_threads(api: str) -> None:
     with site() as at, budget(agent="batcher", session="s1") as block:
         answers = model(at, api, "wrapper").batch([QUESTION, "And that of Estonia."])
         assert [answer.text for answer in answers] == [Answer().text] * 2
-        assert {row.agent for row in rows(at.engine)} == {"batcher"}
+        assert {row.agent for row in at.rows()} == {"batcher"}
         assert len(block.calls) == 2
 
 
