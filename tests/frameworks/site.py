@@ -29,8 +29,6 @@ NAMED = {"x-budget-agent": AGENT}
 """How the proxy is told the agent's name."""
 
 doors = pytest.mark.parametrize("door", ["wrapper", "proxy"])
-leaves_clients_open = pytest.mark.filterwarnings("ignore::ResourceWarning")
-"""Frameworks do not close the clients that they make."""
 colours = pytest.mark.parametrize("colour", ["sync", "async"])
 
 Door = str | None

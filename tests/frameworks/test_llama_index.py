@@ -19,22 +19,9 @@ from budget_proxy import wrap
 from tests.doors import items
 from tests.examples import FOLDER, examples_of
 from tests.examples import run as run_example
-from tests.frameworks.site import (
-    AGENT,
-    CLAUDE,
-    GPT,
-    Door,
-    Site,
-    colours,
-    doors,
-    facts,
-    leaves_clients_open,
-    site,
-)
+from tests.frameworks.site import AGENT, CLAUDE, GPT, Door, Site, colours, doors, facts, site
 from tests.provider_answers import Answer
 from tests.providers import ScriptedProvider
-
-pytestmark = leaves_clients_open
 
 QUESTION = [
     ChatMessage(role="system", content="You know all cities."),
