@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +48,9 @@ class Site:
 
     def run(self, made: Any) -> Any:
         """The result of a coroutine, or a value as it is."""
-        return self.loop.run(made) if asyncio.iscoroutine(made) else made
+        if not asyncio.iscoroutine(made):
+            return made
+        return self.loop.run(made, context=copy_context())
 
     def base(self, door: Door) -> str:
         """Where a client of that door sends its calls to."""
