@@ -49,6 +49,7 @@ def run(script: Path, base_url: str, *, home: Path, strict: bool = False) -> str
             "OPENAI_API_KEY": "local",
             "ANTHROPIC_BASE_URL": base_url,
             "ANTHROPIC_API_KEY": "local",
+            "OPENAI_AGENTS_DISABLE_TRACING": "1",  # traces would leave the machine
             "XDG_DATA_HOME": str(home),
         },
         cwd=home,

@@ -19,7 +19,6 @@ from tests.examples import FOLDER, examples_of
 from tests.examples import run as run_example
 from tests.frameworks.site import AGENT, CLAUDE, GPT, Door, Site, colours, doors, facts, site
 from tests.provider_answers import Answer
-from tests.providers import ScriptedProvider
 
 QUESTION = [("system", "You know all cities."), ("user", "Name the capital of Latvia.")]
 API = {"chat": "openai.chat", "responses": "openai.responses", "anthropic": "anthropic.messages"}
@@ -216,9 +215,10 @@ def test_a_budget_block_reaches_a_batchs_threads(api: str) -> None:
 
 @pytest.mark.parametrize("example", examples_of("langchain"))
 def test_an_example_runs_and_prints(example: str, tmp_path: Path) -> None:
-    """As it stands, in a fresh interpreter."""
-    provider = ScriptedProvider()
-    with provider.serve() as url:
-        printed = run_example(FOLDER / f"{example}.py", url, home=tmp_path)
-    assert Answer().text in printed
-    assert provider.requests
+    """As it stands, in a fresh interpreter; Anthropic's through the proxy, as it says."""
+    with site() as at:
+        through_proxy = example == "langchain_anthropic_chat"
+        base = at.proxy_url if through_proxy else at.provider_url
+        assert Answer().text in run_example(FOLDER / f"{example}.py", base, home=tmp_path)
+        assert len(at.provider.requests) == 1
+        assert [row.agent for row in at.rows()] == ["geographer"] * through_proxy

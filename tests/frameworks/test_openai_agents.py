@@ -186,6 +186,23 @@ def test_a_providers_error_is_the_sdks(api: str, door: str, colour: str) -> None
     assert (row.agent, row.status, row.finish_reason) == (AGENT, 403, "error")
 
 
+@apis
+@doors
+def test_each_agent_of_a_run_has_its_own_history(api: str, door: str) -> None:
+    """A handoff changes the name, which the agent's settings carry in a header of ours."""
+    with site() as at:
+        at.provider.then(Answer(text="{}", tool="transfer_to_cities"))
+
+        def named(name: str) -> Any:
+            return ModelSettings(extra_headers={"x-budget-agent": name})
+
+        cities = agent(model_settings=named("cities"))
+        first = Agent(name="desk", model=GPT, handoffs=[cities], model_settings=named("desk"))
+        assert ask(at, first, api, door, "sync") == Answer().text
+        assert [row.agent for row in at.rows()] == ["desk", "cities"]
+        assert not any(name.startswith("x-budget") for name in at.provider.last.headers)
+
+
 @colours
 def test_the_default_client_and_a_budget_block(colour: str) -> None:
     """``set_default_openai_client``, and each run under the name of its agent."""
