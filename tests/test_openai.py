@@ -132,6 +132,20 @@ async def test_tools(wrapped: Any, engine: Engine, provider: ScriptedProvider) -
     assert [row.finish_reason for row in rows(engine)] == ["tool_calls", "tool_calls"]
 
 
+async def test_tools_of_responses(
+    wrapped: Any, engine: Engine, provider: ScriptedProvider
+) -> None:
+    """The same by the Responses API."""
+    asked = {"model": MODEL, "input": "hello", "tools": [{"type": "function", "name": "look"}]}
+    provider.answer = Answer(text='{"at": "it"}', tool="look")
+    answer = await now(wrapped.responses.create(**asked))
+    assert [item.arguments for item in answer.output] == ['{"at": "it"}']
+    events = await items(await now(wrapped.responses.create(**asked, stream=True)))
+    pieces = [event.delta for event in events if event.type.endswith("arguments.delta")]
+    assert "".join(pieces) == '{"at": "it"}'
+    assert [row.finish_reason for row in rows(engine)] == ["tool_calls", "tool_calls"]
+
+
 async def test_with_raw_response(wrapped: Any, engine: Engine) -> None:
     """Headers of ours tell what was decided, beside the provider's own."""
     raw = await now(wrapped.chat.completions.with_raw_response.create(**ASK))

@@ -60,6 +60,12 @@ class Site:
         """What a client of that door sends besides: the agent's name, to the proxy."""
         return NAMED if door == "proxy" else {}
 
+    def in_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Set the variables that the SDKs read: to the proxy, with a key."""
+        for name, base in (("OPENAI", f"{self.proxy_url}/v1"), ("ANTHROPIC", self.proxy_url)):
+            monkeypatch.setenv(f"{name}_BASE_URL", base)
+            monkeypatch.setenv(f"{name}_API_KEY", "sk-test")
+
     def compare(self, ask: Callable[[Door], Any], door: Door) -> Compared:
         """Ask without us, then through a door. ``ask`` returns what the framework hands out."""
         alone = ask(None)

@@ -49,7 +49,6 @@ def answer_of(mode: instructor.Mode, text: str = json.dumps(RIGA)) -> Answer:
 def client(at: Site, sdk: str, door: Door, colour: str, mode: instructor.Mode) -> Any:
     """An Instructor around a wrapped client, or around one that talks to the proxy."""
     facts: dict[str, Any] = {"api_key": "sk-test", "max_retries": 0}
-    facts["default_headers"] = at.headers(door)
     if sdk == "openai":
         kind: Any = openai.OpenAI if colour == "sync" else openai.AsyncOpenAI
         made = kind(base_url=f"{at.base(door)}/v1", **facts)
@@ -62,11 +61,12 @@ def client(at: Site, sdk: str, door: Door, colour: str, mode: instructor.Mode) -
     return around(made, mode=mode)
 
 
-def asked(sdk: str, **more: Any) -> dict[str, Any]:
-    """The arguments of a request."""
+def asked(at: Site, sdk: str, door: Door) -> dict[str, Any]:
+    """The arguments of a request, the agent's name for the proxy among them."""
+    given = {"messages": MESSAGES, "extra_headers": at.headers(door)}
     if sdk == "openai":
-        return {"model": GPT, "messages": MESSAGES, **more}
-    return {"model": CLAUDE, "messages": MESSAGES, "max_tokens": 4000, **more}
+        return {"model": GPT, **given}
+    return {"model": CLAUDE, "max_tokens": 4000, **given}
 
 
 @sdks
@@ -79,7 +79,7 @@ def test_an_object(sdk: str, door: str, colour: str, mode: instructor.Mode) -> N
 
         def create(door: Door) -> Any:
             made = client(at, sdk, door, colour, mode)
-            return at.run(made.create(response_model=City, **asked(sdk))).model_dump()
+            return at.run(made.create(response_model=City, **asked(at, sdk, door))).model_dump()
 
         got = at.compare(create, door)
         row = at.row()
@@ -99,7 +99,7 @@ def test_an_object_as_it_grows(sdk: str, door: str, colour: str) -> None:
 
         def create(door: Door) -> Any:
             made = client(at, sdk, door, colour, mode)
-            grown = at.run(items(made.create_partial(response_model=City, **asked(sdk))))
+            grown = at.run(items(made.create_partial(response_model=City, **asked(at, sdk, door))))
             return [city.model_dump() for city in grown]
 
         got = at.compare(create, door)
@@ -120,7 +120,7 @@ def test_an_answer_of_the_wrong_form_is_asked_again(sdk: str, door: str, colour:
     with site(answer_of(mode)) as at:
         at.provider.then(answer_of(mode, '{"name": "Riga"}'))
         made = client(at, sdk, door, colour, mode)
-        got = at.run(made.create(response_model=City, max_retries=2, **asked(sdk)))
+        got = at.run(made.create(response_model=City, max_retries=2, **asked(at, sdk, door)))
         ids = {row.call_id for row in at.rows()}
     assert got.model_dump() == RIGA
     assert len(ids) == len(at.provider.requests) == 2
@@ -138,7 +138,7 @@ def test_an_object_is_guided_but_never_capped(
 
         def create(door: Door) -> Any:
             made = client(at, sdk, door, colour, mode)
-            return at.run(made.create(response_model=City, **asked(sdk))).model_dump()
+            return at.run(made.create(response_model=City, **asked(at, sdk, door))).model_dump()
 
         got = at.compare(create, door)
         row = at.row()
@@ -156,7 +156,7 @@ def test_a_plain_text_is_capped(door: str, colour: str) -> None:
 
         def create(door: Door) -> Any:
             made = client(at, "openai", door, colour, instructor.Mode.TOOLS)
-            answer = at.run(made.create(response_model=None, **asked("openai")))
+            answer = at.run(made.create(response_model=None, **asked(at, "openai", door)))
             return answer.choices[0].message.content
 
         got = at.compare(create, door)
@@ -176,7 +176,7 @@ def test_a_providers_error_is_the_sdks(sdk: str, door: str, colour: str) -> None
         def create(door: Door) -> Any:
             made = client(at, sdk, door, colour, instructor.Mode.TOOLS)
             with pytest.raises(InstructorRetryException, match="not yours") as caught:
-                at.run(made.create(response_model=City, max_retries=1, **asked(sdk)))
+                at.run(made.create(response_model=City, max_retries=1, **asked(at, sdk, door)))
             cause = caught.value.__cause__
             return type(caught.value), type(cause), str(cause)
 
@@ -184,6 +184,20 @@ def test_a_providers_error_is_the_sdks(sdk: str, door: str, colour: str) -> None
         row = at.row()
     assert got.through == got.alone
     assert (row.agent, row.status, row.finish_reason) == (AGENT, 403, "error")
+
+
+@pytest.mark.parametrize("name", [f"openai/{GPT}", f"anthropic/{CLAUDE}"])
+def test_the_proxys_address_can_come_from_the_environment(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OPENAI_BASE_URL and ANTHROPIC_BASE_URL are enough, for ``from_provider`` too."""
+    mode = instructor.Mode.TOOLS
+    with site(answer_of(mode)) as at:
+        at.in_environment(monkeypatch)
+        made = instructor.from_provider(name, mode=mode)
+        got = made.create(response_model=City, messages=MESSAGES, max_tokens=4000)
+        assert got.model_dump() == RIGA
+        assert at.row().output_tokens == 34
 
 
 @pytest.mark.parametrize("example", examples_of("instructor"))

@@ -191,6 +191,20 @@ def test_a_providers_error_is_the_sdks(api: str, door: str, colour: str, stream:
     assert (row.agent, row.status, row.finish_reason) == (AGENT, 429, "error")
 
 
+@apis
+def test_the_proxys_address_can_come_from_the_environment(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OPENAI_BASE_URL and ANTHROPIC_BASE_URL are enough."""
+    with site() as at:
+        at.in_environment(monkeypatch)
+        responses = api == "responses"
+        openais = ChatOpenAI(model=GPT, use_responses_api=responses)
+        llm = ChatAnthropic(model=CLAUDE) if api == "anthropic" else openais
+        assert llm.invoke(QUESTION).text == Answer().text
+        assert at.row().output_tokens == 34
+
+
 def test_a_wrapped_client_can_be_given_to_the_constructor() -> None:
     """``root_client=`` and ``client=`` are LangChain's own fields."""
     with site() as at:

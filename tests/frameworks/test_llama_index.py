@@ -200,6 +200,21 @@ def test_a_client_of_its_own_for_each_request_goes_past_us() -> None:
         assert at.rows() == []
 
 
+@apis
+def test_the_proxys_address_can_come_from_the_environment(
+    api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ANTHROPIC_BASE_URL is enough; LlamaIndex reads OPENAI_API_BASE, not OPENAI_BASE_URL."""
+    kinds: dict[str, Any] = {"chat": OpenAI, "responses": OpenAIResponses, "anthropic": Anthropic}
+    with site() as at:
+        at.in_environment(monkeypatch)
+        monkeypatch.delenv("OPENAI_BASE_URL")
+        monkeypatch.setenv("OPENAI_API_BASE", f"{at.proxy_url}/v1")
+        llm = kinds[api](model=CLAUDE if api == "anthropic" else GPT)
+        assert ask(at, llm, "sync").content == Answer().text
+        assert at.row().output_tokens == 34
+
+
 @pytest.mark.parametrize("example", examples_of("llama-index"))
 def test_an_example_runs_and_prints(example: str, tmp_path: Path) -> None:
     """As it stands, in a fresh interpreter."""

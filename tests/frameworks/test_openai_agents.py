@@ -15,10 +15,10 @@ from agents import (
     RunConfig,
     Runner,
     function_tool,
-    set_default_openai_client,
     set_tracing_disabled,
 )
 from pydantic import BaseModel
+from websockets.exceptions import InvalidStatus
 
 from budget_proxy import budget, wrap
 from tests.doors import items
@@ -203,20 +203,42 @@ def test_each_agent_of_a_run_has_its_own_history(api: str, door: str) -> None:
         assert not any(name.startswith("x-budget") for name in at.provider.last.headers)
 
 
+@apis
 @colours
-def test_the_default_client_and_a_budget_block(colour: str) -> None:
-    """``set_default_openai_client``, and each run under the name of its agent."""
-    with site() as at:
-        set_default_openai_client(client(at, "wrapper"), use_for_tracing=False)
-        made = agent()
-        with budget(agent=made.name) as block:
-            if colour == "sync":
-                Runner.run_sync(made, QUESTION)
-            else:
-                at.run(Runner.run(made, QUESTION))
+def test_a_budget_block_holds_for_a_run(api: str, colour: str) -> None:
+    """The block's name and cap are the run's, and the call is reported to the block."""
+    with site() as at, budget(cap=1500, agent="geographer") as block:
+        assert ask(at, agent(), api, "wrapper", colour) == Answer().text
         row = at.row()
-    assert (row.agent, row.output_tokens) == ("cities", 34)
+        assert at.provider.last.body[CAPPED[api]] == 1500
+    assert (row.agent, row.cap, row.overridden) == ("geographer", 1500, True)
     assert [call.call_id for call in block.calls] == [row.call_id]
+
+
+def test_a_websocket_goes_past_a_wrapped_client_and_is_refused_by_the_proxy() -> None:
+    """No row of it either way; the proxy says 501 instead of letting it by unseen."""
+
+    def dial(at: Site, door: Door) -> Any:
+        provider = OpenAIProvider(openai_client=client(at, door), use_responses_websocket=True)
+        return Runner.run(agent(), QUESTION, run_config=RunConfig(model_provider=provider))
+
+    with site() as at:
+        with pytest.raises(InvalidStatus, match="501"):
+            at.run(dial(at, "proxy"))
+        assert at.provider.requests == []
+        with pytest.raises(InvalidStatus, match="200"):  # our provider speaks HTTP only
+            at.run(dial(at, "wrapper"))
+        assert at.provider.last.headers["upgrade"] == "websocket"
+        assert at.rows() == []
+
+
+def test_the_proxys_address_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OPENAI_BASE_URL is enough."""
+    with site() as at:
+        at.in_environment(monkeypatch)
+        run = RunConfig(model_provider=OpenAIProvider())
+        assert Runner.run_sync(agent(), QUESTION, run_config=run).final_output == Answer().text
+        assert at.row().output_tokens == 34
 
 
 @pytest.mark.parametrize("example", examples_of("openai-agents"))

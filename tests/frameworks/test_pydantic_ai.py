@@ -10,7 +10,7 @@ import anthropic
 import openai
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelHTTPError, NativeOutput
+from pydantic_ai import Agent, ModelAPIError, ModelHTTPError, NativeOutput
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -209,6 +209,34 @@ def test_a_budget_block_holds_for_a_run(api: str, colour: str) -> None:
     assert sent[CAPPED[api] or "max_tokens"] == 1500
     assert (row.agent, row.cap, row.overridden) == ("geographer", 1500, True)
     assert [call.call_id for call in block.calls] == [row.call_id]
+
+
+def test_a_websocket_goes_past_a_wrapped_client_and_is_refused_by_the_proxy() -> None:
+    """No row of it either way; the proxy says 501 instead of letting it by unseen."""
+    with site() as at:
+
+        def dial(door: Door) -> Any:
+            made = agent(at, "responses", door)
+            return made.run(QUESTION, model_settings={"openai_transport": "websocket"})
+
+        with pytest.raises(ModelHTTPError, match="does not relay WebSockets"):
+            at.run(dial("proxy"))
+        assert at.provider.requests == []
+        with pytest.raises(ModelAPIError, match="200"):  # our provider speaks HTTP only
+            at.run(dial("wrapper"))
+        assert at.provider.last.headers["upgrade"] == "websocket"
+        assert at.rows() == []
+
+
+@pytest.mark.parametrize("model", [f"openai-chat:{GPT}", f"openai:{GPT}", f"anthropic:{CLAUDE}"])
+def test_the_proxys_address_can_come_from_the_environment(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OPENAI_BASE_URL and ANTHROPIC_BASE_URL are enough."""
+    with site() as at:
+        at.in_environment(monkeypatch)
+        assert Agent(model).run_sync(QUESTION).output == Answer().text
+        assert at.row().output_tokens == 34
 
 
 @pytest.mark.parametrize("example", examples_of("pydantic-ai"))
