@@ -132,9 +132,7 @@ async def test_tools(wrapped: Any, engine: Engine, provider: ScriptedProvider) -
     assert [row.finish_reason for row in rows(engine)] == ["tool_calls", "tool_calls"]
 
 
-async def test_tools_of_responses(
-    wrapped: Any, engine: Engine, provider: ScriptedProvider
-) -> None:
+async def test_tools_of_responses(wrapped: Any, engine: Engine, provider: ScriptedProvider) -> None:
     """The same by the Responses API."""
     asked = {"model": MODEL, "input": "hello", "tools": [{"type": "function", "name": "look"}]}
     provider.answer = Answer(text='{"at": "it"}', tool="look")

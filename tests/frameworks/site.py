@@ -125,4 +125,3 @@ def facts(row: CallRecord) -> tuple[Any, ...]:
     """What every row must have right: whose call it was, of what, and what it used."""
     usage = (row.input_tokens, row.output_tokens, row.exact)
     return (row.api, row.agent, row.stream, *usage, row.finish_reason)
-

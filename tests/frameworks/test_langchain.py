@@ -9,7 +9,6 @@ import anthropic
 import openai
 import pytest
 from langchain_anthropic import ChatAnthropic
-from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
@@ -36,7 +35,6 @@ class City(BaseModel):
     country: str
 
 
-@tool
 def weather(city: str) -> str:
     """The weather of a city."""
     return f"rain in {city}"
@@ -69,6 +67,13 @@ def invoke(at: Site, runnable: Any, colour: str) -> Any:
     return at.run(runnable.ainvoke(QUESTION))
 
 
+def pieces(at: Site, runnable: Any, colour: str) -> list[Any]:
+    """What a runnable streams on QUESTION."""
+    asked = runnable.stream if colour == "sync" else runnable.astream
+    chunks: list[Any] = at.run(items(asked(QUESTION)))
+    return chunks
+
+
 def said(message: Any) -> tuple[Any, ...]:
     """What a message holds, without the run's id."""
     return (message.text, message.tool_calls, message.usage_metadata, message.response_metadata)
@@ -96,10 +101,7 @@ def test_a_stream(api: str, door: str, colour: str) -> None:
     with site() as at:
 
         def ask(door: Door) -> Any:
-            llm = model(at, api, door)
-            if colour == "sync":
-                return [said(chunk)[:3] for chunk in llm.stream(QUESTION)]
-            return [said(chunk)[:3] for chunk in at.run(items(llm.astream(QUESTION)))]
+            return [said(chunk)[:3] for chunk in pieces(at, model(at, api, door), colour)]
 
         got = at.compare(ask, door)
         row = at.row()
@@ -121,8 +123,7 @@ def test_a_tool_call(api: str, door: str, colour: str, stream: bool) -> None:
             llm = model(at, api, door).bind_tools([weather])
             if not stream:
                 return invoke(at, llm, colour).tool_calls
-            asked = llm.stream if colour == "sync" else llm.astream
-            first, *rest = at.run(items(asked(QUESTION)))
+            first, *rest = pieces(at, llm, colour)
             return sum(rest, start=first).tool_calls
 
         got = at.compare(ask, door)
@@ -179,10 +180,7 @@ def test_a_providers_error_is_the_sdks(api: str, door: str, colour: str, stream:
         def ask(door: Door) -> Any:
             llm = model(at, api, door)
             with pytest.raises(sdk.RateLimitError, match="slow down") as caught:
-                if not stream:
-                    invoke(at, llm, colour)
-                asked = llm.stream if colour == "sync" else llm.astream
-                at.run(items(asked(QUESTION)))
+                (pieces if stream else invoke)(at, llm, colour)
             return type(caught.value), caught.value.status_code
 
         got = at.compare(ask, door)

@@ -60,7 +60,7 @@ def model(at: Site, api: str, door: Door) -> Any:
     base = f"{at.base(door)}/v1"
     if door != "wrapper":
         return kind(model=GPT, api_base=base, **options)
-    facts = {"api_key": "sk-test", "base_url": base, "max_retries": 0}
+    facts: dict[str, Any] = {"api_key": "sk-test", "base_url": base, "max_retries": 0}
     return kind(
         model=GPT,
         openai_client=wrap(openai.OpenAI(**facts), engine=at.engine, agent=AGENT),

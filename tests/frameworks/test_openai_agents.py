@@ -46,7 +46,6 @@ class City(BaseModel):
     country: str
 
 
-@function_tool
 def weather(city: str) -> str:
     """The weather of a city."""
     return f"rain in {city}"
@@ -118,7 +117,7 @@ def test_a_run_with_a_tool_keeps_its_note(api: str, door: str, colour: str) -> N
     """Two calls, one session: both carry the same note, so that the cached prefix stays whole."""
     with site(knows=GPT) as at:
         at.provider.then(Answer(text='{"city": "Riga"}', tool="weather"))
-        output = ask(at, agent(tools=[weather]), api, door, colour)
+        output = ask(at, agent(tools=[function_tool(weather)]), api, door, colour)
         first, second = at.rows()
         bodies = at.provider.bodies
     assert output == Answer().text
@@ -143,7 +142,7 @@ def test_a_forced_tool_and_a_form_are_guided_but_never_capped(
         got = at.compare(lambda door: ask(at, made, api, door, colour), door)
         at.provider.then(Answer(text='{"city": "Riga"}', tool="weather"))
         forced = agent(
-            tools=[weather],
+            tools=[function_tool(weather)],
             tool_use_behavior="stop_on_first_tool",
             model_settings=ModelSettings(tool_choice="required"),
         )

@@ -41,10 +41,15 @@ class City(BaseModel):
     country: str
 
 
+def weather(city: str) -> str:
+    """The weather of a city."""
+    return f"rain in {city}"
+
+
 def provider(at: Site, api: str, door: Door) -> Any:
     """A provider of Pydantic AI's: around a wrapped client, or by the proxy's address."""
     base = at.base(door) if api == "anthropic" else f"{at.base(door)}/v1"
-    facts = {"api_key": "sk-test", "base_url": base}
+    facts: dict[str, Any] = {"api_key": "sk-test", "base_url": base}
     if api == "anthropic":
         if door != "wrapper":
             return AnthropicProvider(**facts)
@@ -125,14 +130,7 @@ def test_a_run_with_a_tool_keeps_its_note(api: str, door: str, colour: str) -> N
     """Two calls, one session: both carry the same note, so that the cached prefix stays whole."""
     with site(knows=CLAUDE if api == "anthropic" else GPT) as at:
         at.provider.then(Answer(text='{"city": "Riga"}', tool="weather"))
-        made = agent(at, api, door)
-
-        @made.tool_plain  # type: ignore[untyped-decorator]
-        def weather(city: str) -> str:
-            """The weather of a city."""
-            return f"rain in {city}"
-
-        output, _ = ask(at, made, colour)
+        output, _ = ask(at, agent(at, api, door, tools=[weather]), colour)
         first, second = at.rows()
         bodies = at.provider.bodies
     assert output == Answer().text
@@ -156,9 +154,7 @@ def test_a_structured_output_is_guided_but_never_capped(
     answer = Answer(text=json.dumps(RIGA), tool=None if native else "final_result")
     with site(answer, knows=CLAUDE if api == "anthropic" else GPT) as at:
         form: Any = NativeOutput(City) if native else City
-        got = at.compare(
-            lambda door: ask(at, agent(at, api, door, output_type=form), colour), door
-        )
+        got = at.compare(lambda door: ask(at, agent(at, api, door, output_type=form), colour), door)
         row = at.row()
     assert got.through == got.alone
     assert got.through[0] == City(name="Riga", country="Latvia")
