@@ -104,17 +104,22 @@ class Compared:
 
 
 @contextmanager
-def site(answer: Answer | None = None, *, knows: str | None = None, **given: Any) -> Iterator[Site]:
+def site(answer: Answer | None = None, *, knows: str | None = None) -> Iterator[Site]:
     """A site whose provider counts caps against quota, as OpenAI does.
 
     Without ``knows`` there is no history, so that calls are observed; with it, thirty answers
     of about 100 tokens by AGENT and that model are known, so that the next one is budgeted.
     """
     provider = ScriptedProvider(answer=answer or Answer())
-    settings = {"holdout": 0.0, "floor": 64, "reasoning_floor": 64, "quota_hosts": ("127.0.0.1",)}
+    settings: dict[str, Any] = {
+        "holdout": 0.0,
+        "floor": 64,
+        "reasoning_floor": 64,
+        "quota_hosts": ("127.0.0.1",),
+    }
     with provider.serve() as url:
         bases = {"openai_base_url": url, "anthropic_base_url": url}
-        with Engine.open("memory:", **bases, **settings, **given) as engine:
+        with Engine.open("memory:", **bases, **settings) as engine:
             if knows is not None:
                 learned(engine, agent=AGENT, model=knows)
             with served(create_app(engine)) as proxy, asyncio.Runner() as loop:
