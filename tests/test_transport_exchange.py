@@ -443,6 +443,9 @@ class _Journal:
     def put(self, record: Any) -> None:
         """Drop a row."""
 
+    def settle_late(self, response: str, complete: Any) -> None:
+        """Drop a late answer."""
+
     def put_session(self, session: Any) -> Future[None]:
         """The same ticket for every session."""
         del session

@@ -23,6 +23,7 @@ from budget_proxy.proxy.health import health
 from budget_proxy.proxy.hosts import Guard, is_loopback
 from budget_proxy.proxy.target import Targets
 from budget_proxy.proxy.upstream import Upstream
+from budget_proxy.transport.exchange import concerns
 from budget_proxy.wire import dialect_for
 
 _PROVIDERS: Final = ("/v1/", "/openai/")
@@ -76,7 +77,7 @@ class App:
             await errors.not_found(caller)
         elif (first(caller.headers, "upgrade") or "").lower() == "websocket":
             await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
-        elif dialect is not None:
+        elif concerns(caller.method, caller.path):
             await forward_call(self.engine, self._upstreams[target.provider], target, caller)
         else:
             await pass_through(self._upstreams[target.provider], target, caller)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 
 from budget_proxy.proxy.headers import Headers, decoded, encoded, first, whole
+from budget_proxy.transport.coding import TooLarge
 
 _DRAIN: Final = 8
 """How many times its limit of a body that is too long is read on, so that the caller gets to
@@ -21,10 +22,6 @@ reading our answer."""
 
 class CallerLeft(Exception):
     """The caller closed its connection."""
-
-
-class TooLarge(Exception):
-    """The request's body is longer than is read."""
 
 
 class Caller:
@@ -59,7 +56,7 @@ class Caller:
             elif size > limit * _DRAIN:
                 break
         if size > limit:
-            raise TooLarge
+            raise TooLarge(limit)
         return b"".join(parts)
 
     async def stream(self) -> AsyncIterator[bytes]:

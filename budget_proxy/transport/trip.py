@@ -21,11 +21,11 @@ from budget_proxy.transport.exchange import (
     Request,
     Send,
     Wait,
+    concerns,
     exchange,
 )
 from budget_proxy.transport.family import family_of, joined
 from budget_proxy.types import Lookup, Session, Ticket
-from budget_proxy.wire import dialect_for
 
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
@@ -142,9 +142,9 @@ class Trip:
         )
 
 
-def is_call(request: Any) -> bool:
-    """Whether a request is a completion call. All others pass through, unread."""
-    return dialect_for(request.method, request.url.path) is not None
+def is_ours(request: Any) -> bool:
+    """Whether a request goes through the exchange. All others pass through, unread."""
+    return concerns(request.method, request.url.path)
 
 
 def passed_through(request: Any) -> Any:
