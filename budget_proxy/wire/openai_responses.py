@@ -233,7 +233,7 @@ def _see_response(tally: Tally, response: Mapping[str, Any]) -> None:
     tally.model = value.name(response.get("model")) or tally.model
     tally.tier = value.name(response.get("service_tier")) or tally.tier
     tally.merge(response.get("usage"))
-    tally.pending = response.get("status") in _UNFINISHED
+    tally.pending = value.text(response.get("status")) in _UNFINISHED
     tally.ends(_finish(response))
     for item in value.items(response.get("output")):
         for part in value.items(value.mapping(item).get("content")):
