@@ -398,7 +398,7 @@ def test_error_shape() -> None:
 )  # fmt: skip
 def test_whether_an_answer_is_still_made(status: str | None, pending: bool) -> None:
     """The status of the newest response object says it, plain or streamed."""
-    response = {"id": "r", "status": status, "usage": None, "output": []}
+    response: Any = {"id": "r", "status": status, "usage": None, "output": []}
     assert RESPONSES.read_outcome(response).pending is pending
     meter = RESPONSES.meter(drop_usage=False)
     for told in ({**response, "status": "queued"}, response):

@@ -7,7 +7,7 @@ codings on top of each other. All else is not ours to read.
 from __future__ import annotations
 
 import zlib
-from typing import Final
+from typing import Any, Final
 
 from budget_proxy.transport.steps import Headers
 
@@ -19,10 +19,34 @@ _FRAMED: Final = 32 + zlib.MAX_WBITS
 _RAW: Final = -zlib.MAX_WBITS
 _CODINGS: Final = {"gzip": (_FRAMED,), "x-gzip": (_FRAMED,), "deflate": (_FRAMED, _RAW)}
 _NONE: Final = "identity"
+_HEADER: Final = 2
+"""Bytes that tell whether zlib's frame is there."""
 
 
 _MOST_MEMBERS: Final = 1000
 """Of one gzip file: more are made to keep us busy."""
+
+
+class Inflater:
+    """An answer in deflate, unpacked as it comes, whether or not it has zlib's frame."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._unpacker: Any = None
+
+    def feed(self, chunk: bytes) -> bytes:
+        """What this chunk adds. Raises ValueError on what is no deflate."""
+        if self._unpacker is None:
+            self._head = chunk = self._head + chunk
+            if len(chunk) < _HEADER:
+                return b""
+            framed = chunk[0] & 0x0F == zlib.DEFLATED and not int.from_bytes(chunk[:2], "big") % 31
+            self._unpacker = zlib.decompressobj(zlib.MAX_WBITS if framed else _RAW)
+        try:
+            unpacked: bytes = self._unpacker.decompress(chunk)
+        except zlib.error as error:
+            raise ValueError(f"the answer is no deflate: {error}") from error
+        return unpacked
 
 
 class TooLarge(Exception):
