@@ -23,6 +23,7 @@ import uvicorn
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.app import App, create_app
+from budget_proxy.proxy.protocol import Protocol
 from budget_proxy.types import CallRecord
 
 JSON = (("content-type", "application/json"),)
@@ -254,7 +255,7 @@ def served(app: Any, *, patience: float = 2.0) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
-        app, log_level="critical", lifespan="on", ws="none",
+        app, log_level="critical", lifespan="on", ws="none", http=Protocol,
         access_log=False, date_header=False, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(config)

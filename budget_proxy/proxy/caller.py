@@ -36,6 +36,7 @@ class Caller:
         self.address: str | None = (scope.get("server") or (None,))[0]
         self._receive = receive
         self._send = send
+        self._waits = (first(self.headers, "expect") or "").lower() == "100-continue"
 
     @property
     def length(self) -> int | None:
@@ -46,7 +47,12 @@ class Caller:
         return int(text) if text.isdigit() else None
 
     async def read(self, limit: int) -> bytes:
-        """The whole body. Raises TooLarge beyond ``limit`` bytes, CallerLeft if it breaks off."""
+        """The whole body. Raises TooLarge beyond ``limit`` bytes, CallerLeft if it breaks off.
+
+        A caller that asked first (``Expect: 100-continue``) is not made to send what is too long.
+        """
+        if self._waits and (self.length or 0) > limit:
+            raise TooLarge(limit)
         parts: list[bytes] = []
         size = 0
         async for part in self.stream():
@@ -61,6 +67,7 @@ class Caller:
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises CallerLeft if it breaks off."""
+        self._waits = False  # the server tells it to go on
         more = True
         while more:
             message = await self._receive()
@@ -76,7 +83,13 @@ class Caller:
         await self.end(content)
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Begin an answer."""
+        """Begin an answer.
+
+        To a caller that waits for leave to send its body it is a no: what would come next on
+        that connection nobody could tell.
+        """
+        if self._waits:
+            headers = [*headers, ("connection", "close")]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded(headers)}
         )
