@@ -223,9 +223,11 @@ def test_the_sdk_hears_the_refusal_once(proxied: Running) -> None:
     proxy = proxied.answering(LIST)
     asked: list[httpx2.Request] = []
     http = httpx2.Client(event_hooks={"request": [asked.append]})
-    with openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="k", http_client=http) as client:
-        with pytest.raises(openai.InternalServerError, match="realtime") as caught:
-            client.realtime.client_secrets.create()
+    with (
+        openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="k", http_client=http) as client,
+        pytest.raises(openai.InternalServerError, match="realtime") as caught,
+    ):
+        client.realtime.client_secrets.create()
     assert (caught.value.status_code, caught.value.code) == (501, "realtime_not_supported")
     assert len(asked) == 1
 
