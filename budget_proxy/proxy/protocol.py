@@ -16,76 +16,60 @@ _TUNNEL: Final = b"CONNECT"
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection. ``offers``: the parser stops behind this request's head, for its offer."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.parser = _Parser(self)  # type: ignore[assignment]
-        self._in_headers = True
+        self.parser = _Parser(self)
+        self.offers = False
+        self._again = b""
 
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._in_headers = True
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header, but no trailer."""
-        if self._in_headers:
-            super().on_header(name, value)
+    def data_received(self, data: bytes) -> None:
+        """Read on; a request that made an offer is read again without it."""
+        super().data_received(data)
+        while self._again:
+            data, self._again = self._again, b""
+            super().data_received(data)
 
     def on_headers_complete(self) -> None:
-        """Start the request, unless it is to be read again without its offer."""
-        self._in_headers = False
-        if not self.offers():
+        """Start the request, unless it is to be read again."""
+        self.offers = self.parser.should_upgrade() and self.parser.get_method() != _TUNNEL
+        if not self.offers:
             super().on_headers_complete()
+            self.headers = []  # what comes now are trailers
 
     def on_message_complete(self) -> None:
         """End a request that was started."""
-        if not self.offers():
+        if not self.offers:
             super().on_message_complete()
 
-    def offers(self) -> bool:
-        """Whether the client offers another protocol, after whose headers the parser stops."""
-        return self.parser.should_upgrade() and self.parser.get_method() != _TUNNEL
-
-    def head(self) -> bytes:
-        """The request's head, without its offer."""
+    def pass_over(self, rest: bytes) -> None:
+        """Have the request read again without its offer, and ``rest`` behind its head."""
         version = self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         for name, value in self.headers:
             kept = _without_offer(value) if name == b"connection" else value
             lines.append(name + b": " + kept)
-        return b"\r\n".join([*lines, b"", b""])
+        self._again = b"\r\n".join([*lines, b"", rest])
+        self.parser = _Parser(self)
 
 
-class _Parser:
-    """httptools' parser, which does not stop at an offer."""
+class _Parser(httptools.HttpRequestParser):
+    """httptools' parser, which passes offers on in place of raising them."""
 
     def __init__(self, protocol: Protocol) -> None:
+        super().__init__(protocol)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
         self._protocol = protocol
-        self._parser = _fresh(protocol)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._parser, name)
-
-    def feed_data(self, data: bytes) -> None:
+    def feed_data(self, data: Any) -> None:
         """Read on. Raises HttpParserError."""
-        while True:
-            try:
-                self._parser.feed_data(data)
-            except httptools.HttpParserUpgrade as offer:
-                if not self._protocol.offers():
-                    raise
-                data = self._protocol.head() + data[offer.args[0] :]
-                self._parser = _fresh(self._protocol)
-            else:
-                return
-
-
-def _fresh(protocol: Protocol) -> httptools.HttpRequestParser:
-    parser = httptools.HttpRequestParser(protocol)
-    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn has it
-    return parser
+        try:
+            super().feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if not self._protocol.offers:
+                raise
+            self._protocol.pass_over(data[offer.args[0] :])
 
 
 def _without_offer(connection: bytes) -> bytes:
