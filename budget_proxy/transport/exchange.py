@@ -11,7 +11,8 @@ proxy. It yields
 
 and returns the ``Reply`` to hand to the client, a ``Relay`` to pass the stream through, or
 ``Failed``, upon which the driver raises what it caught. A driver that gives up closes the
-generator or aborts the relay: the open attempt settles as cancelled.
+generator or aborts the relay: the open attempt settles as cancelled. The retrieval of an answer
+that was made in the background takes the same steps, without a plan (``transport/retrieval.py``).
 """
 
 from __future__ import annotations
