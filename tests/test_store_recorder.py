@@ -150,6 +150,7 @@ def test_a_late_answer_that_cannot_be_stored_is_told_of(
     recorder.settle_late("b", lambda row: replace(row, pending=False))
     assert recorder.flush()
     assert faults == [("row", "odd")]
+    assert recorder.dropped == 0
     assert [(row.response_id, row.pending) for row in store.recent(9)] == [
         ("a", True), ("b", False),
     ]  # fmt: skip

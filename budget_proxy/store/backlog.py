@@ -96,7 +96,9 @@ class Backlog:
     def write(self) -> int:
         """Write all; on a fault of the store keep the rest. How many could never be stored."""
         unstorable = self._write_rows()
-        return unstorable if self._rows else unstorable + self._write_late()
+        if not self._rows:
+            self._write_late()
+        return unstorable
 
     def _write_rows(self) -> int:
         unstorable, size = 0, BATCH
@@ -117,25 +119,23 @@ class Backlog:
             self._written(batch, ids)
         return unstorable
 
-    def _write_late(self) -> int:
-        unstorable = 0
+    def _write_late(self) -> None:
         while self._late:
-            row = None
+            late = self._late.popleft()
             try:
-                row = self._store.settle_late(*self._late[0])
+                row = self._store.settle_late(*late)
             except StoreError as error:
+                self._late.appendleft(late)
                 self._postpone(error)
                 break
-            except ValueError as error:
-                unstorable += 1
+            except ValueError as error:  # cannot be stored: its row stays an estimate
                 self._on_fault("row", error)
-            self._late.popleft()
+                continue
             self.retry_at = self._retry_in = 0.0
             if row is not None:
                 self.last = row.id or self.last
                 for listener in filter(None, (self._on_stored, self._on_late)):
                     listener([row])
-        return unstorable
 
     def _postpone(self, error: StoreError) -> None:
         self._retry_in = min(max(self._retry_in * 2, _FIRST_RETRY), _LONGEST_RETRY)
