@@ -66,10 +66,10 @@ def flooding(proxied: Running) -> tuple[Running, Flood]:
 
 
 def stalled(flood: Flood) -> int:
-    """What was sent until nothing moved for half a second."""
+    """What was sent until, once it had begun, nothing moved for half a second."""
     deadline = time.monotonic() + 20
-    sent, since = -1, time.monotonic()
-    while time.monotonic() - since < 0.5 and time.monotonic() < deadline:
+    sent, since = 0, time.monotonic()
+    while (not sent or time.monotonic() - since < 0.5) and time.monotonic() < deadline:
         if flood.sent != sent:
             sent, since = flood.sent, time.monotonic()
         time.sleep(0.02)
