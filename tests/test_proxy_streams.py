@@ -56,7 +56,7 @@ def test_streams_reach_the_sdks(proxied: Running) -> None:
             model="claude-sonnet-5-5", max_tokens=50, messages=HELLO
         ) as stream:
             message = stream.get_final_message()
-        rows = proxy.rows()
+        rows = proxy.rows(expected=2)
     assert text == "Hello"
     assert message.usage.output_tokens == 3
     assert [(row.api, row.output_tokens, row.exact) for row in rows] == [
