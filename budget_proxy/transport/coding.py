@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
-from budget_proxy.transport.steps import Headers
+from budget_proxy.transport.messages import Headers
 
 MAX_BODY: Final = 32 * 1024 * 1024
 """Bytes of a call's body that are read, unpacked: the larger of what providers take."""

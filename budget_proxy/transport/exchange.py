@@ -37,10 +37,10 @@ from budget_proxy.scope import (
 )
 from budget_proxy.transport.coding import MAX_BODY, TooLarge, unpacked, without_coding
 from budget_proxy.transport.guard import fail_open
+from budget_proxy.transport.messages import Failed, Headers, Reply, Request, Send, Wait
 from budget_proxy.transport.payload import decoded, encoded
 from budget_proxy.transport.relay import Relay
 from budget_proxy.transport.retrieval import retrieve
-from budget_proxy.transport.steps import Failed, Headers, Reply, Request, Send, Wait
 from budget_proxy.types import (
     Body,
     Call,

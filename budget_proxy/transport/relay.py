@@ -6,7 +6,7 @@ from typing import Protocol
 
 from budget_proxy.assemble import Engine
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.steps import Headers, Reply
+from budget_proxy.transport.messages import Headers, Reply
 from budget_proxy.types import Outcome
 from budget_proxy.wire.base import Meter
 

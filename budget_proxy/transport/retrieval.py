@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from budget_proxy.assemble import Engine
 from budget_proxy.transport.guard import fail_open
+from budget_proxy.transport.messages import Failed, Headers, Reply, Request, Send
 from budget_proxy.transport.payload import decoded
 from budget_proxy.transport.relay import Relay
-from budget_proxy.transport.steps import Failed, Headers, Reply, Request, Send
 from budget_proxy.types import Outcome
 from budget_proxy.wire.retrieval import Retrieval
 
