@@ -147,10 +147,11 @@ def serve_ours(listener: socket.socket, upstream: str, folder: str) -> None:
     """Run the proxy, on a history in this folder."""
     from budget_proxy.assemble import Engine
     from budget_proxy.proxy.app import create_app
+    from budget_proxy.proxy.protocol import Protocol
 
     url = f"sqlite:///{Path(folder) / 'history.db'}"
     with Engine.open(url, openai_base_url=upstream) as engine:
-        _uvicorn(create_app(engine), listener, lifespan="on")
+        _uvicorn(create_app(engine), listener, lifespan="on", http=Protocol)
 
 
 def _uvicorn(app: Any, listener: socket.socket, **options: Any) -> None:

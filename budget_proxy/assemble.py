@@ -82,6 +82,7 @@ class Engine:
             price=priced,
             on_fault=self.fault,
             on_foreign=self._learn,
+            on_late=self._learn,
             instance=instance,
         )
         predictor = make(settings.strategy, window=settings.window)
@@ -181,6 +182,13 @@ class Engine:
         """Account for a planned call: learn from it, queue its row."""
         with self._lock:
             return self.core.settle(plan, outcome)
+
+    def settle_late(self, response: str, outcome: Outcome) -> None:
+        """Settle an answer made in the background, by its response id; an unknown one is nothing.
+
+        Does not block: the row is looked for, and learned from, by the thread that writes.
+        """
+        self.core.settle_late(response, outcome)
 
     def lookup(self, wanted: Lookup) -> Session | None:
         """A session from the history. Blocking; a store fault counts as not found."""

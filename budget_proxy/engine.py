@@ -10,15 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from budget_proxy.classify.characteristics import classify_call
-from budget_proxy.ledger.settlement import Identity, has_length, record_of, settled
+from budget_proxy.ledger.settlement import (
+    Identity,
+    has_length,
+    is_awaited,
+    record_of,
+    resettled,
+    settled,
+)
 from budget_proxy.policy.allocate import Terms, allocate, as_written, terms_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.breakdown import breakdown
 from budget_proxy.policy.effort import effort_for, thinking_for
-from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated
+from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated, was_cut
 from budget_proxy.policy.evidence import Evidence, Gate
 from budget_proxy.policy.giving import give, patch_for
 from budget_proxy.policy.guidance import compose
@@ -209,6 +217,8 @@ class Core:
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
         """Account for one attempt: learn from it, queue its row."""
+        if is_awaited(plan, outcome):
+            outcome = replace(outcome, exact=False)
         kind = plan.features
         reasoning = self.evidence.reasoning_q95(kind.agent, kind.task_type, kind.model)
         user, produced = plan.call.scope.user, outcome.response_id
@@ -228,6 +238,11 @@ class Core:
         self._journal.put(record)  # first of all, so that no learner's fault loses the row
         self.learn(record)
         return record
+
+    def settle_late(self, response: str, outcome: Outcome) -> None:
+        """Have the pending row of a response take its outcome, if there is such a row."""
+        name = pseudonym(self._salt, "response", response)
+        self._journal.settle_late(name, partial(_completed, outcome=outcome))
 
     def learn(self, record: CallRecord) -> None:
         """Fold one row of the history into the state."""
@@ -311,6 +326,11 @@ class Core:
             added=written.added,
             attempt=plan.attempt + 1,
         )
+
+
+def _completed(record: CallRecord, outcome: Outcome) -> CallRecord:
+    cut = was_cut(outcome, record.ceiling, record.n)
+    return resettled(record, outcome, truncated=cut)
 
 
 def features_of(record: CallRecord) -> Features:

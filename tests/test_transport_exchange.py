@@ -364,6 +364,20 @@ def test_leaving_after_the_end_was_seen_is_no_cancelling(engine: Engine) -> None
     assert (row.finish_reason, row.exact, row.output_tokens) == ("stop", True, 34)
 
 
+def test_a_stream_is_settled_before_its_end_is_read(engine: Engine) -> None:
+    """A client that has read the end may call again at once, before the connection is over."""
+    relay, trip = streamed(engine)
+    *before, end = events(Answer(), trip.bodies[0])
+    for chunk in before:
+        relay.feed(chunk)
+    assert rows(engine) == []
+    assert relay.feed(end) == end
+    (row,) = rows(engine)
+    assert (row.finish_reason, row.exact, row.output_tokens) == ("stop", True, 34)
+    assert relay.feed(b": late\n\n") + relay.end() == b": late\n\n"
+    assert len(rows(engine)) == 1
+
+
 def test_a_stream_that_nobody_reads_settles_too(engine: Engine) -> None:
     """A relay that is dropped unread does not leave its call open."""
     relay, trip = streamed(engine)
@@ -439,6 +453,9 @@ class _Journal:
 
     def put(self, record: Any) -> None:
         """Drop a row."""
+
+    def settle_late(self, response: str, complete: Any) -> None:
+        """Drop a late answer."""
 
     def put_session(self, session: Any) -> Future[None]:
         """The same ticket for every session."""

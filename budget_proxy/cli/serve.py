@@ -24,6 +24,7 @@ _GRACE: Final = 5
 """Seconds that calls have to end after SIGTERM, before they are cut off and settled: less
 than the ten that Docker leaves a container."""
 _WORKER: Final = "budget_proxy.proxy.app:from_settings"
+_PROTOCOL: Final = "budget_proxy.proxy.protocol:Protocol"
 
 
 def register(app: typer.Typer) -> None:
@@ -95,6 +96,7 @@ def _options() -> dict[str, Any]:
         "timeout_graceful_shutdown": _GRACE,
         "timeout_keep_alive": _KEEP_ALIVE,
         "ws": "none",
+        "http": _PROTOCOL,
     }
 
 

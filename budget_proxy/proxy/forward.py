@@ -11,18 +11,17 @@ from typing import Final
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy import errors
-from budget_proxy.proxy.caller import Caller, TooLarge
+from budget_proxy.proxy.caller import Caller
 from budget_proxy.proxy.drive import drive
 from budget_proxy.proxy.headers import Headers, first, streamed
 from budget_proxy.proxy.litellm import LiteLLMAnswer, LiteLLMUpstream
 from budget_proxy.proxy.target import Target
 from budget_proxy.proxy.upstream import Answer, Upstream, UpstreamError
 from budget_proxy.scope import strip_headers
+from budget_proxy.transport.coding import MAX_BODY, TooLarge
 from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send
 from budget_proxy.wire.provider import timeout_of
 
-MAX_BODY: Final = 32 * 1024 * 1024
-"""Bytes of a call's body that are read: the larger of what providers take."""
 _READ_AT_ONCE: Final = 1024 * 1024
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
@@ -36,15 +35,14 @@ async def forward_call(
     caller: Caller,
     elsewhere: LiteLLMUpstream | None = None,
 ) -> None:
-    """Plan a completion call, send it, relay the answer, settle. Raises CallerLeft.
+    """Take a request through the exchange, and relay the answer. Raises CallerLeft.
 
     ``elsewhere`` takes it instead, if it is for one of its models.
     """
     try:
         content = await caller.read(MAX_BODY)
-    except TooLarge:
-        message = f"the request's body is longer than {MAX_BODY} bytes"
-        await errors.refuse(caller, target, 413, message, "request_too_large")
+    except TooLarge as error:
+        await errors.refuse(caller, target, 413, str(error), "request_too_large")
         return
     if elsewhere is not None and (found := elsewhere.route(content)) is not None:
         upstream, (target, content) = elsewhere, found

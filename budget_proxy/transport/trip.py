@@ -12,10 +12,9 @@ from typing import Any, Final, Self
 
 from budget_proxy.scope import HEADER_PREFIX
 from budget_proxy.transport.binding import Binding
-from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send, exchange
+from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send, concerns, exchange
 from budget_proxy.transport.family import family_of, joined
 from budget_proxy.transport.steps import Steps
-from budget_proxy.wire import dialect_for
 
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
@@ -115,9 +114,9 @@ class Trip(Steps):
         )
 
 
-def is_call(request: Any) -> bool:
-    """Whether a request is a completion call. All others pass through, unread."""
-    return dialect_for(request.method, request.url.path) is not None
+def is_ours(request: Any) -> bool:
+    """Whether a request goes through the exchange. All others pass through, unread."""
+    return concerns(request.method, request.url.path)
 
 
 def passed_through(request: Any) -> Any:
