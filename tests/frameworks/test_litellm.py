@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +22,8 @@ from budget_proxy.proxy.app import create_app
 from budget_proxy.types import CallRecord
 from budget_proxy.wire.gateway import PARAMETERS
 from tests.doors import items, learned, rows
+from tests.examples import FOLDER, examples_of
+from tests.examples import run as run_example
 from tests.frameworks.lite import HELLO, called, litellm, until
 from tests.provider_answers import Answer
 from tests.providers import ScriptedProvider
@@ -32,7 +31,6 @@ from tests.proxied import served
 
 MODEL = "plain-model"
 LONG = Answer(text="word " * 999 + "end", output_tokens=5_000)
-EXAMPLE = Path(__file__).parents[2] / "examples" / "litellm_completion.py"
 
 both = pytest.mark.parametrize("door", ["sync", "async"])
 
@@ -553,18 +551,10 @@ async def test_litellm_reaches_a_provider_through_our_proxy(
             await items(await called(door, litellm, **call, extra_body={"budget": "x"}))
 
 
-def test_the_example_runs_and_prints(url: str, tmp_path: Path) -> None:
-    """In a fresh interpreter, against the provider."""
-    surroundings = {
-        **os.environ, "OPENAI_API_KEY": "sk-x", "OPENAI_BASE_URL": f"{url}/v1",
-        "XDG_DATA_HOME": str(tmp_path),
-    }  # fmt: skip
-    done = subprocess.run(
-        [sys.executable, str(EXAMPLE)],
-        env=surroundings, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "Four score" in done.stdout
+@pytest.mark.parametrize("example", examples_of("litellm"))
+def test_an_example_runs_and_prints(example: str, url: str, tmp_path: Path) -> None:
+    """As it stands, in a fresh interpreter, against the provider."""
+    assert "Four score" in run_example(FOLDER / f"{example}.py", url, home=tmp_path)
 
 
 def test_the_parameters_of_a_body_are_all_litellms() -> None:
