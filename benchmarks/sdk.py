@@ -8,7 +8,7 @@ calls are made by turns, and the CPU of all threads counts, the recorder's inclu
 every row is on disk. A round's own CPU is wrapped - plain, its ratio that by plain; the median
 of the ratios is held against the limit:
 
-* without planning (``off``): 5 %;
+* without planning (the request read, our keys removed, what was asked of it read, no plan): 5 %;
 * everything on: 30 %. 10,000 rows of history in SQLite, mode enforce, with evidence, so that
   caps, notes and efforts are written; a prompt never seen before in every call.
 
@@ -26,11 +26,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import anthropic
 import httpx2
 import openai
+from decided import Decided
 from history import AGENT, experienced
 from loopback import ANSWERS, CHAT, MESSAGES, provide, running
 from prompts import Turns, chat, messages, opening, turn
@@ -40,7 +41,7 @@ from rounds import Case, Run, by_turns
 
 from budget_proxy import Engine, budget, wrap
 
-OFF_LIMIT, ON_LIMIT = 0.05, 0.30
+SEAM_LIMIT, ON_LIMIT = 0.05, 0.30
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,14 @@ class Ratio:
 class Door:
     """An SDK's client: its name, the client as it is and wrapped, and the path it calls.
 
-    ``mocked`` says that answers are at hand and no sockets in use.
+    ``unplanned`` is wrapped with planning left out; ``mocked`` says that answers are at hand
+    and no sockets in use.
     """
 
     name: str
     plain: Any
     wrapped: Any
+    unplanned: Any
     path: str
     mocked: bool
 
@@ -113,24 +116,18 @@ def pairs(door: Door, engine: Engine) -> dict[str, tuple[Run, Run, float]]:
 
         return recording
 
-    def under(run: Run) -> Run:
-        def within(count: int) -> None:
-            with budget(off=True):
-                run(count)
-
-        return within
-
     def both(turns: Callable[[], Turns], **more: Any) -> tuple[Run, Run]:
         return called(door, door.plain, turns, **more), called(door, door.wrapped, turns, **more)
 
     as_it_is, ours = both(opening)
-    with_a_key = called(door, door.plain, opening, extra_body={"metadata": {"off": "no"}})
-    switched_off = called(door, door.wrapped, opening, extra_body={"budget": {"off": True}})
+    with_a_key = called(door, door.plain, opening, extra_body={"metadata": {"agent": "a"}})
+    unplanned = called(door, door.unplanned, opening)
+    stripped = called(door, door.unplanned, opening, extra_body={"budget": {"agent": "a"}})
     later, ours_later = both(turn)
     stream, our_stream = both(turn, stream=True)
     return {
-        "off, by a block": (as_it_is, under(ours), OFF_LIMIT),
-        "off, by a body key": (with_a_key, switched_off, OFF_LIMIT),
+        "without planning": (as_it_is, unplanned, SEAM_LIMIT),
+        "without planning, a key removed": (with_a_key, stripped, SEAM_LIMIT),
         "on, a new conversation": (as_it_is, recorded(ours), ON_LIMIT),
         "on, a later turn": (later, recorded(ours_later), ON_LIMIT),
         "on, a stream of 50 chunks": (stream, recorded(our_stream), ON_LIMIT),
@@ -179,7 +176,9 @@ def doors(engine: Engine, port: int) -> Iterator[Door]:
             plain = kind(api_key="k", base_url=base, http_client=http)
             name = kind.__module__.partition(".")[0] + (" async" if waits else "")
             name += " (mock)" if mocked else ""
-            yield Door(name, plain, wrap(plain, engine=engine, agent=AGENT), path, mocked)
+            wrapped = wrap(plain, engine=engine, agent=AGENT)
+            unplanned = wrap(plain, engine=cast("Engine", Decided()))
+            yield Door(name, plain, wrapped, unplanned, path, mocked)
 
 
 def begin(door: Door) -> None:

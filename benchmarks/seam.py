@@ -14,12 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
-from collections.abc import Generator
 from dataclasses import asdict, replace
 from typing import Any, cast
 
 import orjson
+from decided import Decided
 from history import AGENT, ROWS, experienced
 from loopback import ANSWERS, CHAT
 from prompts import chat, opening
@@ -27,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from rounds import Case, Figure, measure, repeated
 
-from budget_proxy import Engine, Outcome, Plan, Usage
+from budget_proxy import Engine, Outcome, Usage
 from budget_proxy.transport.exchange import Reply, Request, Send, exchange
 from budget_proxy.types import Lookup
 
@@ -36,30 +35,6 @@ CONTENT = orjson.dumps({**BODY, "budget": {"agent": AGENT}})
 REPLY = orjson.dumps(ANSWERS[CHAT])
 HEADERS = [("content-type", "application/json"), ("authorization", "Bearer k"), ("accept", "*/*")]
 JSON = [("content-type", "application/json")]
-
-
-class Decided:
-    """In an engine's place: every call has the same plan, or none, and nothing is learned."""
-
-    def __init__(self, plan: Plan | None = None) -> None:
-        self._plan = plan
-
-    def run(self, *_: Any) -> Generator[Plan, Outcome, None]:
-        """The plan, if there is one; its outcome goes nowhere."""
-        if self._plan is not None:
-            yield self._plan
-
-    def new_id(self) -> str:
-        """The same id for every call."""
-        return "id"
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return time.time()
-
-    def fault(self, stage: str, error: Exception) -> None:
-        """There must be none, or the figure is of something else."""
-        raise AssertionError(f"{stage} failed") from error
 
 
 def drive(engine: Engine, content: bytes = CONTENT) -> None:

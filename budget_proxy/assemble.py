@@ -82,6 +82,7 @@ class Engine:
             price=priced,
             on_fault=self.fault,
             on_foreign=self._learn,
+            on_late=self._learn,
             instance=instance,
         )
         predictor = make(settings.strategy, window=settings.window)
@@ -182,6 +183,13 @@ class Engine:
         with self._lock:
             return self.core.settle(plan, outcome)
 
+    def settle_late(self, response: str, outcome: Outcome) -> None:
+        """Settle an answer made in the background, by its response id; an unknown one is nothing.
+
+        Does not block: the row is looked for, and learned from, by the thread that writes.
+        """
+        self.core.settle_late(response, outcome)
+
     def lookup(self, wanted: Lookup) -> Session | None:
         """A session from the history. Blocking; a store fault counts as not found."""
         try:
@@ -249,10 +257,6 @@ class Engine:
     def capabilities(self, api: str, host: str, model: str) -> Capabilities:
         """What a model on a host can do: built-in table, family rules, then your settings."""
         return capabilities(api, host, model, self._overrides, self.settings.quota_hosts)
-
-    def routes(self, model: Any) -> bool:
-        """Whether a body's model is the name by which the choice of one is left to us."""
-        return bool(self.settings.tiers) and model == self.settings.alias
 
     def now(self) -> float:
         """Unix seconds."""

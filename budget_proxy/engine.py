@@ -1,8 +1,8 @@
 """The core: plan a call, settle it, run it to its end. No I/O, no clock, no chance.
 
 ``run`` is a generator that drivers push along: it yields a Lookup (answer: a Session or
-``None``) or a Plan (answer: its Outcome), and ends when nothing more is to be sent. A driver
-that gives up closes it; the open attempt then settles as cancelled. Nothing here is
+``None``) or a Plan (answer: its Outcome, or UNSENT), and ends when nothing more is to be sent. A
+driver that gives up closes it; the open attempt then settles as cancelled. Nothing here is
 thread-safe: the facade in ``assemble`` holds the lock.
 """
 
@@ -10,15 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from budget_proxy.classify.characteristics import classify_call
-from budget_proxy.ledger.settlement import Identity, has_length, record_of, settled
+from budget_proxy.ledger.settlement import (
+    Identity,
+    has_length,
+    is_awaited,
+    record_of,
+    resettled,
+    settled,
+)
 from budget_proxy.policy.allocate import Terms, allocate, as_written, terms_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.breakdown import breakdown
 from budget_proxy.policy.effort import effort_for, thinking_for
-from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated
+from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated, was_cut
 from budget_proxy.policy.evidence import Evidence, Gate
 from budget_proxy.policy.giving import give, patch_for
 from budget_proxy.policy.guidance import compose
@@ -46,12 +54,15 @@ from budget_proxy.types import (
     Plan,
     Session,
     Thinking,
+    Usage,
     frozen,
 )
 from budget_proxy.wire import DIALECTS
 
 DEFAULT_AGENT: Final = "default"
 CANCELLED: Final = Outcome(finish_reason="cancelled", exact=False)
+UNSENT: Final = Outcome(finish_reason="cancelled", usage=Usage(0, 0))
+"""The answer to a Plan that is not sent at all: no attempt was made, so none settles."""
 
 Step = Plan | Lookup
 Answer = Outcome | Session | None
@@ -135,9 +146,13 @@ class Core:
             finally:
                 if not isinstance(outcome, Outcome):
                     outcome = CANCELLED
-                record = self.settle(plan, outcome)
-                if on_settled is not None:
-                    on_settled(plan, record)
+                if outcome is not UNSENT:
+                    record = self.settle(plan, outcome)
+                    if on_settled is not None:
+                        on_settled(plan, record)
+            if outcome is UNSENT:
+                self._refusals.unrepeated(plan.call)
+                return
             plan = self._next(plan, body, outcome)
 
     def plan(self, call: Call, body: Body, session: Session) -> Plan:
@@ -203,6 +218,8 @@ class Core:
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
         """Account for one attempt: learn from it, queue its row."""
+        if is_awaited(plan, outcome):
+            outcome = replace(outcome, exact=False)
         kind = plan.features
         reasoning = self.evidence.reasoning_q95(kind.agent, kind.task_type, kind.model)
         user, produced = plan.call.scope.user, outcome.response_id
@@ -222,6 +239,11 @@ class Core:
         self._journal.put(record)  # first of all, so that no learner's fault loses the row
         self.learn(record)
         return record
+
+    def settle_late(self, response: str, outcome: Outcome) -> None:
+        """Have the pending row of a response take its outcome, if there is such a row."""
+        name = pseudonym(self._salt, "response", response)
+        self._journal.settle_late(name, partial(_completed, outcome=outcome))
 
     def learn(self, record: CallRecord) -> None:
         """Fold one row of the history into the state."""
@@ -307,6 +329,11 @@ class Core:
             added=written.added,
             attempt=plan.attempt + 1,
         )
+
+
+def _completed(record: CallRecord, outcome: Outcome) -> CallRecord:
+    cut = was_cut(outcome, record.ceiling, record.n)
+    return resettled(record, outcome, truncated=cut)
 
 
 def features_of(record: CallRecord) -> Features:

@@ -1,103 +1,134 @@
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Unpack
 
+import httpx2
 import openai as _sdk
 from openai import (
+    DEFAULT_CONNECTION_LIMITS as DEFAULT_CONNECTION_LIMITS,
+    DEFAULT_MAX_RETRIES as DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT as DEFAULT_TIMEOUT,
     NOT_GIVEN as NOT_GIVEN,
-)
-from openai import (
     APIConnectionError as APIConnectionError,
-)
-from openai import (
     APIError as APIError,
-)
-from openai import (
     APIResponse as APIResponse,
-)
-from openai import (
     APIResponseValidationError as APIResponseValidationError,
-)
-from openai import (
     APIStatusError as APIStatusError,
-)
-from openai import (
     APITimeoutError as APITimeoutError,
-)
-from openai import (
     AsyncAPIResponse as AsyncAPIResponse,
-)
-from openai import (
+    AsyncComputerDriver as AsyncComputerDriver,
+    AsyncComputerToolset as AsyncComputerToolset,
     AsyncStream as AsyncStream,
-)
-from openai import (
     AuthenticationError as AuthenticationError,
-)
-from openai import (
     BadRequestError as BadRequestError,
-)
-from openai import (
     BaseModel as BaseModel,
-)
-from openai import (
+    ComputerDriver as ComputerDriver,
+    ComputerToolset as ComputerToolset,
     ConflictError as ConflictError,
-)
-from openai import (
     ContentFilterFinishReasonError as ContentFilterFinishReasonError,
-)
-from openai import (
+    DataResidency as DataResidency,
+    DefaultAioHttpClient as DefaultAioHttpClient,
+    DefaultAsyncHttpx2Client as DefaultAsyncHttpx2Client,
     DefaultAsyncHttpxClient as DefaultAsyncHttpxClient,
-)
-from openai import (
+    DefaultHttpx2Client as DefaultHttpx2Client,
     DefaultHttpxClient as DefaultHttpxClient,
-)
-from openai import (
     InternalServerError as InternalServerError,
-)
-from openai import (
+    InvalidWebhookSignatureError as InvalidWebhookSignatureError,
     LengthFinishReasonError as LengthFinishReasonError,
-)
-from openai import (
+    NoneType as NoneType,
     NotFoundError as NotFoundError,
-)
-from openai import (
     NotGiven as NotGiven,
-)
-from openai import (
+    OAuthError as OAuthError,
     Omit as Omit,
-)
-from openai import (
     OpenAIError as OpenAIError,
-)
-from openai import (
     PermissionDeniedError as PermissionDeniedError,
-)
-from openai import (
+    ProxiesTypes as ProxiesTypes,
     RateLimitError as RateLimitError,
-)
-from openai import (
+    ReconnectingEvent as ReconnectingEvent,
+    ReconnectingOverrides as ReconnectingOverrides,
+    RequestOptions as RequestOptions,
     Stream as Stream,
-)
-from openai import (
     Timeout as Timeout,
-)
-from openai import (
+    Transport as Transport,
     UnprocessableEntityError as UnprocessableEntityError,
-)
-from openai import (
+    WebSocketConnectionClosedError as WebSocketConnectionClosedError,
+    WebSocketQueueFullError as WebSocketQueueFullError,
+    __title__ as __title__,
+    __version__ as __version__,
+    file_from_path as file_from_path,
+    not_given as not_given,
     omit as omit,
-)
-from openai import (
     pydantic_function_tool as pydantic_function_tool,
-)
-from openai import (
     types as types,
 )
+from openai._provider import _Provider
+from openai.auth import WorkloadIdentity, X509WorkloadIdentity
+from openai.lib.azure import AsyncAzureADTokenProvider, AzureADTokenProvider
 
-from budget_proxy.transport.swap import Constructor
+from budget_proxy.transport.swap import Ours
 
-class OpenAI(Constructor, _sdk.OpenAI): ...
-class AsyncOpenAI(Constructor, _sdk.AsyncOpenAI): ...
-class AzureOpenAI(Constructor, _sdk.AzureOpenAI): ...
-class AsyncAzureOpenAI(Constructor, _sdk.AsyncAzureOpenAI): ...
+class _Options(Ours, total=False):
+    admin_api_key: str | None
+    workload_identity: WorkloadIdentity | X509WorkloadIdentity | None
+    organization: str | None
+    project: str | None
+    webhook_secret: str | None
+    websocket_base_url: str | httpx2.URL | None
+    timeout: float | Timeout | NotGiven | None
+    max_retries: int
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, object] | None
+    _strict_response_validation: bool
+    _enforce_credentials: bool
+
+class _OpenAIOptions(_Options, total=False):
+    provider: _Provider | None
+    base_url: str | httpx2.URL | NotGiven | None
+    data_residency: DataResidency | None
+
+class _AzureOptions(_Options, total=False):
+    api_version: str | None
+    azure_endpoint: str | None
+    azure_deployment: str | None
+    azure_ad_token: str | None
+    base_url: str | None
+
+class OpenAI(_sdk.OpenAI):
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], str] | None = None,
+        http_client: httpx2.Client | None = None,
+        **options: Unpack[_OpenAIOptions],
+    ) -> None: ...
+
+class AsyncOpenAI(_sdk.AsyncOpenAI):
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], Awaitable[str]] | None = None,
+        http_client: httpx2.AsyncClient | None = None,
+        **options: Unpack[_OpenAIOptions],
+    ) -> None: ...
+
+class AzureOpenAI(_sdk.AzureOpenAI):
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], str] | None = None,
+        azure_ad_token_provider: AzureADTokenProvider | None = None,
+        http_client: httpx2.Client | None = None,
+        **options: Unpack[_AzureOptions],
+    ) -> None: ...
+
+class AsyncAzureOpenAI(_sdk.AsyncAzureOpenAI):
+    def __init__(
+        self,
+        *,
+        api_key: str | Callable[[], Awaitable[str]] | None = None,
+        azure_ad_token_provider: AsyncAzureADTokenProvider | None = None,
+        http_client: httpx2.AsyncClient | None = None,
+        **options: Unpack[_AzureOptions],
+    ) -> None: ...
 
 Client = OpenAI
 AsyncClient = AsyncOpenAI

@@ -40,7 +40,7 @@ def _listed(value: Any) -> Any:
     return value
 
 
-Hosts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
 
 
 class _Section(BaseModel):
@@ -99,8 +99,9 @@ class Settings(BaseSettings):
     include_usage: bool = True
     strategy: Strategy = "auto"
     window: int = Field(10_000, ge=100)
-    quota_hosts: Hosts = ()
-    allowed_hosts: Hosts = ()
+    quota_hosts: Names = ()
+    allowed_hosts: Names = ()
+    litellm_models: Names = ()
     openai_base_url: str = "https://api.openai.com"
     anthropic_base_url: str = "https://api.anthropic.com"
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")

@@ -107,7 +107,8 @@ class Call:
 
     ``ceiling`` is the caller's own cap in the body; ``starts`` says that no assistant turn
     came before; ``fingerprint`` digests system prompt, tools and first user message;
-    ``resendable`` is false where sending twice would repeat side effects on the server.
+    ``resendable`` is false where sending twice would repeat side effects on the server;
+    ``background`` says that the answer is made whether or not anybody waits for it.
     ``input_chars`` counts the characters the provider will bill as input.
     """
 
@@ -141,6 +142,7 @@ class Call:
     previous_response: str | None = None
     cache_key: str | None = None
     timeout: float | None = None
+    background: bool = False
 
     @property
     def system(self) -> str:
@@ -373,7 +375,8 @@ class Outcome:
     """What came back of one attempt.
 
     ``exact`` is false where usage had to be estimated (``usage.output_tokens`` are then the
-    tokens seen); ``rejected`` names the parameter a 400 complained of.
+    tokens seen); ``rejected`` names the parameter a 400 complained of; ``pending`` says that
+    the answer was still being made when it was last seen.
     """
 
     usage: Usage | None = None
@@ -385,6 +388,7 @@ class Outcome:
     response_id: str | None = None
     model: str | None = None
     tier: str | None = None
+    pending: bool = False
 
 
 @frozen
@@ -487,6 +491,7 @@ class CallRecord:
     reason: str = ""
     score: float | None = None
     instance: str = ""
+    pending: bool = False
     id: int | None = None
 
 

@@ -19,7 +19,8 @@ class Answer:
     An ``error`` is (message, parameter), answered with ``status``. ``usage`` false leaves usage
     out; ``cut`` breaks a stream off after that many events; ``delay`` waits that many seconds
     first; ``timeout`` never answers (seen by a mock transport only: see there). ``tool`` is
-    the name of a function the answer calls, with ``text`` as its arguments.
+    the name of a function the answer calls, with ``text`` as its arguments. ``inserted`` puts
+    bytes into a stream before the event of that number.
     """
 
     text: str = "Four score and seven years ago"
@@ -36,6 +37,7 @@ class Answer:
     cut: int | None = None
     delay: float = 0.0
     timeout: bool = False
+    inserted: tuple[int, bytes] | None = None
 
     def under(self, body: Mapping[str, Any]) -> Answer:
         """What a provider would make of it under the body's cap: cut off there."""
@@ -132,30 +134,47 @@ def responses_events(answer: Answer, body: Mapping[str, Any]) -> Iterator[Event]
     whole = responses(answer, body)
     item = whole["output"][0]
     begun = {**whole, "status": "in_progress", "output": [], "usage": None}
-    place = {"output_index": 0, "item_id": item["id"], "content_index": 0}
+    said = _called_events(answer, item) if answer.tool else _said_events(answer, item)
     events: list[Event] = [
         {"type": "response.created", "response": begun},
-        {
-            "type": "response.output_item.added",
-            "output_index": 0,
-            "item": {**item, "content": [], "status": "in_progress"},
-        },
-        {
-            "type": "response.content_part.added",
-            "part": {"type": "output_text", "text": "", "annotations": []},
-            **place,
-        },
-        *(
-            {"type": "response.output_text.delta", "delta": piece, "logprobs": [], **place}
-            for piece in answer.pieces
-        ),
-        {"type": "response.output_text.done", "text": answer.text, "logprobs": [], **place},
-        {"type": "response.content_part.done", "part": item["content"][0], **place},
+        *said,
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": f"response.{whole['status']}", "response": whole},
     ]
     for number, event in enumerate(events):
         yield {**event, "sequence_number": number}
+
+
+def _said_events(answer: Answer, item: Event) -> Iterator[Event]:
+    place = {"output_index": 0, "item_id": item["id"], "content_index": 0}
+    yield {
+        "type": "response.output_item.added",
+        "output_index": 0,
+        "item": {**item, "content": [], "status": "in_progress"},
+    }
+    yield {
+        "type": "response.content_part.added",
+        "part": {"type": "output_text", "text": "", "annotations": []},
+        **place,
+    }
+    for piece in answer.pieces:
+        yield {"type": "response.output_text.delta", "delta": piece, "logprobs": [], **place}
+    yield {"type": "response.output_text.done", "text": answer.text, "logprobs": [], **place}
+    yield {"type": "response.content_part.done", "part": item["content"][0], **place}
+
+
+def _called_events(answer: Answer, item: Event) -> Iterator[Event]:
+    place = {"output_index": 0, "item_id": item["id"]}
+    begun = {**item, "arguments": "", "status": "in_progress"}
+    yield {"type": "response.output_item.added", "output_index": 0, "item": begun}
+    for piece in answer.pieces:
+        yield {"type": "response.function_call_arguments.delta", "delta": piece, **place}
+    yield {
+        "type": "response.function_call_arguments.done",
+        "name": answer.tool,
+        "arguments": answer.text,
+        **place,
+    }
 
 
 def messages(answer: Answer, body: Mapping[str, Any]) -> Event:
@@ -237,6 +256,15 @@ def _chat_usage(answer: Answer) -> Event:
 def _responses_item(answer: Answer) -> Event:
     part = {"type": "output_text", "text": answer.text, "annotations": []}
     status = "incomplete" if answer.finish == "length" else "completed"
+    if answer.tool is not None:
+        return {
+            "id": "item_1",
+            "type": "function_call",
+            "call_id": "call_1",
+            "name": answer.tool,
+            "arguments": answer.text,
+            "status": status,
+        }
     return {
         "id": "item_1",
         "type": "message",

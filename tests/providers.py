@@ -42,6 +42,7 @@ class Seen:
     path: str
     headers: Mapping[str, str]
     content: bytes
+    query: str = ""
 
     @property
     def body(self) -> dict[str, Any]:
@@ -70,13 +71,17 @@ class Reply:
 class ScriptedProvider:
     """Answers each request by the next of ``script``, and by ``answer`` when that is empty.
 
-    With ``honours_caps`` an answer longer than the request's cap is cut off there.
+    With ``honours_caps`` an answer longer than the request's cap is cut off there. ``others``
+    are the JSON answers to what is no call, by method and path; ``before`` is told of each
+    request before it is answered.
     """
 
     answer: Answer = field(default_factory=Answer)
     script: deque[Answer] = field(default_factory=deque)
     requests: list[Seen] = field(default_factory=list)
     honours_caps: bool = True
+    others: dict[tuple[str, str], Any] = field(default_factory=dict)
+    before: Callable[[Seen], None] = lambda _: None
 
     def then(self, *answers: Answer) -> ScriptedProvider:
         """Add to the script."""
@@ -95,10 +100,12 @@ class ScriptedProvider:
 
     def reply(self, seen: Seen) -> Reply:
         """Record a request and answer it, whatever it came by."""
+        self.before(seen)
         self.requests.append(seen)
         dialect = next((api for api, end in PATHS.items() if seen.path.endswith(end[3:])), None)
         if seen.method != "POST" or dialect is None:
-            return _json_reply({"object": "list", "data": []}, self.answer)
+            other = self.others.get((seen.method, seen.path), {"object": "list", "data": []})
+            return _json_reply(other, self.answer)
         answer = self.script.popleft() if self.script else self.answer
         if answer.error is not None:
             wrong = say.anthropic_error if dialect == "anthropic.messages" else say.openai_error
@@ -120,7 +127,8 @@ class ScriptedProvider:
 
         def handle(request: Any) -> Any:
             headers = {name.lower(): text for name, text in request.headers.items()}
-            reply = self.reply(Seen(request.method, request.url.path, headers, request.content))
+            path, query = request.url.path, request.url.query.decode()
+            reply = self.reply(Seen(request.method, path, headers, request.content, query))
             if reply.answer.timeout:
                 raise library.ReadTimeout("the provider did not answer", request=request)
             stream = _byte_stream(library, reply)
@@ -176,6 +184,9 @@ def _event_reply(dialect: str, events: list[Any], answer: Answer) -> Reply:
     ]
     if dialect == "openai.chat":
         pieces.append(b"data: [DONE]\n\n")
+    if answer.inserted is not None:
+        at, inserted = answer.inserted
+        pieces.insert(at, inserted)
     headers = {"content-type": "text/event-stream", "cache-control": "no-cache"}
     return Reply(answer.status, {**headers, **answer.headers}, pieces[: answer.cut], answer)
 
@@ -201,16 +212,29 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._answer(b"")
 
+    def do_DELETE(self) -> None:
+        self._answer(b"")
+
     def do_POST(self) -> None:
-        self._answer(self.rfile.read(int(self.headers.get("content-length", 0))))
+        self._answer(self._content())
 
     def log_message(self, *_: Any) -> None:
         """Say nothing: what was asked is in ``requests``."""
 
+    def _content(self) -> bytes:
+        if self.headers.get("transfer-encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("content-length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
     def _answer(self, content: bytes) -> None:
         headers = {name.lower(): text for name, text in self.headers.items()}
-        path = self.path.partition("?")[0]
-        reply = self.provider.reply(Seen(self.command, path, headers, content))
+        path, _, query = self.path.partition("?")
+        reply = self.provider.reply(Seen(self.command, path, headers, content, query))
         time.sleep(reply.answer.delay)
         self.send_response(reply.status)
         chunked = "content-length" not in reply.headers

@@ -23,6 +23,7 @@ import uvicorn
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.app import App, create_app
+from budget_proxy.proxy.protocol import Protocol
 from budget_proxy.types import CallRecord
 
 JSON = (("content-type", "application/json"),)
@@ -197,15 +198,21 @@ class Running:
         self.first_row = max((row.id or 0 for row in self._stored()), default=0)
         return self
 
-    def rows(self) -> list[CallRecord]:
-        """The history, from where the upstream's present answer was set."""
-        return [row for row in self._stored() if (row.id or 0) > self.first_row]
+    def rows(self, *, expected: int = 0, within: float = 3.0) -> list[CallRecord]:
+        """The history, from where the upstream's present answer was set.
 
-    def row(self, *, within: float = 3.0) -> CallRecord:
-        """The only row of the history, as soon as it is there."""
+        So many rows are waited for: an SDK may be done with a stream before the proxy is.
+        """
         deadline = time.monotonic() + within
-        while not (rows := self.rows()) and time.monotonic() < deadline:
+        while True:
+            rows = [row for row in self._stored() if (row.id or 0) > self.first_row]
+            if len(rows) >= expected or time.monotonic() > deadline:
+                return rows
             time.sleep(0.02)
+
+    def row(self) -> CallRecord:
+        """The only row of the history, as soon as it is there."""
+        rows = self.rows(expected=1)
         assert len(rows) == 1
         return rows[0]
 
@@ -254,7 +261,7 @@ def served(app: Any, *, patience: float = 2.0) -> Iterator[str]:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     config = uvicorn.Config(
-        app, log_level="critical", lifespan="on", ws="none",
+        app, log_level="critical", lifespan="on", ws="none", http=Protocol,
         access_log=False, date_header=False, server_header=False,
     )  # fmt: skip
     server = uvicorn.Server(config)

@@ -218,16 +218,17 @@ async def test_thinking_is_handed_over_by_wrap(kind: Any, provider: ScriptedProv
 @pytest.mark.parametrize(
     ("status", "error"),
     [
-        (400, sdk.BadRequestError), (402, sdk.PaymentRequiredError), (429, sdk.RateLimitError),
-        (529, sdk.OverloadedError),
+        (400, "BadRequestError"), (402, "PaymentRequiredError"), (429, "RateLimitError"),
+        (529, "OverloadedError"),
     ],
 )  # fmt: skip
 async def test_error_statuses(
-    wrapped: Any, engine: Engine, provider: ScriptedProvider, status: int, error: Any
+    wrapped: Any, engine: Engine, provider: ScriptedProvider, status: int, error: str
 ) -> None:
     """Each is the SDK's own error, with the provider's message."""
+    expected = getattr(sdk, error, sdk.APIStatusError)  # earlier SDKs have no name for some
     provider.answer = Answer(status=status, error=("that will not do", None))
-    with pytest.raises(error, match="that will not do"):
+    with pytest.raises(expected, match="that will not do"):
         await now(wrapped.messages.create(**ASK))
     assert [(row.status, row.output_tokens) for row in rows(engine)] == [(status, 0)]
 

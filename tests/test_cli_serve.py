@@ -23,6 +23,7 @@ from budget_proxy.cli.app import app
 from budget_proxy.cli.serve import _listen
 from budget_proxy.store import open_store
 from budget_proxy.types import CallRecord
+from tests.background import Background
 from tests.proxied import EVENTS, Answer, Upstream, events
 
 CHAT = Answer(
@@ -73,7 +74,7 @@ def _line(process: subprocess.Popen[str]) -> str:
 
 
 def _wait(url: str) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             assert httpx.get(f"{url}/healthz").json()["status"] == "ok"
@@ -144,6 +145,29 @@ def test_several_workers_share_one_history(tmp_path: Path) -> None:
     assert len(rows(tmp_path)) == 20
 
 
+def test_what_was_asked_for_before_a_crash_is_settled_after_it(tmp_path: Path) -> None:
+    """A response in the background outlives the process that began it, and so does its row."""
+    provider = Background()
+    with Upstream(provider) as upstream:
+        with serving(tmp_path, upstream.url) as (url, _, process):
+            body = {"model": "m", "input": "hello", "background": True}
+            created = httpx.post(f"{url}/v1/responses", json=body).json()
+            deadline = time.monotonic() + 5
+            while not rows(tmp_path) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.kill()
+            process.wait(5)
+        assert [(row.pending, row.exact) for row in rows(tmp_path)] == [(True, False)]
+        provider.ends("completed")
+        with serving(tmp_path, upstream.url, "--workers", "2") as (url, _, process):
+            found = httpx.get(f"{url}/v1/responses/{created['id']}").json()
+            process.send_signal(signal.SIGTERM)
+            process.wait(15)
+    assert found["usage"]["output_tokens"] == 40
+    (row,) = rows(tmp_path)
+    assert (row.pending, row.exact, row.output_tokens, row.id) == (False, True, 40, 2)
+
+
 def test_answers_do_not_wait_for_acknowledgements() -> None:
     """Nagle's algorithm is off on the connections that are taken."""
     with _listen("127.0.0.1", 0) as listener, socket.create_connection(listener.getsockname()):
@@ -171,6 +195,11 @@ def test_a_port_in_use_is_an_error_in_words(tmp_path: Path) -> None:
             ["--host", "0.0.0.0"],  # noqa: S104 (refused)
             {"BUDGET_PROXY_ALLOWED_HOSTS": '["proxy.lan"]', "OPENAI_API_KEY": "sk-ours"},
             "OPENAI_API_KEY",
+        ),
+        (
+            ["--host", "0.0.0.0"],  # noqa: S104 (refused)
+            {"BUDGET_PROXY_ALLOWED_HOSTS": "proxy.lan", "BUDGET_PROXY_LITELLM_MODELS": "gemini/*"},
+            "LiteLLM",
         ),
         ([], {"BUDGET_PROXY_OPENAI_BASE_URL": "example.com"}, "openai_base_url"),
         (

@@ -1,49 +1,46 @@
 from __future__ import annotations
 
-import os
+import inspect
+import json
 import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from budget_proxy.local import LocalModel
+from tests.examples import ENVIRONMENTS, FOLDER, MAIN, ROOT, examples_of, run
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+
+def python_blocks(document: Path) -> list[str]:
+    """The Python in a document."""
+    return re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
+
+
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-
-
-def _surroundings(model: LocalModel, home: Path) -> dict[str, str]:
-    return {
-        **os.environ,
-        "OPENAI_BASE_URL": f"{model.base_url}/v1",
-        "OPENAI_API_KEY": "local",
-        "ANTHROPIC_BASE_URL": model.base_url,
-        "ANTHROPIC_API_KEY": "local",
-        "XDG_DATA_HOME": str(home),
-    }
+BLOCKS = python_blocks(ROOT / "README.md")
 
 
 @pytest.mark.local
 @pytest.mark.xdist_group("local")
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_runs_and_prints(path: Path, local_model: LocalModel, tmp_path: Path) -> None:
+@pytest.mark.parametrize("example", examples_of(MAIN))
+def test_every_example_runs_and_prints(
+    example: str, local_model: LocalModel, tmp_path: Path
+) -> None:
     """In a fresh interpreter, against a real model."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", str(path)],
-        env=_surroundings(local_model, tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert run(FOLDER / f"{example}.py", local_model.base_url, home=tmp_path, strict=True).strip()
+
+
+def test_every_example_is_run_somewhere() -> None:
+    """Here, or by the tests of the environment that the table names."""
+    assert {path.stem for path in FOLDER.glob("*.py")} == set(ENVIRONMENTS)
+    for environment in set(ENVIRONMENTS.values()) - {MAIN}:
+        tests = ROOT / "tests" / "frameworks" / f"test_{environment.replace('-', '_')}.py"
+        assert f'examples_of("{environment}")' in tests.read_text()
+        assert (ROOT / "tests" / "environments" / f"{environment}.txt").is_file()
 
 
 @pytest.mark.local
@@ -55,16 +52,15 @@ def test_every_python_block_of_the_readme_runs(
     """As it stands, against a real model."""
     script = tmp_path / "block.py"
     script.write_text(BLOCKS[number])
-    done = subprocess.run(
-        [sys.executable, str(script)],
-        env=_surroundings(local_model, tmp_path),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run(script, local_model.base_url, home=tmp_path)
+
+
+def test_every_python_block_about_frameworks_is_of_an_example() -> None:
+    """Word for word, so that it runs where the example runs."""
+    examples = [path.read_text() for path in FOLDER.glob("*.py")]
+    blocks = python_blocks(ROOT / "docs" / "frameworks.md")
+    assert blocks
+    assert [block for block in blocks if not any(block in text for text in examples)] == []
 
 
 def test_the_settings_in_the_readme_are_valid(
@@ -79,6 +75,24 @@ def test_the_settings_in_the_readme_are_valid(
     settings = load()
     assert settings.tiers[0].max_complexity == 40
     assert settings.agents["reviewer"].effort == "auto"
+
+
+def test_the_coding_agents_are_pointed_at_the_proxy() -> None:
+    """Their files can be read and name the port that it listens on; ours names its agents."""
+    from budget_proxy.cli.serve import serve
+    from budget_proxy.settings import Settings
+
+    port = inspect.signature(serve).parameters["port"].default
+    text = (ROOT / "docs" / "coding-agents.md").read_text()
+    ours, codex = map(tomllib.loads, re.findall(r"```toml\n(.*?)```", text, re.DOTALL))
+    (claude,) = map(json.loads, re.findall(r"```json\n(.*?)```", text, re.DOTALL))
+    provider = codex["model_providers"][codex["model_provider"]]
+    agents = Settings(**ours).agents
+    assert provider["base_url"] == f"http://127.0.0.1:{port}/v1"
+    assert claude["env"]["ANTHROPIC_BASE_URL"] == f"http://127.0.0.1:{port}"
+    assert provider["http_headers"]["x-budget-agent"] in agents
+    assert claude["env"]["ANTHROPIC_CUSTOM_HEADERS"].removeprefix("x-budget-agent: ") in agents
+    assert set(re.findall(r"http://127.0.0.1:(\d+)", text)) == {str(port)}
 
 
 def test_every_module_stands_in_architecture_md() -> None:

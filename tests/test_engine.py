@@ -13,6 +13,7 @@ from budget_proxy.policy.base import Policy
 from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.predict.strategies import make
+from budget_proxy.store.base import Complete
 from budget_proxy.types import (
     Body,
     Call,
@@ -44,6 +45,13 @@ class MemoryJournal:
     def put(self, record: CallRecord) -> None:
         """Keep a row."""
         self.records.append(record)
+
+    def settle_late(self, response: str, complete: Complete) -> None:
+        """Replace a pending row."""
+        for row in list(self.records):
+            if row.pending and row.response_id == response:
+                self.records.remove(row)
+                self.records.append(complete(row))
 
     def put_session(self, session: Session) -> Future[None]:
         """Keep a session; on disk at once."""

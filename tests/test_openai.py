@@ -15,6 +15,7 @@ import pytest
 
 from budget_proxy import Engine, Override, budget, openai, wrap
 from budget_proxy.errors import InvalidInput
+from tests.conformance.got import raised
 from tests.doors import HELLO, MODEL, OPENAI, client, http_client, items, learned, now, rows
 from tests.provider_answers import Answer
 from tests.providers import ScriptedProvider
@@ -128,6 +129,18 @@ async def test_tools(wrapped: Any, engine: Engine, provider: ScriptedProvider) -
     deltas = [chunk.choices[0].delta for chunk in await items(stream)]
     calls = [call for delta in deltas for call in delta.tool_calls or []]
     assert "".join(call.function.arguments for call in calls) == '{"at": "it"}'
+    assert [row.finish_reason for row in rows(engine)] == ["tool_calls", "tool_calls"]
+
+
+async def test_tools_of_responses(wrapped: Any, engine: Engine, provider: ScriptedProvider) -> None:
+    """The same by the Responses API."""
+    asked = {"model": MODEL, "input": "hello", "tools": [{"type": "function", "name": "look"}]}
+    provider.answer = Answer(text='{"at": "it"}', tool="look")
+    answer = await now(wrapped.responses.create(**asked))
+    assert [item.arguments for item in answer.output] == ['{"at": "it"}']
+    events = await items(await now(wrapped.responses.create(**asked, stream=True)))
+    pieces = [event.delta for event in events if event.type.endswith("arguments.delta")]
+    assert "".join(pieces) == '{"at": "it"}'
     assert [row.finish_reason for row in rows(engine)] == ["tool_calls", "tool_calls"]
 
 
@@ -313,13 +326,16 @@ async def test_no_connection(kind: Any, engine: Engine) -> None:
 
 
 async def test_a_stream_that_is_cut(
-    wrapped: Any, engine: Engine, provider: ScriptedProvider
+    plain: Any, wrapped: Any, engine: Engine, provider: ScriptedProvider
 ) -> None:
     """The SDK raises what it raises without us; what came is settled as an estimate."""
     provider.answer = Answer(cut=4)
-    stream = await now(wrapped.chat.completions.create(**ASK, stream=True))
-    with pytest.raises(sdk.APIConnectionError):
-        await items(stream)
+    errors = []
+    for door in (plain, wrapped):
+        stream = await now(door.chat.completions.create(**ASK, stream=True))
+        errors.append(await raised(items(stream)))
+    assert errors[0] == errors[1]
+    assert errors[0]["raised"] in {"APIConnectionError", "ReadError", "RemoteProtocolError"}
     (row,) = rows(engine)
     assert row.exact is False
 

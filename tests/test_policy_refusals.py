@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from budget_proxy.policy.refusals import Refusals
-from tests.makers import record
+from tests.makers import call, record
 
 
 def _refused(**given: Any) -> Any:
@@ -36,3 +36,13 @@ def test_refusals_that_are_never_resolved_do_not_pile_up() -> None:
     for number in range(3000):
         refusals.learn(_refused(call_id=str(number)))
     assert len(refusals._pending) == 1000
+
+
+def test_a_refusal_that_could_not_be_tried_without_is_believed() -> None:
+    """Or a driver that cannot send twice would run into it at every call."""
+    refusals = Refusals()
+    refusals.learn(_refused())
+    refusals.unrepeated(call(id="c1", host="h"))
+    refusals.unrepeated(call(id="c2", host="other"))
+    assert refusals.of("h", "gpt-5.4") == ("max_tokens",)
+    assert refusals.of("other", "gpt-5.4") == ()

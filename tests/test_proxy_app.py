@@ -13,6 +13,7 @@ from typing import Any
 
 import anthropic
 import httpx
+import httpx2
 import openai
 import pytest
 
@@ -197,6 +198,46 @@ def test_websockets_are_refused_in_words(proxied: Running) -> None:
     assert reply.status_code == 501
     assert "WebSocket" in reply.json()["error"]["message"]
     assert proxy.upstream.seen == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/realtime", "/v1/realtime/sessions", "/v1/realtime/calls",
+        "/v1/realtime/calls/rtc_1/accept", "/v1/live/sessions", "/openai/realtimeapi/sessions",
+        "/openai/v1/realtime/client_secrets",
+    ],
+)  # fmt: skip
+def test_the_realtime_api_is_refused_by_http_too(proxied: Running, path: str) -> None:
+    """What it hands out would let a client speak with the model past the budget."""
+    proxy = proxied.answering(LIST)
+    reply = httpx.post(f"{proxy.url}{path}", json={"model": "gpt-realtime"})
+    error = reply.json()["error"]
+    assert (reply.status_code, error["code"]) == (501, "realtime_not_supported")
+    assert "chat completions" in error["message"]
+    assert proxy.upstream.seen == []
+
+
+def test_the_sdk_hears_the_refusal_once(proxied: Running) -> None:
+    """It raises what it raises for such a status, and does not try again."""
+    proxy = proxied.answering(LIST)
+    asked: list[httpx2.Request] = []
+    http = httpx2.Client(event_hooks={"request": [asked.append]})
+    with (
+        openai.OpenAI(base_url=f"{proxy.url}/v1", api_key="k", http_client=http) as client,
+        pytest.raises(openai.InternalServerError, match="realtime") as caught,
+    ):
+        client.realtime.client_secrets.create()
+    assert (caught.value.status_code, caught.value.code) == (501, "realtime_not_supported")
+    assert len(asked) == 1
+
+
+def test_what_only_sounds_like_realtime_passes(proxied: Running) -> None:
+    """A file or a model may be called so."""
+    proxy = proxied.answering(LIST)
+    for path in ("/v1/models/realtime", "/v1/files/live", "/v1/realtimes", "/v1/livestock"):
+        assert httpx.get(f"{proxy.url}{path}").status_code == 200
+    assert len(proxy.upstream.seen) == 4
 
 
 @pytest.mark.parametrize("denial", [True, False])

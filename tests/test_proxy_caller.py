@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from budget_proxy.proxy.caller import Caller, CallerLeft, TooLarge
+from budget_proxy.proxy.caller import Caller, CallerLeft
+from budget_proxy.transport.coding import TooLarge
 
 PART = {"type": "http.request", "body": b"12345", "more_body": True}
 LAST = {"type": "http.request", "body": b"67"}

@@ -56,7 +56,7 @@ def test_streams_reach_the_sdks(proxied: Running) -> None:
             model="claude-sonnet-5-5", max_tokens=50, messages=HELLO
         ) as stream:
             message = stream.get_final_message()
-        rows = proxy.rows()
+        rows = proxy.rows(expected=2)
     assert text == "Hello"
     assert message.usage.output_tokens == 3
     assert [(row.api, row.output_tokens, row.exact) for row in rows] == [
@@ -88,6 +88,23 @@ def test_leaving_a_stream_ends_it_upstream_and_settles(proxied: Running) -> None
     assert (row.finish_reason, row.exact) == ("cancelled", False)
     assert row.output_tokens is not None
     assert row.output_tokens >= 1
+
+
+def test_leaving_before_a_stream_began_ends_it_as_soon_as_it_does(proxied: Running) -> None:
+    """A provider that thinks first and is not waited for is cut with its first byte."""
+    parts = events(*[delta("word ") for _ in range(200)], done=True)
+
+    def late(_: Seen) -> Answer:
+        time.sleep(0.6)
+        return Answer(headers=EVENTS, parts=parts, pause=0.05)
+
+    proxy = proxied.answering(late)
+    body = {"model": "gpt-5.4", "stream": True, "messages": HELLO}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{proxy.url}/v1/chat/completions", json=body, timeout=0.2)
+    row = proxy.row()
+    assert proxy.upstream.seen[0].left.wait(1.0)
+    assert (row.finish_reason, row.exact) == ("cancelled", False)
 
 
 def test_a_stream_that_the_provider_breaks_off_breaks_off(proxied: Running) -> None:

@@ -35,6 +35,7 @@ FULL: Final = CallRecord(
     overridden=True, strategy="quantile", confidence=0.6, support=30, guidance="g",
     guidance_tokens=12, cost=0.0125, prices="2026-11-01", tier="flex", rejected="effort",
     response_id="resp", reason="why — not", score=0.5, instance="i1",
+    pending=True,
 )  # fmt: skip
 """A record that has the default nowhere."""
 
@@ -240,6 +241,48 @@ def test_a_score_goes_to_the_newest_attempt(store: Store) -> None:
     assert store.score("a", 0.75)
     assert [row.score for row in store.recent(3)] == [None, 0.75, None]
     assert not store.score("z", 1.0)
+
+
+def test_a_late_answer_takes_the_place_of_its_pending_row(store: Store) -> None:
+    """The old row goes, the new one stands at the end under a new id, with what was scored."""
+    store.append([record(response_id="r", pending=True, exact=False), record(call_id="next")])
+    assert store.score("c1", 0.5)
+    settled = store.settle_late("r", lambda row: replace(row, pending=False, output_tokens=7))
+    assert settled == record(response_id="r", output_tokens=7, exact=False, score=0.5, id=3)
+    assert [row.id for row in store.recent(9)] == [2, 3]
+    assert store.recent(1) == [settled]
+    assert store.counts()["calls"] == 2
+
+
+def test_a_late_answer_is_taken_once(store: Store) -> None:
+    """A row that is settled stays, and so does everything where the response is unknown."""
+    store.append([record(response_id="r"), record(pending=True)])
+    before = store.recent(9)
+    assert store.settle_late("r", lambda row: replace(row, output_tokens=7)) is None
+    assert store.settle_late("other", lambda row: replace(row, output_tokens=7)) is None
+    assert store.recent(9) == before
+    assert store.append([record()]) == [3]
+
+
+def test_rows_are_asked_for_by_id_where_one_is_missing(store: Store) -> None:
+    """A replaced row leaves a gap, which shifts nothing."""
+    store.append([record(response_id="r", pending=True), record(), record()])
+    store.settle_late("r", lambda row: replace(row, pending=False))
+    assert [row.id for row in store.since(1)] == [2, 3, 4]
+    assert [row.id for row in store.since(2)] == [3, 4]
+
+
+def test_a_late_answer_that_cannot_be_stored_changes_nothing(store: Store) -> None:
+    """What fails half-way leaves the pending row where it was."""
+    store.append([record(response_id="r", pending=True)])
+    before = store.recent(9)
+
+    def broken(_: CallRecord) -> CallRecord:
+        raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        store.settle_late("r", broken)
+    assert store.recent(9) == before
 
 
 def test_a_setting_is_set_once(store: Store) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from budget_proxy.errors import StoreError
 from budget_proxy.store import migrations
-from budget_proxy.store.rows import CALL_COLUMNS, SESSION_COLUMNS
+from budget_proxy.store.rows import CALL_COLUMNS, SESSION_COLUMNS, WRITTEN_COLUMNS, write_call
 from budget_proxy.store.sqlite import SQLiteStore
 from tests.makers import record
 
@@ -50,7 +50,6 @@ def test_an_old_file_is_upgraded_and_keeps_its_rows(
 ) -> None:
     """Data of the first version is there after later steps, and each step runs once."""
     path = tmp_path / "history.db"
-    monkeypatch.setattr(migrations, "STEPS", migrations.STEPS[:1])
     old = SQLiteStore(path)
     old.migrate()
     old.append([record(call_id="kept")])
@@ -66,6 +65,32 @@ def test_an_old_file_is_upgraded_and_keeps_its_rows(
     again.append([record(call_id="added")])
     assert [row.call_id for row in again.recent(9)] == ["kept", "added"]
     again.close()
+
+
+def test_each_released_step_upgrades_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows of a file that an earlier version made have the defaults of the columns it lacked."""
+    path = tmp_path / "history.db"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "STEPS", migrations.STEPS[:1])
+        first = SQLiteStore(path)
+        first.migrate()
+        first.close()
+    connection = sqlite3.connect(path)
+    names = columns(path, "calls")[1:]
+    row = dict(zip(WRITTEN_COLUMNS, write_call(record(call_id="kept")), strict=True))
+    connection.execute(
+        f"INSERT INTO calls ({', '.join(names)}) "  # noqa: S608 (our own names)
+        f"VALUES ({', '.join('?' * len(names))})",
+        [row[name] for name in names],
+    )
+    connection.commit()
+    connection.close()
+    store = SQLiteStore(path)
+    assert store.migrate() == [step.__name__ for step in migrations.STEPS[1:]]
+    assert store.recent(9) == [record(call_id="kept", id=1)]
+    store.close()
 
 
 def test_an_older_version_still_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +158,7 @@ def test_who_comes_amid_a_migration_waits_and_finds_it_done(
     begun.wait(5)
     assert second.migrate() == []
     thread.join()
-    assert applied == [["m001_first_tables", "m998_slow"]]
+    assert applied == [[step.__name__ for step in migrations.STEPS]]
     first.close()
     second.close()
 

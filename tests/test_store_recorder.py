@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,62 @@ def test_rows_are_written_soon_and_in_batches(make: Any, store: Flaky) -> None:
         assert soon(lambda done=wave * 200: len(store.recent(999)) == done)
     assert [row.output_tokens for row in store.recent(999)] == list(range(200)) * 3
     assert len(store.batches) <= 9
+
+
+def test_a_late_answer_follows_the_row_that_it_replaces(make: Any, store: Flaky) -> None:
+    """Both may be queued at once; whoever learns is told of the new row, priced and stamped."""
+    told: list[CallRecord] = []
+    price = partial(replace, cost=0.5)
+    recorder = make(on_late=told.extend, price=price)
+    recorder.put(record(response_id="r", pending=True, instance="other"))
+    recorder.settle_late("r", lambda row: replace(row, pending=False, instance="other"))
+    recorder.settle_late("r", lambda row: replace(row, output_tokens=0))
+    assert recorder.flush()
+    settled = record(response_id="r", cost=0.5, instance="i1", id=2)
+    assert store.recent(9) == told == [settled]
+
+
+def test_late_answers_wait_for_a_broken_store(make: Any, store: Flaky, faults: Faults) -> None:
+    """They are kept like rows, behind these, and written when it has healed."""
+    recorder = make()
+    store.broken = True
+    recorder.put(record(response_id="r", pending=True))
+    recorder.settle_late("r", lambda row: replace(row, pending=False))
+    assert not recorder.flush()
+    assert ("store", "broken") in faults
+    store.broken = False
+    assert recorder.flush()
+    assert [row.pending for row in store.recent(9)] == [False]
+
+
+def test_a_late_answer_that_cannot_be_stored_is_told_of(
+    make: Any, store: Flaky, faults: Faults
+) -> None:
+    """It is left out, its row stays an estimate, and those behind it are written."""
+    recorder = make()
+    for name in "ab":
+        recorder.put(record(response_id=name, pending=True))
+
+    def odd(_: CallRecord) -> CallRecord:
+        raise ValueError("odd")
+
+    recorder.settle_late("a", odd)
+    recorder.settle_late("b", lambda row: replace(row, pending=False))
+    assert recorder.flush()
+    assert faults == [("row", "odd")]
+    assert recorder.dropped == 0
+    assert [(row.response_id, row.pending) for row in store.recent(9)] == [
+        ("a", True), ("b", False),
+    ]  # fmt: skip
+
+
+def test_after_the_end_late_answers_change_nothing(make: Any, store: Flaky) -> None:
+    """Their rows stay estimates, and nothing is raised."""
+    recorder = make()
+    recorder.put(record(response_id="r", pending=True))
+    recorder.close()
+    recorder.settle_late("r", lambda row: replace(row, pending=False))
+    assert [row.pending for row in store.recent(9)] == [True]
 
 
 def test_a_slow_trickle_does_not_put_off_the_first_row(make: Any, store: Flaky) -> None:

@@ -19,6 +19,7 @@ from budget_proxy.transport.exchange import (
     Reply,
     Request,
     Send,
+    Unsent,
     Wait,
     exchange,
 )
@@ -139,14 +140,14 @@ def test_our_key_never_reaches_the_provider(engine: Engine, own: object) -> None
         (None, Override(off=True)),
     ],
 )
-def test_a_call_that_is_off_passes_by(engine: Engine, own: object, override: Override) -> None:
-    """Switched off, a call is neither planned nor metered, even with a cap in the same breath."""
-    reply = Reply(200, JSON, b"{}")
-    trip = Trip(engine, {**CHAT, "budget": own}, reply, override=override).run()
+def test_a_call_that_is_off_is_only_metered(
+    engine: Engine, own: object, override: Override
+) -> None:
+    """Switched off, a call gets nothing of ours, even with a cap in the same breath."""
+    trip = Trip(engine, {**CHAT, "budget": own}, Answer(), override=override).run()
     assert trip.bodies == [CHAT]
-    assert trip.sent[0].metered is False
-    assert trip.result is reply
-    assert rows(engine) == []
+    (row,) = rows(engine)
+    assert (row.mode, row.cap, row.output_tokens) == ("observe", None, 34)
 
 
 def test_a_cap_further_in_stands_although_calls_are_off(engine: Engine) -> None:
@@ -298,6 +299,16 @@ def test_a_failure_is_handed_back_and_settled(engine: Engine, timeout: bool, exa
     assert (row.finish_reason, row.exact) == ("error", exact)
 
 
+def test_what_is_not_sent_leaves_no_row_of_its_own(engine: Engine) -> None:
+    """A driver may have no way to send again, or an answer at hand: no attempt was made."""
+    assert Trip(engine, CHAT, Unsent()).run().result == Unsent()
+    assert rows(engine) == []
+    learned(engine)
+    trip = Trip(engine, CHAT, LONG, Unsent()).run()
+    assert (len(trip.sent), trip.result) == (2, Unsent())
+    assert [(row.attempt, row.cut_by_us) for row in rows(engine)] == [(1, True)]
+
+
 def test_a_driver_that_gives_up_settles_the_call_as_cancelled(engine: Engine) -> None:
     """Closing the generator while the call is on its way leaves one cancelled row."""
     trip = Trip(engine, CHAT)
@@ -387,6 +398,20 @@ def test_leaving_after_the_end_was_seen_is_no_cancelling(engine: Engine) -> None
     assert (row.finish_reason, row.exact, row.output_tokens) == ("stop", True, 34)
 
 
+def test_a_stream_is_settled_before_its_end_is_read(engine: Engine) -> None:
+    """A client that has read the end may call again at once, before the connection is over."""
+    relay, trip = streamed(engine)
+    *before, end = events(Answer(), trip.bodies[0])
+    for chunk in before:
+        relay.feed(chunk)
+    assert rows(engine) == []
+    assert relay.feed(end) == end
+    (row,) = rows(engine)
+    assert (row.finish_reason, row.exact, row.output_tokens) == ("stop", True, 34)
+    assert relay.feed(b": late\n\n") + relay.end() == b": late\n\n"
+    assert len(rows(engine)) == 1
+
+
 def test_a_stream_that_nobody_reads_settles_too(engine: Engine) -> None:
     """A relay that is dropped unread does not leave its call open."""
     relay, trip = streamed(engine)
@@ -462,6 +487,9 @@ class _Journal:
 
     def put(self, record: Any) -> None:
         """Drop a row."""
+
+    def settle_late(self, response: str, complete: Any) -> None:
+        """Drop a late answer."""
 
     def put_session(self, session: Any) -> Future[None]:
         """The same ticket for every session."""

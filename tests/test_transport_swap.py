@@ -13,7 +13,9 @@ import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.transport import binding
+from budget_proxy.transport.family import family_of
 from budget_proxy.transport.view import bound
+from budget_proxy.transport.wrap import wrap
 from tests.doors import HELLO, MODEL, http_client, now, rows
 from tests.providers import ScriptedProvider
 
@@ -75,11 +77,11 @@ async def test_a_client_of_ours_is_the_sdks_own_and_budgeted(
 async def test_isinstance_and_issubclass_hold_for_both_names(
     pair: tuple[Any, Any], engine: Engine, provider: ScriptedProvider
 ) -> None:
-    """Ours and theirs answer alike, for clients of either."""
+    """Ours and theirs answer alike, for clients of either, wrapped ones and copies."""
     ours, theirs = pair
     client = made(ours, provider, engine=engine)
     plain = made(theirs, provider)
-    for each in (client, plain):
+    for each in (client, plain, wrap(plain, engine=engine), client.with_options(timeout=5)):
         assert isinstance(each, ours)
         assert isinstance(each, theirs)
     assert issubclass(theirs, ours)
@@ -93,6 +95,7 @@ def test_azure_clients_are_openai_clients() -> None:
     ours: Any = import_module("budget_proxy.openai")
     assert issubclass(ours.AzureOpenAI, ours.OpenAI)
     assert not issubclass(ours.OpenAI, ours.AzureOpenAI)
+    assert not issubclass(ours.AsyncOpenAI, ours.OpenAI)
     assert ours.Client is ours.OpenAI
 
 
@@ -185,9 +188,10 @@ def test_a_missing_sdk_says_how_to_install_it(sdk: str, monkeypatch: pytest.Monk
 def test_what_an_sdk_itself_misses_is_told_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken installation of the SDK is not mistaken for a missing one."""
     ours = import_module("budget_proxy.openai")
+    library = family_of(sdk_openai.DefaultHttpxClient).__name__
     monkeypatch.delitem(sys.modules, "openai")
-    monkeypatch.setitem(sys.modules, "httpx2", None)
-    with pytest.raises(ModuleNotFoundError, match="httpx2"):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(ModuleNotFoundError, match=library):
         _ = ours.RateLimitError
 
 

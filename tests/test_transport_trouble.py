@@ -16,7 +16,7 @@ import pytest
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import StoreError
 from budget_proxy.scope import budget
-from budget_proxy.transport import trip
+from budget_proxy.transport import steps
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.view import view
 from budget_proxy.types import Lookup, Scope
@@ -161,7 +161,7 @@ async def test_the_first_answer_waits_a_moment_for_its_session(
     outcome: str,
 ) -> None:
     """However its ticket ends, or if it does not, the answer comes."""
-    monkeypatch.setattr(trip, "_PATIENCE", 0.05)
+    monkeypatch.setattr(steps, "_PATIENCE", 0.05)
     learned(engine)
     ticket: Future[None] = Future()
     monkeypatch.setattr(engine.recorder, "put_session", lambda _: ticket)

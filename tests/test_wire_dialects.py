@@ -297,17 +297,22 @@ def test_first_messages_that_only_show_something_differ(api: str) -> None:
 @pytest.mark.parametrize("marker", ["cache_control", "prompt_cache_breakpoint"])
 @pytest.mark.parametrize("api", APIS)
 def test_moving_a_cache_marker_leaves_the_fingerprint(api: str, marker: str) -> None:
-    """A session's later calls mark later messages; what they show later does not count."""
+    """Later calls mark later messages, and tools no more; what they show later does not count."""
     key, first, second = SHOWN[api]
     mark = {marker: {"type": "ephemeral"}}
+    tool = {"name": "look", "input_schema": {"type": "object"}}
     begun = [{"role": "user", "content": [{**first, **mark}]}]
     later = [
         {"role": "user", "content": [first]},
         {"role": "assistant", "content": "Yes."},
         {"role": "user", "content": [{**second, **mark}]},
     ]
-    calls = [read(api, {"model": "m", key: messages}) for messages in (begun, later)]
+    calls = [
+        read(api, {"model": "m", "tools": tools, key: messages})
+        for messages, tools in ((begun, [{**tool, **mark}]), (later, [tool]))
+    ]
     assert calls[0].fingerprint == calls[1].fingerprint
+    assert calls[1].fingerprint != read(api, {"model": "m", key: later}).fingerprint
 
 
 @pytest.mark.parametrize("api", ["openai.chat", "openai.responses"])

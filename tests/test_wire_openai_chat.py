@@ -378,7 +378,10 @@ def test_guidance_in_a_user_message() -> None:
     assert first.body["messages"][1]["content"][2] == {"type": "text", "text": "Note."}
     second = _write(body, Patch(guidance=Guidance("g", "Note.", "user", 1)))
     assert changed(body, second.body) == {"messages[3].content"}
-    assert second.body["messages"][3]["content"] == "And the weather in Riga?\n\nNote."
+    assert second.body["messages"][3]["content"] == [
+        {"type": "text", "text": "And the weather in Riga?"},
+        {"type": "text", "text": "Note."},
+    ]
     assert _write(body, Patch(guidance=Guidance("g", "Note.", "user", 99))) == Written(body, ())
     for odd in (None, "text", 5):
         odd_body = _plain(messages=odd)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 from typing import Any
 
+import orjson
 import pytest
 
 from budget_proxy.types import Guidance, Message, Outcome, Patch, Thinking, Usage
@@ -388,3 +389,34 @@ def test_error_shape() -> None:
     """Errors have OpenAI's shape here too."""
     status, body = RESPONSES.error(429, "No.", "budget_exceeded")
     assert (status, body["error"]["type"]) == (429, "insufficient_quota")
+
+
+@pytest.mark.parametrize(
+    ("status", "pending"),
+    [("queued", True), ("in_progress", True), ("completed", False), ("cancelled", False),
+     ("failed", False), ("incomplete", False), (None, False)],
+)  # fmt: skip
+def test_whether_an_answer_is_still_made(status: str | None, pending: bool) -> None:
+    """The status of the newest response object says it, plain or streamed."""
+    response: Any = {"id": "r", "status": status, "usage": None, "output": []}
+    assert RESPONSES.read_outcome(response).pending is pending
+    meter = RESPONSES.meter(drop_usage=False)
+    for told in ({**response, "status": "queued"}, response):
+        event = orjson.dumps({"type": "response.whatever", "response": told})
+        meter.feed(b"data: " + event + b"\n\n")
+    assert meter.outcome().pending is pending
+
+
+def test_a_stream_error_does_not_say_that_a_response_has_ended() -> None:
+    """Only a response object says so: what broke may be the stream alone."""
+    meter = RESPONSES.meter(drop_usage=False)
+    begun = orjson.dumps({"type": "response.created", "response": {"id": "r", "status": "queued"}})
+    meter.feed(b"data: " + begun + b"\n\n")
+    meter.feed(b'data: {"type": "error", "code": "server_error", "message": "lost"}\n\n')
+    assert meter.outcome().pending
+
+
+def test_reads_whether_it_is_to_be_made_in_the_background() -> None:
+    """Only a true `background` is one."""
+    asked = [read(API, {"background": value}) for value in (True, None, "no")]
+    assert [call.background for call in asked] == [True, False, False]

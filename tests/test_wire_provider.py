@@ -23,12 +23,16 @@ X_KEY = ("x-api-key", "caller")
         ("/v1/models", [X_KEY, BEARER], "openai"),
         ("/v1/models", [], "openai"),
         ("/openai/deployments/d/chat/completions", [("api-key", "caller")], "openai"),
+        ("/openai/v1/responses/r", [X_KEY], "openai"),
+        ("/v1/responses/r/cancel", [X_KEY, VERSION], "openai"),
+        ("/v1/embeddings", [X_KEY], "openai"),
+        ("/v1/files", [X_KEY, VERSION], "anthropic"),
     ],
 )
 def test_the_provider_shows_in_path_or_headers(
     path: str, headers: list[tuple[str, str]], provider: str
 ) -> None:
-    """Messages are Anthropic's; elsewhere its version, or a key of its form alone, tells."""
+    """By what only one of them has; elsewhere Anthropic's version, or its form of key, tells."""
     assert provider_of(path, headers) == provider
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import version
@@ -24,6 +24,7 @@ _GRACE: Final = 5
 """Seconds that calls have to end after SIGTERM, before they are cut off and settled: less
 than the ten that Docker leaves a container."""
 _WORKER: Final = "budget_proxy.proxy.app:from_settings"
+_PROTOCOL: Final = "budget_proxy.proxy.protocol:Protocol"
 
 
 def register(app: typer.Typer) -> None:
@@ -44,11 +45,18 @@ def serve(
     settings = load()
     targets = Targets(settings)
     keys = [target.key_name for target in (targets.openai, targets.anthropic) if target.key]
+    keys += ["the keys that LiteLLM finds (litellm_models)"] if settings.litellm_models else []
     check_bind(host, allowed=bool(settings.allowed_hosts), keys=keys)
     _check_loop(_address(host, port), targets)
     listener = _listen(host, port)
     address = _address(host, listener.getsockname()[1])
-    banner = partial(_banner, mode=settings.mode, targets=targets, address=address)
+    banner = partial(
+        _banner,
+        mode=settings.mode,
+        targets=targets,
+        others=settings.litellm_models,
+        address=address,
+    )
     if workers == 1:
         _serve(listener, banner)
     else:
@@ -88,6 +96,7 @@ def _options() -> dict[str, Any]:
         "timeout_graceful_shutdown": _GRACE,
         "timeout_keep_alive": _KEEP_ALIVE,
         "ws": "none",
+        "http": _PROTOCOL,
     }
 
 
@@ -123,7 +132,7 @@ def _check_loop(address: str, targets: Targets) -> None:
             raise ConfigError(f"{target.setting} is this proxy's own address, {address}")
 
 
-def _banner(*, store: str, mode: str, targets: Targets, address: str) -> str:
+def _banner(*, store: str, mode: str, targets: Targets, others: Sequence[str], address: str) -> str:
     from budget_proxy.proxy.health import shown
 
     return "\n".join(
@@ -133,6 +142,7 @@ def _banner(*, store: str, mode: str, targets: Targets, address: str) -> str:
             f"  history    {shown(store)}",
             f"  OpenAI     {_upstream(targets.openai)}",
             f"  Anthropic  {_upstream(targets.anthropic)}",
+            *([f"  LiteLLM    {', '.join(others)}, with the keys it finds"] if others else ()),
             "Point a client at it:",
             f"  OPENAI_BASE_URL=http://{address}/v1",
             f"  ANTHROPIC_BASE_URL=http://{address}",

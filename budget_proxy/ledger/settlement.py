@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import asdict, replace
+from typing import Any, Final
 
 from budget_proxy.types import Call, CallRecord, Outcome, Plan, Usage, frozen
 
@@ -111,7 +112,43 @@ def record_of(
         response_id=identity.response,
         reason=given.reason,
         instance=identity.instance,
+        pending=is_awaited(plan, outcome),
     )
+
+
+def is_awaited(plan: Plan, outcome: Outcome) -> bool:
+    """Whether an answer is still being made although nobody waits, so that its usage is to come."""
+    return outcome.pending and plan.call.background
+
+
+def resettled(record: CallRecord, outcome: Outcome, *, truncated: bool) -> CallRecord:
+    """The row in place of a pending one, now that the answer's end is known.
+
+    Where that end tells no usage (a cancellation, say), the estimate stays. When the answer
+    ended is not known, only when somebody asked; nor could our own cap have cut it, since an
+    answer in the background gets none.
+    """
+    exact = is_exact(outcome)
+    return replace(
+        record,
+        **_counts(outcome) if exact else {},
+        exact=exact,
+        finish_reason=outcome.finish_reason,
+        truncated=truncated,
+        seconds=None,
+        tier=outcome.tier or record.tier,
+        cost=None,
+        prices=None,
+        pending=False,
+    )
+
+
+def _counts(outcome: Outcome) -> dict[str, Any]:
+    """The columns of exact usage: that of an answer which never came is zero."""
+    usage = outcome.usage
+    if usage is None or usage.output_tokens is None:
+        usage = Usage(input_tokens=0, output_tokens=0)
+    return asdict(usage)
 
 
 def _tells_tokens(call: Call) -> bool:

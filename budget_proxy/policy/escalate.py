@@ -18,9 +18,14 @@ def truncated(plan: Plan, outcome: Outcome) -> bool:
     counts as cut, whatever the status says (per choice, where several were asked). Output well
     beyond it was counted otherwise (a compaction, say) and is no sign.
     """
+    return was_cut(outcome, plan.allocation.ceiling, plan.call.n)
+
+
+def was_cut(outcome: Outcome, ceiling: int | None, n: int) -> bool:
+    """The same, of an answer whose plan is no longer there: by the cap that was in force."""
     if outcome.finish_reason in {"error", "cancelled"}:
         return False
-    return outcome.finish_reason == "length" or _at_cap(plan, outcome)
+    return outcome.finish_reason == "length" or _at_cap(outcome, ceiling, n)
 
 
 def cut_by_us(plan: Plan, outcome: Outcome) -> bool:
@@ -31,15 +36,14 @@ def cut_by_us(plan: Plan, outcome: Outcome) -> bool:
     if not plan.allocation.ours or not truncated(plan, outcome):
         return False
     believed = plan.call.n > 1 or not outcome.exact
-    return believed or _at_cap(plan, outcome)
+    return believed or _at_cap(outcome, plan.allocation.ceiling, plan.call.n)
 
 
-def _at_cap(plan: Plan, outcome: Outcome) -> bool:
-    ceiling = plan.allocation.ceiling
+def _at_cap(outcome: Outcome, ceiling: int | None, n: int) -> bool:
     used = outcome.usage.output_tokens if outcome.usage else None
     if ceiling is None or used is None:
         return False
-    most = ceiling * plan.call.n
+    most = ceiling * n
     return most <= used <= most + _SLACK
 
 

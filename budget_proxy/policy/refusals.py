@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from budget_proxy.types import CallRecord
+from budget_proxy.types import Call, CallRecord
 
 _PENDING: Final = 1000
 
@@ -39,3 +39,12 @@ class Refusals:
                 self._pending.popitem(last=False)
         elif refused is not None and record.finish_reason != "error":
             self._known.setdefault((record.host, record.model), set()).add(refused)
+
+    def unrepeated(self, call: Call) -> None:
+        """The call cannot be tried again: what it was refused for is believed at once.
+
+        To leave out what was no fault of ours costs little; to fail at every call, much.
+        """
+        refused = self._pending.pop(call.id, None)
+        if refused is not None:
+            self._known.setdefault((call.host, call.model), set()).add(refused)

@@ -21,14 +21,22 @@ from budget_proxy.proxy.forward import forward_call, pass_through
 from budget_proxy.proxy.headers import first
 from budget_proxy.proxy.health import health
 from budget_proxy.proxy.hosts import Guard, is_loopback
+from budget_proxy.proxy.litellm import API as LITELLM_API
+from budget_proxy.proxy.litellm import LiteLLMUpstream
 from budget_proxy.proxy.target import Targets
 from budget_proxy.proxy.upstream import Upstream
+from budget_proxy.transport.exchange import concerns
 from budget_proxy.wire import dialect_for
+from budget_proxy.wire.path import is_realtime
 
 _PROVIDERS: Final = ("/v1/", "/openai/")
 _UPWARDS: Final = re.compile(r"[/\\]\.\.([/\\]|$)")
 """What a URL's reader would resolve to a path outside of those."""
 _NO_SOCKETS: Final = "budget-proxy does not relay WebSockets: use the HTTP API"
+_NO_REALTIME: Final = (
+    "budget-proxy does not relay the realtime and live APIs (WebSocket, WebRTC, SIP), since it "
+    "cannot see their tokens: use Responses or chat completions, or call the provider directly"
+)
 
 
 def create_app(engine: Engine) -> App:
@@ -53,6 +61,8 @@ class App:
             target.provider: Upstream(direct=is_loopback(target.base.hostname or ""))
             for target in (self._targets.openai, self._targets.anthropic)
         }
+        models = engine.settings.litellm_models
+        self._litellm = LiteLLMUpstream(models) if models else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, WebSocket or life of the server."""
@@ -74,10 +84,15 @@ class App:
             await self._health(caller)
         elif not caller.path.startswith(_PROVIDERS) or _UPWARDS.search(caller.path):
             await errors.not_found(caller)
+        elif is_realtime(caller.path):
+            await errors.refuse(caller, target, 501, _NO_REALTIME, "realtime_not_supported")
         elif (first(caller.headers, "upgrade") or "").lower() == "websocket":
             await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
-        elif dialect is not None:
-            await forward_call(self.engine, self._upstreams[target.provider], target, caller)
+        elif concerns(caller.method, caller.path):
+            upstream = self._upstreams[target.provider]
+            completes = dialect is not None and dialect.api == LITELLM_API
+            elsewhere = self._litellm if completes else None
+            await forward_call(self.engine, upstream, target, caller, elsewhere)
         else:
             await pass_through(self._upstreams[target.provider], target, caller)
 
@@ -87,6 +102,8 @@ class App:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        if self._litellm is not None:
+            await asyncio.to_thread(self._litellm.load)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         for upstream in self._upstreams.values():

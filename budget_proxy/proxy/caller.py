@@ -13,6 +13,7 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 
 from budget_proxy.proxy.headers import Headers, decoded, encoded, first, whole
+from budget_proxy.transport.coding import TooLarge
 
 _DRAIN: Final = 8
 """How many times its limit of a body that is too long is read on, so that the caller gets to
@@ -21,10 +22,6 @@ reading our answer."""
 
 class CallerLeft(Exception):
     """The caller closed its connection."""
-
-
-class TooLarge(Exception):
-    """The request's body is longer than is read."""
 
 
 class Caller:
@@ -39,6 +36,7 @@ class Caller:
         self.address: str | None = (scope.get("server") or (None,))[0]
         self._receive = receive
         self._send = send
+        self._waits = (first(self.headers, "expect") or "").lower() == "100-continue"
 
     @property
     def length(self) -> int | None:
@@ -49,7 +47,12 @@ class Caller:
         return int(text) if text.isdigit() else None
 
     async def read(self, limit: int) -> bytes:
-        """The whole body. Raises TooLarge beyond ``limit`` bytes, CallerLeft if it breaks off."""
+        """The whole body. Raises TooLarge beyond ``limit`` bytes, CallerLeft if it breaks off.
+
+        A caller that asked first (``Expect: 100-continue``) is not made to send what is too long.
+        """
+        if self._waits and (self.length or 0) > limit:
+            raise TooLarge(limit)
         parts: list[bytes] = []
         size = 0
         async for part in self.stream():
@@ -59,11 +62,12 @@ class Caller:
             elif size > limit * _DRAIN:
                 break
         if size > limit:
-            raise TooLarge
+            raise TooLarge(limit)
         return b"".join(parts)
 
     async def stream(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises CallerLeft if it breaks off."""
+        self._waits = False  # the server tells it to go on
         more = True
         while more:
             message = await self._receive()
@@ -79,7 +83,13 @@ class Caller:
         await self.end(content)
 
     async def start(self, status: int, headers: Headers) -> None:
-        """Begin an answer."""
+        """Begin an answer.
+
+        To a caller that waits for leave to send its body it is a no: what would come next on
+        that connection nobody could tell.
+        """
+        if self._waits:
+            headers = [*headers, ("connection", "close")]
         await self._send(
             {"type": "http.response.start", "status": status, "headers": encoded(headers)}
         )

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from budget_proxy.assemble import Engine
-from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send, exchange
+from budget_proxy.transport.exchange import Failed, Reply, Request, Result, Send, exchange
 from budget_proxy.transport.guard import fail_open
 from budget_proxy.types import Lookup, Session, Ticket
 
@@ -20,7 +20,7 @@ Sender = Callable[[Send], Awaitable[Reply | Failed]]
 _WAIT_SECONDS: Final = 1.0
 
 
-async def drive(engine: Engine, request: Request, send: Sender) -> Reply | Relay | Failed:
+async def drive(engine: Engine, request: Request, send: Sender) -> Result:
     """Take one request's exchange to its end.
 
     Whatever ``send`` raises, cancellation included, passes through; an attempt that is open
@@ -33,7 +33,7 @@ async def drive(engine: Engine, request: Request, send: Sender) -> Reply | Relay
             try:
                 step = steps.send(answer)
             except StopIteration as end:
-                result: Reply | Relay | Failed = end.value
+                result: Result = end.value
                 return result
             if isinstance(step, Send):
                 answer = await send(step)

@@ -11,15 +11,21 @@ import orjson
 from budget_proxy.proxy.caller import Caller
 from budget_proxy.proxy.target import Target
 from budget_proxy.proxy.upstream import CONNECT_SECONDS, READ_SECONDS, UpstreamError
-from budget_proxy.wire.provider import provider_error
+from budget_proxy.wire.provider import NO_RETRY, provider_error
 
 _JSON = [("content-type", "application/json")]
 
 
-async def refuse(caller: Caller, target: Target, status: int, message: str, code: str) -> None:
-    """Answer with an error in the shape of the target's provider."""
+async def refuse(
+    caller: Caller, target: Target, status: int, message: str, code: str, *, passes: bool = False
+) -> None:
+    """Answer with an error in the shape of the target's provider.
+
+    Unless it ``passes`` by itself the SDKs are told not to try again.
+    """
     status, body = provider_error(target.provider, status, message, code)
-    await caller.answer(status, _JSON, orjson.dumps(body))
+    headers = _JSON if passes else [*_JSON, NO_RETRY]
+    await caller.answer(status, headers, orjson.dumps(body))
 
 
 async def not_found(caller: Caller) -> None:
@@ -39,8 +45,8 @@ async def unreachable(caller: Caller, target: Target, error: UpstreamError) -> N
         seconds = CONNECT_SECONDS if error.connecting else READ_SECONDS
         what = "accept a connection" if error.connecting else "answer"
         message = f"budget-proxy: {where} did not {what} within {seconds} seconds"
-        await refuse(caller, target, 504, message, "upstream_timeout")
+        await refuse(caller, target, 504, message, "upstream_timeout", passes=True)
     else:
         what = "cannot reach" if error.connecting else "lost its connection to"
         message = f"budget-proxy {what} {where}: {error}"
-        await refuse(caller, target, 502, message, "upstream_unreachable")
+        await refuse(caller, target, 502, message, "upstream_unreachable", passes=True)

@@ -11,31 +11,41 @@ from typing import Final
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy import errors
-from budget_proxy.proxy.caller import Caller, TooLarge
+from budget_proxy.proxy.caller import Caller
 from budget_proxy.proxy.drive import drive
 from budget_proxy.proxy.headers import Headers, first, streamed
+from budget_proxy.proxy.litellm import LiteLLMAnswer, LiteLLMUpstream
 from budget_proxy.proxy.target import Target
 from budget_proxy.proxy.upstream import Answer, Upstream, UpstreamError
 from budget_proxy.scope import strip_headers
+from budget_proxy.transport.coding import MAX_BODY, TooLarge
 from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send
 from budget_proxy.wire.provider import timeout_of
 
-MAX_BODY: Final = 32 * 1024 * 1024
-"""Bytes of a call's body that are read: the larger of what providers take."""
 _READ_AT_ONCE: Final = 1024 * 1024
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
 _log = logging.getLogger("budget_proxy")
 
 
-async def forward_call(engine: Engine, upstream: Upstream, target: Target, caller: Caller) -> None:
-    """Plan a completion call, send it, relay the answer, settle. Raises CallerLeft."""
+async def forward_call(
+    engine: Engine,
+    upstream: Upstream | LiteLLMUpstream,
+    target: Target,
+    caller: Caller,
+    elsewhere: LiteLLMUpstream | None = None,
+) -> None:
+    """Take a request through the exchange, and relay the answer. Raises CallerLeft.
+
+    ``elsewhere`` takes it instead, if it is for one of its models.
+    """
     try:
         content = await caller.read(MAX_BODY)
-    except TooLarge:
-        message = f"the request's body is longer than {MAX_BODY} bytes"
-        await errors.refuse(caller, target, 413, message, "request_too_large")
+    except TooLarge as error:
+        await errors.refuse(caller, target, 413, str(error), "request_too_large")
         return
+    if elsewhere is not None and (found := elsewhere.route(content)) is not None:
+        upstream, (target, content) = elsewhere, found
     request = Request(
         method=caller.method,
         host=target.host,
@@ -81,8 +91,10 @@ async def pass_through(upstream: Upstream, target: Target, caller: Caller) -> No
 class _Sending:
     """What is sent for one call: attempt after attempt, of which the last answer stays open."""
 
-    def __init__(self, upstream: Upstream, target: Target, caller: Caller) -> None:
-        self.answer: Answer | None = None
+    def __init__(
+        self, upstream: Upstream | LiteLLMUpstream, target: Target, caller: Caller
+    ) -> None:
+        self.answer: Answer | LiteLLMAnswer | None = None
         self.error: UpstreamError | None = None
         self._upstream = upstream
         self._target = target
@@ -110,7 +122,7 @@ class _Sending:
             await self.answer.close()
 
 
-async def _reply(reply: Reply, answer: Answer | None, caller: Caller) -> None:
+async def _reply(reply: Reply, answer: Answer | LiteLLMAnswer | None, caller: Caller) -> None:
     """A plain answer, or a stream that nothing was planned for."""
     if reply.content is not None:
         await caller.answer(reply.status, reply.headers, reply.content)
@@ -119,7 +131,7 @@ async def _reply(reply: Reply, answer: Answer | None, caller: Caller) -> None:
         await caller.while_here(_verbatim(reply.status, headers, answer, caller))
 
 
-async def _relay(relay: Relay, answer: Answer, caller: Caller) -> None:
+async def _relay(relay: Relay, answer: Answer | LiteLLMAnswer, caller: Caller) -> None:
     try:
         await caller.start(relay.status, streamed(relay.headers))
         async for chunk in answer.chunks():
@@ -132,7 +144,9 @@ async def _relay(relay: Relay, answer: Answer, caller: Caller) -> None:
         relay.abort()
 
 
-async def _verbatim(status: int, headers: Headers, answer: Answer, caller: Caller) -> None:
+async def _verbatim(
+    status: int, headers: Headers, answer: Answer | LiteLLMAnswer, caller: Caller
+) -> None:
     await caller.start(status, headers)
     try:
         async for chunk in answer.chunks():

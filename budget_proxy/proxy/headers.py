@@ -52,6 +52,11 @@ def identity(headers: Headers) -> list[tuple[str, str]]:
     return [*_without(headers, frozenset({"accept-encoding"})), ("accept-encoding", "identity")]
 
 
+def unpacked(headers: Headers) -> list[tuple[str, str]]:
+    """The headers of a body that was compressed when it came, and is no more."""
+    return _without(headers, frozenset({"content-encoding", "content-length"}))
+
+
 def whole(headers: Headers, length: int) -> list[tuple[str, str]]:
     """The headers of an answer that is sent in one piece of ``length`` bytes."""
     return [*_without(headers, frozenset({"content-length"})), ("content-length", str(length))]

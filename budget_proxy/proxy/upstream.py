@@ -11,14 +11,22 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from pyreqwest.client import Client, ClientBuilder
 from pyreqwest.exceptions import RequestError, RequestTimeoutError
 from pyreqwest.http import HeaderMap
 from pyreqwest.response import Response
 
-from budget_proxy.proxy.headers import Headers, for_caller, for_upstream, identity
+from budget_proxy.proxy.headers import (
+    Headers,
+    first,
+    for_caller,
+    for_upstream,
+    identity,
+    unpacked,
+)
+from budget_proxy.transport.coding import CONTENT_ENCODING, Inflater
 
 CONNECT_SECONDS: Final = 10
 IDLE_SECONDS: Final = 30
@@ -35,38 +43,58 @@ Content = bytes | AsyncIterator[bytes]
 
 
 class UpstreamError(Exception):
-    """There is no answer, or no end of it. The message is pyreqwest's, without the URL."""
+    """There is no answer, or no end of it."""
 
-    def __init__(self, error: RequestError) -> None:
-        causes = [cause["message"] for cause in error.details.get("causes") or ()]
-        self.connecting = any(_CONNECTING in cause for cause in causes)
-        self.timeout = isinstance(error, RequestTimeoutError)
-        super().__init__(causes[-1] if causes else error.message)
+    def __init__(self, message: str, *, connecting: bool = False, timeout: bool = False) -> None:
+        super().__init__(message)
+        self.connecting = connecting
+        self.timeout = timeout
+
+    @classmethod
+    def of(cls, error: RequestError | ValueError) -> UpstreamError:
+        """What pyreqwest says, without the URL, or an answer's coding that is none."""
+        details: dict[str, Any] = getattr(error, "details", {})
+        causes = [cause["message"] for cause in details.get("causes") or ()]
+        return cls(
+            causes[-1] if causes else getattr(error, "message", str(error)),
+            connecting=any(_CONNECTING in cause for cause in causes),
+            timeout=isinstance(error, RequestTimeoutError),
+        )
 
 
 class Answer:
-    """An upstream's answer, whose body is still to come. Close it, whatever happens."""
+    """An upstream's answer, whose body is still to come. Close it, whatever happens.
 
-    def __init__(self, response: Response, stack: AsyncExitStack) -> None:
+    With ``inflate`` a body in deflate is unpacked here: pyreqwest refuses the form without a
+    frame, which some servers send. The other codings are pyreqwest's.
+    """
+
+    def __init__(self, response: Response, stack: AsyncExitStack, *, inflate: bool) -> None:
         self.status = response.status
         self.headers = for_caller(_items(response.headers))
         self._body = response.body_reader
         self._stack = stack
+        self._inflater: Inflater | None = None
+        if inflate and (first(self.headers, CONTENT_ENCODING) or "").lower() == "deflate":
+            self._inflater = Inflater()
+            self.headers = unpacked(self.headers)
 
     async def read(self) -> bytes:
         """The whole body. Raises UpstreamError if it breaks off."""
         try:
-            return (await self._body.bytes()).to_bytes()
-        except RequestError as error:
-            raise UpstreamError(error) from error
+            content = (await self._body.bytes()).to_bytes()
+            return content if self._inflater is None else self._inflater.feed(content)
+        except (RequestError, ValueError) as error:
+            raise UpstreamError.of(error) from error
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises UpstreamError if it breaks off."""
         try:
             while (chunk := await self._body.read_chunk()) is not None:
-                yield chunk.to_bytes()
-        except RequestError as error:
-            raise UpstreamError(error) from error
+                content = chunk.to_bytes()
+                yield content if self._inflater is None else self._inflater.feed(content)
+        except (RequestError, ValueError) as error:
+            raise UpstreamError.of(error) from error
 
     async def close(self) -> None:
         """Let the connection go: back to the pool if the body was read, else cut."""
@@ -85,7 +113,8 @@ class Upstream:
 
         Raises UpstreamError if no answer begins.
         """
-        return await _sent(self._reading, method, url, identity(for_upstream(headers)), content)
+        asked = identity(for_upstream(headers))
+        return await _sent(self._reading, method, url, asked, content, inflate=True)
 
     async def forward(
         self, method: str, url: str, headers: Headers, content: Content, length: int | None
@@ -98,7 +127,7 @@ class Upstream:
         kept = for_upstream(headers)
         if length is not None and not isinstance(content, bytes):
             kept.append(("content-length", str(length)))
-        return await _sent(self._verbatim, method, url, kept, content)
+        return await _sent(self._verbatim, method, url, kept, content, inflate=False)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -107,7 +136,7 @@ class Upstream:
 
 
 async def _sent(
-    client: Client, method: str, url: str, headers: Headers, content: Content
+    client: Client, method: str, url: str, headers: Headers, content: Content, *, inflate: bool
 ) -> Answer:
     builder = client.request(method, url).headers(headers)
     if not isinstance(content, bytes):
@@ -121,8 +150,8 @@ async def _sent(
     try:
         response = await stack.enter_async_context(request)
     except RequestError as error:
-        raise UpstreamError(error) from error
-    return Answer(response, stack)
+        raise UpstreamError.of(error) from error
+    return Answer(response, stack, inflate=inflate)
 
 
 def _client(*, decode: bool, direct: bool) -> Client:
@@ -131,7 +160,7 @@ def _client(*, decode: bool, direct: bool) -> Client:
         builder.gzip(decode)
         .brotli(decode)
         .zstd(decode)
-        .deflate(decode)
+        .deflate(False)
         .follow_redirects(False)
         .referer(False)
         .pool_idle_timeout(timedelta(seconds=IDLE_SECONDS))

@@ -1,5 +1,8 @@
 """Rows between the queue and the store: priced, written in batches, kept while it is broken.
 
+Answers that come after their row, as they do in the background, wait here too: behind all rows,
+since theirs may be among them.
+
 Belongs to the one thread that writes; it knows neither threads nor how long to sleep.
 """
 
@@ -13,7 +16,7 @@ from time import monotonic
 from typing import Final
 
 from budget_proxy.errors import StoreError
-from budget_proxy.store.base import Store
+from budget_proxy.store.base import Complete, Store
 from budget_proxy.types import CallRecord
 
 BATCH: Final = 500
@@ -31,6 +34,8 @@ OnFault = Callable[[str, Exception], None]
 class Backlog:
     """At most ``limit`` rows that are to be written; ``last`` is the id of the newest written.
 
+    As many late answers at most; ``on_late`` is told of each row that one has replaced.
+
     ``retry_at`` (monotonic seconds) is when a broken store is tried again.
     """
 
@@ -41,6 +46,7 @@ class Backlog:
         price: Price | None,
         on_fault: OnFault,
         on_stored: Listener | None,
+        on_late: Listener | None,
         limit: int,
     ) -> None:
         self.retry_at = 0.0
@@ -50,28 +56,35 @@ class Backlog:
         self._price = price
         self._on_fault = on_fault
         self._on_stored = on_stored
+        self._on_late = on_late
         self._limit = limit
         self._rows: deque[CallRecord] = deque()
+        self._late: deque[tuple[str, Complete]] = deque(maxlen=limit)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._rows) + len(self._late)
 
     def clear(self) -> None:
         """Forget the rows, and that the store was broken."""
-        self._rows = deque()
+        self._rows.clear()
+        self._late.clear()
         self.retry_at = self._retry_in = 0.0
 
     def add(self, record: CallRecord, instance: str) -> None:
-        """Take a row, stamped and priced; one that the price list stumbles over goes without."""
+        """Take a row, stamped and priced."""
+        if record.instance != instance:
+            record = replace(record, instance=instance)
+        priced = record
         try:
-            if record.instance != instance:
-                record = replace(record, instance=instance)
-            if self._price is not None:
-                record = self._price(record)
-        except _PRICE_FAULTS as error:
-            self._on_fault("price", error)
+            priced = self._priced(record)
         finally:  # also where the thread ends by it: a row is not lost for its price
-            self._rows.append(record)
+            self._rows.append(priced)
+
+    def add_late(self, response: str, complete: Complete, instance: str) -> None:
+        """Take what a late answer makes of its pending row."""
+        self._late.append(
+            (response, lambda row: self._priced(replace(complete(row), instance=instance)))
+        )
 
     def trim(self) -> int:
         """Drop the oldest rows above the limit; their number."""
@@ -82,15 +95,19 @@ class Backlog:
 
     def write(self) -> int:
         """Write all; on a fault of the store keep the rest. How many could never be stored."""
+        unstorable = self._write_rows()
+        if not self._rows:
+            self._write_late()
+        return unstorable
+
+    def _write_rows(self) -> int:
         unstorable, size = 0, BATCH
         while self._rows:
             batch = list(islice(self._rows, size))
             try:
                 ids = self._store.append(batch)
             except StoreError as error:
-                self._retry_in = min(max(self._retry_in * 2, _FIRST_RETRY), _LONGEST_RETRY)
-                self.retry_at = monotonic() + self._retry_in
-                self._on_fault("store", error)
+                self._postpone(error)
                 break
             except ValueError as error:  # a row of this batch cannot be stored: look for it
                 if len(batch) == 1:
@@ -101,6 +118,37 @@ class Backlog:
                 continue
             self._written(batch, ids)
         return unstorable
+
+    def _write_late(self) -> None:
+        while self._late:
+            late = self._late.popleft()
+            try:
+                row = self._store.settle_late(*late)
+            except StoreError as error:
+                self._late.appendleft(late)
+                self._postpone(error)
+                break
+            except ValueError as error:  # cannot be stored: its row stays an estimate
+                self._on_fault("row", error)
+                continue
+            self.retry_at = self._retry_in = 0.0
+            if row is not None:
+                self.last = row.id or self.last
+                for listener in filter(None, (self._on_stored, self._on_late)):
+                    listener([row])
+
+    def _postpone(self, error: StoreError) -> None:
+        self._retry_in = min(max(self._retry_in * 2, _FIRST_RETRY), _LONGEST_RETRY)
+        self.retry_at = monotonic() + self._retry_in
+        self._on_fault("store", error)
+
+    def _priced(self, record: CallRecord) -> CallRecord:
+        """The row with its price; one that the price list stumbles over goes without."""
+        try:
+            return record if self._price is None else self._price(record)
+        except _PRICE_FAULTS as error:
+            self._on_fault("price", error)
+            return record
 
     def _written(self, batch: list[CallRecord], ids: list[int]) -> None:
         for _ in batch:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from budget_proxy.types import CallRecord, Session
+
+Complete = Callable[[CallRecord], CallRecord]
+"""Makes of a pending row the one that takes its place."""
 
 
 class Store(Protocol):
@@ -18,6 +21,12 @@ class Store(Protocol):
 
     def append(self, records: Sequence[CallRecord]) -> list[int]:
         """Write rows in one transaction; their ids, ascending. Marks their sessions as seen."""
+
+    def settle_late(self, response: str, complete: Complete) -> CallRecord | None:
+        """Replace the pending row of a (hashed) response by a newest one, in one transaction.
+
+        The new row; ``None`` where no row of that response is pending (any more).
+        """
 
     def save_sessions(self, sessions: Sequence[Session]) -> None:
         """Write sessions and their guidance; what one (key, id) was given already stays."""
@@ -61,6 +70,9 @@ class Journal(Protocol):
 
     def put(self, record: CallRecord) -> None:
         """Queue a row."""
+
+    def settle_late(self, response: str, complete: Complete) -> None:
+        """Queue the replacement of the pending row of a (hashed) response."""
 
     def put_session(self, session: Session) -> Any:
         """Queue a session, to be written at once; a Ticket of its being on disk."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from budget_proxy.store.base import Complete
 from budget_proxy.store.rows import check_columns, completed
 from budget_proxy.types import CallRecord, Guidance, Session
 
@@ -42,6 +43,19 @@ class MemoryStore:
             for record in records:
                 self._mark_seen(record)
             return list(range(first, self._last + 1))
+
+    def settle_late(self, response: str, complete: Complete) -> CallRecord | None:
+        """Replace the pending row of a response by a newest one."""
+        with self._lock:
+            for index in range(len(self._rows) - 1, -1, -1):
+                row = self._rows[index]
+                if row.pending and row.response_id == response:
+                    settled = replace(complete(row), id=self._last + 1)
+                    del self._rows[index]
+                    self._rows.append(settled)
+                    self._last += 1
+                    return settled
+        return None
 
     def save_sessions(self, sessions: Sequence[Session]) -> None:
         """Write sessions and their guidance; what one (key, id) was given already stays."""
@@ -82,7 +96,7 @@ class MemoryStore:
     ) -> list[CallRecord]:
         """Give rows with a greater id, oldest first; ``besides`` leaves out one instance's own."""
         with self._lock:
-            newer = self._newest(max(self._last - row, 0))
+            newer = [r for r in self._newest(max(self._last - row, 0)) if (r.id or 0) > row]
         return [r for r in newer if besides is None or r.instance != besides][:limit]
 
     def calls(

@@ -130,7 +130,12 @@ def m001_first_tables(db: Database) -> None:
     """)
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables,)
+def m002_pending(db: Database) -> None:
+    """Mark the rows of answers that are still being made, in the background."""
+    db.execute("ALTER TABLE calls ADD COLUMN pending INTEGER NOT NULL DEFAULT 0")
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables, m002_pending)
 """In the order of application."""
 
 

@@ -23,7 +23,7 @@ from time import monotonic
 
 from budget_proxy.errors import StoreError
 from budget_proxy.store.backlog import Backlog, Listener, OnFault, Price
-from budget_proxy.store.base import Store
+from budget_proxy.store.base import Complete, Store
 from budget_proxy.store.foreign import Foreign
 from budget_proxy.types import CallRecord, Session
 
@@ -41,13 +41,15 @@ class Recorder:
     ``price`` completes a row before it is written (in the writer's thread; a row that it
     fails on is written as it came). ``on_fault(stage, error)`` is told of everything that
     went wrong, ``on_stored`` of rows written (with their ids), ``on_foreign`` of other
-    instances' rows, in order of id; none of the three may raise. Rows are stamped with
+    instances' rows, in order of id, ``on_late`` of rows that a late answer has replaced; none
+    of the four may raise. Rows are stamped with
     ``instance``. While the store is broken at most ``limit`` rows wait for it; beyond that
     the oldest are dropped and counted in ``dropped``. A forked child starts empty, under an
     instance name of its own.
     """
 
     _rows: deque[CallRecord]
+    _late: deque[tuple[str, Complete]]
     _sessions: deque[tuple[Session, Future[None]]]
     _signals: SimpleQueue[_Signal | Future[bool]]
     _starting: threading.RLock
@@ -64,6 +66,7 @@ class Recorder:
         price: Price | None = None,
         on_foreign: Listener | None = None,
         on_stored: Listener | None = None,
+        on_late: Listener | None = None,
         interval: float = 0.1,
         poll: float = 1.0,
         limit: int = 100_000,
@@ -80,7 +83,12 @@ class Recorder:
         self._closed = False
         self._foreign: Foreign | None = None
         self._backlog = Backlog(
-            store, price=price, on_fault=on_fault, on_stored=on_stored, limit=limit
+            store,
+            price=price,
+            on_fault=on_fault,
+            on_stored=on_stored,
+            on_late=on_late,
+            limit=limit,
         )
         self._empty()
         _recorders.add(self)
@@ -93,11 +101,13 @@ class Recorder:
         if len(self._rows) >= self._limit:  # the oldest falls out; the writer tells of it
             self._overflow += 1
         self._rows.append(record)
-        if not self._announced:
-            self._announced = True
-            self._signals.put(_Signal.ROWS)
-        if self._thread is None:
-            self._start()
+        self._announce()
+
+    def settle_late(self, response: str, complete: Complete) -> None:
+        """Queue the replacement of a pending row. Never blocks and never raises."""
+        if not self._closed:
+            self._late.append((response, complete))
+            self._announce()
 
     def put_session(self, session: Session) -> Future[None]:
         """Queue a session, to be written at once; done when it is on disk, or a StoreError."""
@@ -150,6 +160,13 @@ class Recorder:
         if self._unwritten():
             self._drop(self._unwritten(), "the history could not be written before it was closed")
         self._store.close()
+
+    def _announce(self) -> None:
+        if not self._announced:
+            self._announced = True
+            self._signals.put(_Signal.ROWS)
+        if self._thread is None:
+            self._start()
 
     def _run(self) -> None:
         try:
@@ -228,6 +245,8 @@ class Recorder:
         """Move the queued rows to the backlog; drop what is too much."""
         while self._rows:
             self._backlog.add(self._rows.popleft(), self.instance)
+        while self._late:
+            self._backlog.add_late(*self._late.popleft(), self.instance)
         lost, self._overflow = self._overflow + self._backlog.trim(), 0
         if lost:
             self._drop(lost, "too many waited for a broken store")
@@ -237,7 +256,8 @@ class Recorder:
         self._on_fault("dropped", StoreError(f"{count} rows of the history were dropped: {why}"))
 
     def _unwritten(self) -> int:
-        return len(self._rows) + len(self._backlog) + len(self._sessions)
+        queued = len(self._rows) + len(self._late) + len(self._sessions)
+        return queued + len(self._backlog)
 
     def _start(self) -> None:
         with self._starting:
@@ -255,6 +275,7 @@ class Recorder:
 
     def _empty(self) -> None:
         self._rows = deque(maxlen=self._limit)
+        self._late = deque(maxlen=self._limit)
         self._sessions = deque()
         self._signals = SimpleQueue()
         self._starting = threading.RLock()

@@ -12,11 +12,13 @@ import sqlite3
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.store import migrations, rows
+from budget_proxy.store.base import Complete
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
 from budget_proxy.types import CallRecord, Session
 
@@ -114,6 +116,24 @@ class SQLiteStore:
                 [(ts, session) for session, ts in seen.items()],
             )
         return list(range(last - len(records) + 1, last + 1))  # one transaction: no gaps
+
+    def settle_late(self, response: str, complete: Complete) -> CallRecord | None:
+        """Replace the pending row of a response by a newest one, in one transaction.
+
+        Raises InvalidInput, and changes nothing, where a value cannot be stored.
+        """
+        with self._transaction("written") as connection:
+            row = connection.execute(
+                f"{_CALL} WHERE response_id = ? AND pending ORDER BY id DESC LIMIT 1", (response,)
+            ).fetchone()
+            if row is None:
+                return None
+            pending = rows.read_call(row)
+            settled = complete(pending)
+            connection.execute("DELETE FROM calls WHERE id = ?", (pending.id,))
+            with _storable("a call"):
+                number = connection.execute(_INSERT_CALL, rows.write_call(settled)).lastrowid
+        return replace(settled, id=number)
 
     def save_sessions(self, sessions: Sequence[Session]) -> None:
         """Write sessions and their guidance; what one (key, id) was given already stays.

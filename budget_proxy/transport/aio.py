@@ -12,7 +12,8 @@ from anyio import to_thread
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, is_coded, passed_through, wait
+from budget_proxy.transport.steps import wait
+from budget_proxy.transport.trip import Trip, is_coded, is_ours, passed_through
 from budget_proxy.types import Lookup
 
 _off_the_loop = partial(to_thread.run_sync, abandon_on_cancel=True)
@@ -27,7 +28,7 @@ class AsyncBudgetTransport:
 
     async def handle_async_request(self, request: Any) -> Any:
         """The response to a request. Raises what the inner transport raises."""
-        if not is_call(request):
+        if not is_ours(request):
             return await self._inner.handle_async_request(passed_through(request))
         await request.aread()
         async with Trip(self._binding, request) as trip:

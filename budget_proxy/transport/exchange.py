@@ -5,25 +5,28 @@ proxy. It yields
 
 * ``Lookup``: ask ``engine.lookup`` for the session (blocking; off the event loop);
 * ``Send``: send this body and these headers upstream, answer with a ``Reply`` (its content
-  read and decoded, or ``None`` for an event stream of status 200) or with ``Failed``;
+  read and decoded, or ``None`` for an event stream of status 200), with ``Failed``, or with
+  ``Unsent``, which ends the exchange;
 * ``Wait``: wait until the ticket is done, so that what a session was given is on disk before
   its first answer returns;
 
 and returns the ``Reply`` to hand to the client, a ``Relay`` to pass the stream through, or
-``Failed``, upon which the driver raises what it caught. A driver that gives up closes the
-generator or aborts the relay: the open attempt settles as cancelled.
+``Failed`` (``Unsent``), upon which the driver raises what it caught (does as it would without
+us). A driver that gives up closes the generator or aborts the relay: the open attempt settles
+as cancelled. The retrieval of an answer that was made in the background takes the same steps,
+without a plan (``transport/retrieval.py``).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, Final
 
 from budget_proxy.assemble import Engine
 from budget_proxy.classify.descriptor import parse as parse_descriptor
-from budget_proxy.engine import Answer, Step
+from budget_proxy.engine import UNSENT, Answer, Step
 from budget_proxy.errors import InvalidInput
 from budget_proxy.scope import (
     BODY_KEY,
@@ -34,8 +37,20 @@ from budget_proxy.scope import (
     parse_headers,
     strip_headers,
 )
+from budget_proxy.transport.coding import MAX_BODY, TooLarge, unpacked, without_coding
 from budget_proxy.transport.guard import fail_open
+from budget_proxy.transport.messages import (
+    Failed,
+    Headers,
+    Reply,
+    Request,
+    Send,
+    Unsent,
+    Wait,
+)
 from budget_proxy.transport.payload import decoded, encoded
+from budget_proxy.transport.relay import Relay
+from budget_proxy.transport.retrieval import retrieve
 from budget_proxy.types import (
     Body,
     Call,
@@ -46,111 +61,34 @@ from budget_proxy.types import (
     Plan,
     Scope,
     Session,
-    Ticket,
 )
 from budget_proxy.wire import dialect_for
-from budget_proxy.wire.base import Context, Dialect, Meter
+from budget_proxy.wire.base import Context, Dialect
 from budget_proxy.wire.own import strip
 from budget_proxy.wire.provider import NO_RETRY, is_signed
+from budget_proxy.wire.retrieval import retrieval_of
 
-Headers = Sequence[tuple[str, str]]
+__all__ = [
+    "Failed",
+    "Headers",
+    "Relay",
+    "Reply",
+    "Request",
+    "Send",
+    "Unsent",
+    "Wait",
+    "concerns",
+    "exchange",
+]
+
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
+_TOO_LARGE: Final = 413
 _PRINTABLE: Final = range(0x20, 0x7F)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A client's request. ``scope`` and ``override`` are what goes without saying for it.
-
-    Precedence: the body's ``budget`` key, then ``x-budget-*`` headers, then these.
-    ``calls`` receives a report of each attempt.
-    """
-
-    method: str
-    host: str
-    path: str
-    headers: Headers
-    content: bytes
-    timeout: float | None = None
-    scope: Scope = Scope()
-    override: Override = Override()
-    calls: list[CallReport] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Send this upstream: our headers are removed, length and host are the driver's.
-
-    Where it is not ``metered`` nobody here reads the answer: a driver may hand it on as it comes.
-    """
-
-    content: bytes
-    headers: Headers
-    metered: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Wait for this (about a second at most) before going on; its failure is the engine's."""
-
-    ticket: Ticket
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An upstream answer; ``content`` is decoded, or ``None`` where the body streams."""
-
-    status: int
-    headers: Headers
-    content: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The driver could not get an answer; ``timeout`` if it gave up waiting for one."""
-
-    timeout: bool = False
-
-
-class Relay:
-    """A streamed answer on its way: bytes in, bytes out; settles once, at its end."""
-
-    def __init__(self, reply: Reply, headers: Headers, attempt: _Attempt, meter: Meter) -> None:
-        self.status = reply.status
-        self.headers = headers
-        self._attempt = attempt
-        self._meter = meter
-        self._guard = fail_open(attempt.engine, "relay")
-        self._open = True
-
-    def feed(self, chunk: bytes) -> bytes:
-        """Bytes for the client, from bytes of the provider."""
-        with self._guard:
-            return self._meter.feed(chunk)
-        return chunk
-
-    def end(self) -> bytes:
-        """The provider's stream ended: the last bytes for the client."""
-        try:
-            with self._guard:
-                return self._meter.close()
-            return b""
-        finally:
-            self._settle(cancelled=False)
-
-    def abort(self) -> None:
-        """The client left, or the stream broke. Safe to call after ``end``."""
-        self._settle(cancelled=True)
-
-    def _settle(self, *, cancelled: bool) -> None:
-        if not self._open:
-            return
-        self._open = False
-        with fail_open(self._attempt.engine, "settle"):
-            seconds = self._attempt.seconds()
-            self._attempt.advance(self._meter.outcome(seconds=seconds, cancelled=cancelled))
-            self._attempt.close()
+Result = Reply | Relay | Failed | Unsent
+Exchange = Generator[Lookup | Send | Wait, Any, Result]
 
 
 class _Attempt:
@@ -175,6 +113,11 @@ class _Attempt:
         """Seconds since this attempt was planned."""
         return time.monotonic() - self._sent
 
+    def settle(self, outcome: Outcome) -> None:
+        """Take the outcome of a stream, after which nothing is sent."""
+        self.advance(outcome)
+        self.close()
+
     def close(self) -> None:
         """Give up: an open attempt settles as cancelled."""
         with fail_open(self.engine, "settle"):
@@ -185,27 +128,28 @@ class _Attempt:
             self._calls.append(CallReport(plan, record, self.engine.priced))
 
 
-def exchange(
-    engine: Engine, request: Request
-) -> Generator[Lookup | Send | Wait, Any, Reply | Relay | Failed]:
+def exchange(engine: Engine, request: Request) -> Exchange:
     """Drive one request to its answer (see the module's text)."""
     headers = strip_headers(request.headers)
     dialect = dialect_for(request.method, request.path)
-    body = _json_object(request.content) if dialect is not None else None
-    if dialect is None or body is None:
-        reply: Reply | Failed = yield Send(request.content, headers, metered=False)
+    if dialect is None:
+        return (yield from _no_call(engine, request, headers))
+    try:
+        body = _json_object(unpacked(request.content, headers, MAX_BODY))
+    except TooLarge as error:
+        return _refusal(dialect, _TOO_LARGE, str(error), "request_too_large")
+    as_it_came = Send(request.content, headers)
+    if body is None:
+        reply: Reply | Failed | Unsent = yield replace(as_it_came, metered=False)
         return reply
     stripped, own = strip(body)
-    content = request.content if len(stripped) == len(body) else encoded(stripped)
+    send = as_it_came if len(stripped) == len(body) else _written(stripped, headers)
     signed = is_signed(headers)
     try:
         told = len(headers) < len(request.headers)
         scope, override = _asked(request, own, told=told, signed=signed)
     except InvalidInput as error:
-        return _refusal(dialect, str(error))
-    if _is_off(engine, stripped, override):
-        reply = yield Send(content, headers, metered=False)
-        return reply
+        return _refusal(dialect, _BAD_REQUEST, str(error), "invalid_budget")
     attempt: _Attempt | None = None
     step: Step | None = None
     with fail_open(engine, "plan"):
@@ -217,23 +161,41 @@ def exchange(
             found: Session | None = yield step
             step = attempt.advance(found)
     if attempt is None or not isinstance(step, Plan):
-        reply = yield Send(content, headers, metered=False)
+        reply = yield replace(send, metered=False)
         return reply
-    return (yield from _attempts(dialect, attempt, step, content, headers))
+    return (yield from _attempts(dialect, attempt, step, send))
+
+
+def concerns(method: str, path: str) -> bool:
+    """Whether a request is to go through ``exchange``. All others may pass unread."""
+    return dialect_for(method, path) is not None or retrieval_of(method, path) is not None
+
+
+def _no_call(
+    engine: Engine, request: Request, headers: Headers
+) -> Generator[Send, Any, Reply | Relay | Failed]:
+    wanted = retrieval_of(request.method, request.path)
+    if wanted is not None:
+        return (yield from retrieve(engine, wanted, request, headers))
+    reply: Reply | Failed = yield Send(request.content, headers, metered=False)
+    return reply
 
 
 def _attempts(
-    dialect: Dialect, attempt: _Attempt, plan: Plan, content: bytes, headers: Headers
-) -> Generator[Send | Wait, Any, Reply | Relay | Failed]:
+    dialect: Dialect, attempt: _Attempt, plan: Plan, send: Send
+) -> Generator[Send | Wait, Any, Result]:
     relay: Relay | None = None
     following: Plan | None = plan
     try:
         while following is not None:
             plan = following
-            sent = content
+            sent = send
             with fail_open(attempt.engine, "encode"):
-                sent = _encoded(plan, content)
-            reply: Reply | Failed = yield Send(sent, headers)
+                sent = _written(plan.body, send.headers) if plan.added else send
+            reply: Reply | Failed | Unsent = yield sent
+            if isinstance(reply, Unsent):
+                attempt.advance(UNSENT)
+                return reply
             if isinstance(reply, Reply) and reply.content is None:
                 yield from _durable(plan)
                 meter = dialect.meter(drop_usage=plan.patch.include_usage)
@@ -243,7 +205,7 @@ def _attempts(
             with fail_open(attempt.engine, "settle"):
                 step = attempt.advance(_outcome(dialect, plan, reply, attempt.seconds()))
                 following = step if isinstance(step, Plan) else None
-        if isinstance(reply, Failed):
+        if not isinstance(reply, Reply):
             return reply
         yield from _durable(plan)
         return replace(reply, headers=[*reply.headers, *_our_headers(plan)])
@@ -258,9 +220,9 @@ def _durable(plan: Plan) -> Generator[Wait, Any, None]:
         yield Wait(plan.pending)
 
 
-def _encoded(plan: Plan, content: bytes) -> bytes:
-    """The caller's own bytes where we changed nothing."""
-    return encoded(plan.body) if plan.added else content
+def _written(body: Body, headers: Headers) -> Send:
+    """A body of ours: plain, as every provider takes it, whatever coding the caller's came in."""
+    return Send(encoded(body), without_coding(headers))
 
 
 def _outcome(dialect: Dialect, plan: Plan, reply: Reply | Failed, seconds: float) -> Outcome:
@@ -297,14 +259,6 @@ def _asked(request: Request, own: Any, *, told: bool, signed: bool) -> tuple[Sco
     return scope, override
 
 
-def _is_off(engine: Engine, body: Body, override: Override) -> bool:
-    """Whether a call passes by unplanned and unmetered.
-
-    Not where a cap further in stands, and not where the caller leaves the model to us.
-    """
-    return override.off and not override.cap_stands and not engine.routes(body.get("model"))
-
-
 def _context(
     engine: Engine, request: Request, scope: Scope, override: Override, *, signed: bool
 ) -> Context:
@@ -320,8 +274,8 @@ def _context(
     )
 
 
-def _refusal(dialect: Dialect, message: str) -> Reply:
-    status, body = dialect.error(_BAD_REQUEST, message, "invalid_budget")
+def _refusal(dialect: Dialect, status: int, message: str, code: str) -> Reply:
+    status, body = dialect.error(status, message, code)
     headers = [("content-type", "application/json"), NO_RETRY]
     return Reply(status, headers, encoded(body))
 
@@ -355,7 +309,7 @@ def _header_safe(text: str) -> str:
     return "".join(c if ord(c) in _PRINTABLE else "?" for c in text)
 
 
-def _json_object(content: bytes) -> Body | None:
+def _json_object(content: bytes | None) -> Body | None:
     """The body, if it is a JSON object; the provider answers for all else."""
-    value = decoded(content, exactly=True)
+    value = decoded(content, exactly=True) if content is not None else None
     return value if isinstance(value, dict) else None

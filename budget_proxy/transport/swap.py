@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from budget_proxy.assemble import Engine
 from budget_proxy.transport.binding import bind
@@ -18,7 +18,16 @@ from budget_proxy.transport.wrap import is_client_class, wrap
 from budget_proxy.types import Mode
 
 _DUNDERS: Final = frozenset({"__all__", "__title__", "__version__"})
-_OURS: Final = ("engine", "agent", "mode", "thinking", "effort")
+
+
+class Ours(TypedDict, total=False):
+    """What our clients take besides what the SDK's take: see ``wrap``."""
+
+    engine: Engine | None
+    agent: str | None
+    mode: Mode | None
+    thinking: str | None
+    effort: str | None
 
 
 def attribute(sdk: str, name: str) -> Any:
@@ -50,8 +59,8 @@ def _module(sdk: str) -> Any:
         ) from None
 
 
-class Constructor:
-    """What our clients take besides what the SDK's take: see ``wrap``."""
+class _Derivable:
+    """The base of users' subclasses: copies stay bound, also with another HTTP client."""
 
     _client: Any
 
@@ -70,10 +79,6 @@ class Constructor:
         before = bound(self._client)
         self._client = view(self._client, bind(engine, settings, before))
 
-
-class _Derivable(Constructor):
-    """The base of users' subclasses: copies stay bound, also with another HTTP client."""
-
     def copy(self, *, http_client: Any = None, **options: Any) -> Any:
         """A copy with other options, as the SDK's."""
         binding = bound(self._client)
@@ -91,7 +96,7 @@ class _Meta(type):
         sdk = vars(cls).get("sdk_class")
         if sdk is None:
             return super().__call__(*args, **options)
-        ours = {name: options.pop(name, None) for name in _OURS}
+        ours = {name: options.pop(name, None) for name in Ours.__annotations__}
         return wrap(sdk(*args, **options), **ours)
 
     def __instancecheck__(cls, instance: object) -> bool:

@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.transport.trip import Trip, is_call, is_coded, passed_through, wait
+from budget_proxy.transport.steps import wait
+from budget_proxy.transport.trip import Trip, is_coded, is_ours, passed_through
 from budget_proxy.types import Lookup
 
 
@@ -21,7 +22,7 @@ class BudgetTransport:
 
     def handle_request(self, request: Any) -> Any:
         """The response to a request. Raises what the inner transport raises."""
-        if not is_call(request):
+        if not is_ours(request):
             return self._inner.handle_request(passed_through(request))
         request.read()
         with Trip(self._binding, request) as trip:

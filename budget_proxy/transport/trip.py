@@ -7,35 +7,23 @@ What is left to a driver is to send, to read and to wait.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from budget_proxy.errors import StoreError
 from budget_proxy.scope import HEADER_PREFIX
 from budget_proxy.transport.binding import Binding
-from budget_proxy.transport.exchange import (
-    Failed,
-    Relay,
-    Reply,
-    Request,
-    Send,
-    Wait,
-    exchange,
-)
+from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send, concerns, exchange
 from budget_proxy.transport.family import family_of, joined
-from budget_proxy.types import Lookup, Session, Ticket
-from budget_proxy.wire import dialect_for
+from budget_proxy.transport.steps import Steps
 
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
-_PATIENCE: Final = 1.0
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _DECODED: Final = frozenset({"content-encoding", "content-length"})
 
 
-class Trip:
-    """Iterate it for what the driver is to do, answer by ``found``, ``sent`` or ``failing``.
+class Trip(Steps):
+    """Steps whose Sends are answered by ``sent`` or ``failing``.
 
     Used in a ``with`` (or ``async with``): a trip that is left before its end settles its call
     as cancelled, and lets the connection go.
@@ -43,13 +31,11 @@ class Trip:
 
     def __init__(self, binding: Binding, request: Any) -> None:
         """``request`` is the family's, with its content read."""
+        asked = _read(binding, request)
+        super().__init__(exchange(binding.engine, asked))
         self._family: Any = family_of(request)
         self._request = request
-        asked = _read(binding, request)
         self._headers = len(asked.headers)
-        self._steps = exchange(binding.engine, asked)
-        self._answer: Any = None
-        self._result: Reply | Relay | Failed | None = None
         self._metered = True
         self._response: Any = None
         self._error: Exception | None = None
@@ -58,7 +44,7 @@ class Trip:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._steps.close()
+        self.close()
         if kind is not None and self._response is not None:
             self._response.close()
 
@@ -66,19 +52,9 @@ class Trip:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._steps.close()
+        self.close()
         if kind is not None and self._response is not None:
             await self._response.aclose()
-
-    def __iter__(self) -> Iterator[Lookup | Send | Wait]:
-        while True:
-            answer, self._answer = self._answer, None
-            try:
-                step = self._steps.send(answer)
-            except StopIteration as done:
-                self._result = done.value
-                return
-            yield step
 
     def outgoing(self, send: Send) -> Any:
         """The request to send; the client's own where nothing is to be changed."""
@@ -106,11 +82,7 @@ class Trip:
             yield
         except self._family.RequestError as error:
             self._error = error
-            self._answer = Failed(timeout=isinstance(error, self._family.TimeoutException))
-
-    def found(self, session: Session | None) -> None:
-        """What a Lookup found."""
-        self._answer = session
+            self.answer = Failed(timeout=isinstance(error, self._family.TimeoutException))
 
     def reads(self, response: Any) -> bool:
         """Whether a response is to be read now; else it is handed on as it comes."""
@@ -120,14 +92,14 @@ class Trip:
         """The upstream's response, read if it was to be."""
         self._response = response
         if not self._metered:  # what nobody looks at goes on in the library's own form
-            self._answer = Reply(response.status_code, (), None)
+            self.answer = Reply(response.status_code, (), None)
             return
         content = response.content if self.reads(response) else None
-        self._answer = Reply(response.status_code, _texts(response.headers), content)
+        self.answer = Reply(response.status_code, _texts(response.headers), content)
 
     def response(self, relay_stream: type) -> Any:
         """What the client gets, or raise what the upstream's transport raised."""
-        result = self._result
+        result = self.result
         if isinstance(result, Failed) and self._error is not None:
             raise self._error
         if isinstance(result, Relay):
@@ -153,9 +125,9 @@ class Trip:
         )
 
 
-def is_call(request: Any) -> bool:
-    """Whether a request is a completion call. All others pass through, unread."""
-    return dialect_for(request.method, request.url.path) is not None
+def is_ours(request: Any) -> bool:
+    """Whether a request goes through the exchange. All others pass through, unread."""
+    return concerns(request.method, request.url.path)
 
 
 def passed_through(request: Any) -> Any:
@@ -183,12 +155,6 @@ def streams(response: Any) -> bool:
     """Whether a response is an event stream, to be relayed as it comes."""
     kind: str = response.headers.get("content-type", "")
     return bool(response.status_code == _OK and kind.lower().startswith(_EVENTS))
-
-
-def wait(ticket: Ticket) -> None:
-    """Wait for a ticket for a moment; what goes wrong with it, the recorder has counted."""
-    with suppress(TimeoutError, CancelledError, StoreError):
-        ticket.result(timeout=_PATIENCE)
 
 
 def _read(binding: Binding, request: Any) -> Request:

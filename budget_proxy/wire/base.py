@@ -48,6 +48,10 @@ class Written:
 class Meter(Protocol):
     """Reads one streamed answer as it passes. Not reusable."""
 
+    @property
+    def done(self) -> bool:
+        """Whether the provider said that the answer is over."""
+
     def feed(self, chunk: bytes) -> bytes:
         """Take bytes from the provider, return the bytes for the client.
 

@@ -50,6 +50,13 @@ def marked(block: Mapping[str, Any]) -> bool:
     return any(block.get(key) is not None for key in MARKERS)
 
 
+def unmarked(item: Any) -> Any:
+    """A block or tool without its cache marker; the same object where it has none."""
+    if not isinstance(item, dict) or not marked(item):
+        return item
+    return {key: part for key, part in item.items() if key not in MARKERS}
+
+
 def is_result(block: Any) -> bool:
     """Whether a block answers a tool call."""
     return isinstance(block, dict) and value.text(block.get("type")).endswith("tool_result")

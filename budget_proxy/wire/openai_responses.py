@@ -29,6 +29,7 @@ _CLIENT_TOOLS: Final = frozenset(
     }
 )  # fmt: skip
 _SIDE_EFFECTS: Final = ("conversation", "background", "prompt")
+_UNFINISHED: Final = frozenset({"queued", "in_progress"})
 _TERMINAL: Final = frozenset(
     {"response.completed", "response.incomplete", "response.failed", "response.cancelled"}
 )
@@ -75,6 +76,7 @@ class OpenAIResponses:
             or value.name(value.mapping(conversation).get("id")),
             previous_response=previous,
             cache_key=value.name(body.get("prompt_cache_key")),
+            background=body.get("background") is True,
         )
 
     def write(
@@ -231,6 +233,7 @@ def _see_response(tally: Tally, response: Mapping[str, Any]) -> None:
     tally.model = value.name(response.get("model")) or tally.model
     tally.tier = value.name(response.get("service_tier")) or tally.tier
     tally.merge(response.get("usage"))
+    tally.pending = value.text(response.get("status")) in _UNFINISHED
     tally.ends(_finish(response))
     for item in value.items(response.get("output")):
         for part in value.items(value.mapping(item).get("content")):

@@ -31,11 +31,18 @@ def extended(content: Any, text: str, kind: str = "text") -> str | list[Any] | N
 
 
 def in_user_turn(messages: Any, index: int, text: str, kind: str = "text") -> list[Any] | None:
-    """The messages with ``text`` at the end of the ``index``-th user turn, if there is one."""
+    """The messages with ``text`` at the end of the ``index``-th user turn, if there is one.
+
+    It is a block of its own there, also beside a string: agents send the same turn as a list
+    while it is marked as cached and as a string later, and its prompt has to stay the same.
+    """
     turns = (at for at, item in enumerate(value.items(messages)) if is_user_turn(item))
     for number, at in enumerate(turns):
         if number == index:
-            return _with(messages, at, text, kind)
+            content = messages[at].get("content")
+            if isinstance(content, str) and content:
+                content = [{"type": kind, "text": content}]
+            return _with(messages, at, extended(content, text, kind))
     return None
 
 
@@ -49,7 +56,7 @@ def in_system_message(messages: Any, text: str) -> list[Any] | None:
     at = _system_place(messages)
     if at is None:
         return [{"role": "system", "content": text}, *messages]
-    return _with(messages, at, text, "text")
+    return _with(messages, at, extended(messages[at].get("content"), text))
 
 
 def _system_place(messages: Sequence[Any]) -> int | None:
@@ -64,8 +71,7 @@ def _system_place(messages: Sequence[Any]) -> int | None:
     return place
 
 
-def _with(messages: list[Any], at: int, text: str, kind: str) -> list[Any] | None:
-    content = extended(messages[at].get("content"), text, kind)
+def _with(messages: list[Any], at: int, content: Any) -> list[Any] | None:
     if content is None:
         return None
     copy = list(messages)

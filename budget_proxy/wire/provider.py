@@ -18,6 +18,7 @@ ANTHROPIC: Final = "anthropic"
 Headers = Sequence[tuple[str, str]]
 _CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "api-key"})
 _AZURE: Final = "/openai/"
+_OPENAI_ONLY: Final = (_AZURE, "/v1/responses/", "/v1/chat/", "/v1/embeddings")
 _SIGNED: Final = "AWS4-"
 _TIMEOUTS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
 NO_RETRY: Final = ("x-should-retry", "false")
@@ -32,6 +33,8 @@ def provider_of(path: str, headers: Headers) -> str:
     """
     if path == "/v1/messages" or path.startswith("/v1/messages/"):
         return ANTHROPIC
+    if path.startswith(_OPENAI_ONLY):
+        return OPENAI
     names = {name.lower() for name, _ in headers}
     if "anthropic-version" in names or ("x-api-key" in names and "authorization" not in names):
         return ANTHROPIC

@@ -25,7 +25,8 @@ class Tally:
     """What was seen of an answer. ``usage`` is the provider's own object, merged.
 
     ``final`` says that ``usage`` counts the whole answer; ``done`` that the stream said it
-    was over; ``characters`` are those of all generated text.
+    was over; ``pending`` that the provider is still at it; ``characters`` are those of all
+    generated text.
     """
 
     usage: dict[str, Any] | None = None
@@ -34,6 +35,7 @@ class Tally:
     refused: bool = False
     characters: int = 0
     done: bool = False
+    pending: bool = False
     response_id: str | None = None
     model: str | None = None
     tier: str | None = None
@@ -69,6 +71,7 @@ class Tally:
             response_id=self.response_id,
             model=self.model,
             tier=self.tier,
+            pending=self.pending,
         )
 
     def ends(self, finish: FinishReason | None) -> None:
@@ -97,6 +100,11 @@ class StreamMeter:
         self._drop = drop_usage
         self._parser = Parser()
         self._tally = Tally()
+
+    @property
+    def done(self) -> bool:
+        """Whether the provider said that the answer is over."""
+        return self._tally.done
 
     def feed(self, chunk: bytes) -> bytes:
         """Bytes in, bytes out; the same, unless the usage event is to be dropped."""

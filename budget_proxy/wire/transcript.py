@@ -9,7 +9,7 @@ from typing import Any, Final, Literal
 
 from budget_proxy.types import Message
 from budget_proxy.wire import value
-from budget_proxy.wire.content import MARKERS, Content, not_text, only_results, read
+from budget_proxy.wire.content import MARKERS, Content, not_text, only_results, read, unmarked
 from budget_proxy.wire.digest import feed
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -116,7 +116,7 @@ class Transcript:
             part = text.encode("utf-8", "surrogatepass")
             digest.update(len(part).to_bytes(8, "big"))
             digest.update(part)
-        digest.update(value.canonical(tools) if tools else b"")
+        digest.update(value.canonical([unmarked(tool) for tool in tools]) if tools else b"")
         for block in self._shown:
             feed(digest, block, MARKERS)
         return digest.digest()

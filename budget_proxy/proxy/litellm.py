@@ -1,0 +1,170 @@
+"""Other providers' models, through LiteLLM in this very process: one more upstream.
+
+The providers' keys and base URLs are those that LiteLLM finds in the environment. Of a caller's
+request nothing is handed on but the parameters of chat completions: its key and headers stay
+here, and no body can name a base URL, a key or a callback.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Final
+from urllib.parse import SplitResult
+
+from budget_proxy.errors import ConfigError
+from budget_proxy.proxy.headers import Headers
+from budget_proxy.proxy.target import Target
+from budget_proxy.proxy.upstream import READ_SECONDS, UpstreamError
+from budget_proxy.transport.payload import decoded, encoded
+from budget_proxy.types import Body
+from budget_proxy.wire.gateway import PARAMETERS
+from budget_proxy.wire.openai_error import openai_error
+from budget_proxy.wire.provider import OPENAI
+
+API: Final = "openai.chat"
+"""The dialect that LiteLLM speaks on our side, whatever the provider's."""
+SETTING: Final = "BUDGET_PROXY_LITELLM_MODELS"
+_OFFLINE: Final = "LITELLM_LOCAL_MODEL_COST_MAP"
+_JSON: Final = (("content-type", "application/json"),)
+_EVENTS: Final = (("content-type", "text/event-stream; charset=utf-8"),)
+_OK: Final = 200
+_BAD_REQUEST: Final = 400
+_BAD_GATEWAY: Final = 502
+_ERRORS: Final = range(400, 600)
+_DONE: Final = b"data: [DONE]\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LiteLLMTarget(Target):
+    """Models that LiteLLM reaches: ``prefix`` stands before their names, as in ``gemini/``."""
+
+    prefix: str = ""
+
+    @classmethod
+    def of(cls, prefix: str, host: str) -> LiteLLMTarget:
+        """The target of models that are served by ``host``."""
+        base = SplitResult("litellm", host, "", "", "")
+        return cls(OPENAI, base, SETTING, "the providers' keys", prefix=prefix)
+
+    def url(self, path: str, query: str) -> str:  # noqa: ARG002 (every target's)
+        """What the upstream is to know of the target."""
+        return self.prefix
+
+    def headers(self, path: str, headers: Headers) -> Headers:  # noqa: ARG002 (every target's)
+        """None of the caller's."""
+        return ()
+
+
+class LiteLLMUpstream:
+    """LiteLLM as an upstream of chat completions. Raises ConfigError where it is not installed."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        if importlib.util.find_spec("litellm") is None:
+            raise ConfigError("litellm_models needs LiteLLM: pip install litellm")
+        self._patterns = patterns
+
+    def load(self) -> None:
+        """Import LiteLLM, which takes seconds: before the first call, off the event loop."""
+        os.environ.setdefault(_OFFLINE, "True")  # or it fetches its table of models
+        import litellm
+
+        litellm.telemetry = False  # of older versions
+        litellm.suppress_debug_info = True  # it prints to standard output
+
+    def route(self, content: bytes) -> tuple[LiteLLMTarget, bytes] | None:
+        """The target of a call's body, and the body with the model as its provider calls it.
+
+        ``None`` for calls of other models.
+        """
+        body = decoded(content, exactly=True)
+        model = body.get("model") if isinstance(body, dict) else None
+        if not isinstance(model, str) or not self._takes(model):
+            return None
+        from budget_proxy.litellm.served import served
+
+        name, host = served({"model": model})
+        prefix = model.removesuffix(name)
+        return LiteLLMTarget.of(prefix, host), encoded(
+            {**body, "model": model.removeprefix(prefix)}
+        )
+
+    async def ask(self, method: str, url: str, headers: Headers, content: bytes) -> LiteLLMAnswer:  # noqa: ARG002 (as the other upstreams)
+        """Make the call that a body describes; ``url`` is the target's.
+
+        Raises UpstreamError if no answer begins.
+        """
+        import litellm
+        import openai
+
+        body: Body = decoded(content, exactly=True)
+        unknown = sorted(set(body) - PARAMETERS)
+        if unknown:
+            return _told(
+                _BAD_REQUEST,
+                f"budget-proxy hands no {', '.join(unknown)} on to LiteLLM: leave it out",
+                "unsupported_parameter",
+            )
+        try:
+            answer = await litellm.acompletion(
+                **{**body, "model": url + str(body["model"])},
+                timeout=READ_SECONDS, max_retries=0, num_retries=0,
+            )  # fmt: skip
+        except litellm.Timeout as error:
+            raise UpstreamError(str(error), timeout=True) from error
+        except openai.OpenAIError as error:
+            status: Any = getattr(error, "status_code", None)
+            return _told(
+                status if status in _ERRORS else _BAD_GATEWAY,
+                str(error), getattr(error, "code", None), getattr(error, "param", None),
+            )  # fmt: skip
+        return LiteLLMAnswer(answer)
+
+    def _takes(self, model: str) -> bool:
+        return any(fnmatchcase(model, pattern) for pattern in self._patterns)
+
+
+class LiteLLMAnswer:
+    """What LiteLLM answered, as the bytes of an answer over HTTP."""
+
+    def __init__(self, answer: Any, status: int = _OK) -> None:
+        """``answer`` is a response, a stream, or bytes."""
+        self.status = status
+        self._answer = answer
+        self.headers: Headers = _EVENTS if hasattr(answer, "__anext__") else _JSON
+
+    async def read(self) -> bytes:
+        """The whole body."""
+        if isinstance(self._answer, bytes):
+            return self._answer
+        return _json(self._answer)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises UpstreamError if it breaks off."""
+        import openai
+
+        try:
+            async for chunk in self._answer:
+                yield b"data: " + _json(chunk) + b"\n\n"
+        except openai.OpenAIError as error:
+            raise UpstreamError(type(error).__name__) from error
+        yield _DONE
+
+    async def close(self) -> None:
+        """Let the connection go."""
+        if hasattr(self._answer, "aclose"):
+            await self._answer.aclose()
+
+
+def _json(thing: Any) -> bytes:
+    text: str = thing.model_dump_json(exclude_none=True)
+    return text.encode()
+
+
+def _told(status: int, message: str, code: Any, parameter: Any = None) -> LiteLLMAnswer:
+    status, body = openai_error(status, message, str(code or "litellm_error"))
+    body["error"]["param"] = parameter
+    return LiteLLMAnswer(encoded(body), status)
