@@ -70,6 +70,15 @@ def test_what_was_removed_or_became_another_kind_is_told_without_its_value() -> 
     ]  # fmt: skip
 
 
+def test_a_text_that_became_blocks_tells_of_what_came_to_it() -> None:
+    """As where a note stands beside the user's own words."""
+    blocks = [{"type": "text", "text": SECRET}, {"type": "text", "text": NOTE.text}]
+    found = _diff({"content": SECRET}, {"content": blocks})
+    assert [(one.path, one.change, one.value) for one in found] == [
+        ("$.content[1].type", "added", None), ("$.content[1].text", "added", NOTE.text),
+    ]  # fmt: skip
+
+
 def test_lists_that_differ_in_the_middle_are_one_change() -> None:
     """Which item became which cannot be told."""
     (found,) = _diff({"a": [1, 2, 9]}, {"a": [1, 3, 4, 9]})

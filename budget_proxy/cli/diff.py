@@ -52,8 +52,17 @@ def _compare(path: str, before: Any, after: Any, own: _Own) -> Iterator[Change]:
             yield from _member(f"{path}.{name}", before, after, name, own)
     elif isinstance(before, list) and isinstance(after, list):
         yield from _items(path, before, after, own)
+    elif _became_blocks(before, after):
+        for at, block in enumerate(after[1:], 1):
+            yield from _added(f"{path}[{at}]", block, own)
     else:
         yield Change(path, "changed", _size(before), _size(after), _shown(after, own))
+
+
+def _became_blocks(before: Any, after: Any) -> bool:
+    """Whether a text is now the first of several blocks, as beside a note in a user's turn."""
+    first = after[0] if isinstance(after, list) and after else None
+    return isinstance(before, str) and isinstance(first, Mapping) and first.get("text") == before
 
 
 def _member(
