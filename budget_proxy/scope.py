@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar, get_args
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage, frozen
+from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage
 
 BODY_KEY: Final = "budget"
 HEADER_PREFIX: Final = "x-budget-"
@@ -26,7 +26,7 @@ _T = TypeVar("_T", Scope, Override)
 _EMPTY: Final[Mapping[type, Any]] = {Scope: Scope(), Override: Override()}
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class CallReport:
     """One attempt as its caller sees it: the plan, what it used, what it cost."""
 

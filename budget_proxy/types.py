@@ -31,7 +31,7 @@ def frozen(noun: type[_Class]) -> type[_Class]:
     """Make a class one of frozen values: a dataclass with slots that type checkers hold frozen.
 
     At run time nothing guards them, on purpose: the guard makes a value three times as dear to
-    make, and a call makes some forty.
+    make, and a call makes some forty. What callers make, or many calls share, is guarded.
     """
     return dataclass(slots=True, unsafe_hash=True)(noun)
 
@@ -43,7 +43,7 @@ LEVELS: Final = (0.50, 0.75, 0.90, 0.95, 0.99)
 """The quantile levels that are promised, stored and scored."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Scope:
     """Whose call it is. Every field is optional; ``tags`` are free labels."""
 
@@ -56,7 +56,7 @@ class Scope:
     tags: tuple[str, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Override:
     """What the caller asked of this one call; ``None`` leaves the policy's choice.
 
@@ -533,7 +533,7 @@ class Breakdown:
         return self.thinking + self.planning + self.execution + self.reflection
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The answer to "how many tokens will this task need?", with what it rests on."""
 

@@ -82,6 +82,21 @@ def test_many_small_members_do_not_keep_us_busy() -> None:
     assert time.process_time() - started < 5  # a second is far beyond what giving up takes
 
 
+def test_members_of_all_sizes_are_put_together() -> None:
+    """Empty ones, small ones and megabytes, wherever what is unpacked at a time may end."""
+    large = bytes(range(256)) * 8_000
+    packed = gzip.compress(b"") * 900 + gzip.compress(large, compresslevel=0) + gzip.compress(BODY)
+    assert unpacked(packed, [("content-encoding", "gzip")], MAX_BODY) == large + BODY
+
+
+def test_more_codings_than_anybody_needs_are_not_read() -> None:
+    """Two on top of each other are; a third would only keep us busy."""
+    twice = gzip.compress(gzip.compress(BODY))
+    assert unpacked(twice, [("content-encoding", "gzip, gzip")], MAX_BODY) == BODY
+    thrice = [("content-encoding", "gzip, gzip"), ("content-encoding", "gzip")]
+    assert unpacked(gzip.compress(twice), thrice, MAX_BODY) is None
+
+
 def test_a_plain_body_says_so() -> None:
     """The coding's header goes, whatever its case, and no other."""
     headers = [("Content-Encoding", "gzip"), ("content-type", "application/json")]

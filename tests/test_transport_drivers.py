@@ -139,16 +139,18 @@ async def test_a_compressed_call_is_read(
     assert [row.output_tokens for row in rows(engine)] == [34, 5]
 
 
-async def test_a_bomb_is_refused_here_too(
+async def test_a_body_that_is_too_long_to_be_read_passes_as_it_came(
     door: Door, engine: Engine, provider: ScriptedProvider
 ) -> None:
-    """As the provider would: nothing is sent, and nothing is unpacked beyond the limit."""
+    """In the client's own process it is the provider's to refuse; it is not unpacked by us."""
     client = door.open(engine, provider.transport(door.library))
-    bomb = gzip.compress(bytes(MAX_BODY + 1))
+    bomb = gzip.compress(json.dumps({**CHAT, "pad": " " * MAX_BODY}).encode())
+    provider.answer = Answer(status=413, error=("too large", None))
     response = await door.post(client, bomb, headers={"content-encoding": "gzip"})
     assert response.status_code == 413
-    assert response.json()["error"]["code"] == "request_too_large"
-    assert provider.requests == []
+    assert response.json()["error"]["message"] == "too large"
+    assert provider.last.content == bomb
+    assert rows(engine) == []
 
 
 async def test_what_is_no_call_is_not_even_read(door: Door, engine: Engine) -> None:

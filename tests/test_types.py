@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import dataclasses
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budget_proxy.types import Override, Scope
 from tests.makers import forecast
 
 
@@ -50,3 +53,10 @@ def test_cdf_never_falls_and_stays_a_probability(values: list[float], at: list[f
     low, high = distribution.cdf(at[0]), distribution.cdf(at[1])
     assert 0.0 <= low <= high <= 1.0
     assert not math.isnan(low + high)
+
+
+@pytest.mark.parametrize("shared", [Scope(), Override()])
+def test_what_calls_share_cannot_be_changed(shared: Any) -> None:
+    """The defaults stand behind every call that says nothing: a caller cannot write into them."""
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(shared, dataclasses.fields(shared)[0].name, "x")

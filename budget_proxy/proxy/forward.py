@@ -53,6 +53,7 @@ async def forward_call(
         headers=caller.headers,
         content=content,
         timeout=timeout_of(caller.headers),
+        limit=MAX_BODY,
     )
     sending = _Sending(upstream, target, caller)
     try:

@@ -21,10 +21,12 @@ _CODINGS: Final = {"gzip": (_FRAMED,), "x-gzip": (_FRAMED,), "deflate": (_FRAMED
 _NONE: Final = "identity"
 _HEADER: Final = 2
 """Bytes that tell whether zlib's frame is there."""
-
-
 _MOST_MEMBERS: Final = 1000
 """Of one gzip file: more are made to keep us busy."""
+_MOST_CODINGS: Final = 2
+"""On top of each other: likewise."""
+_WINDOW: Final = 64 * 1024
+"""Bytes that are unpacked at a time: what is left behind a member is copied, so it stays small."""
 
 
 class Inflater:
@@ -59,10 +61,14 @@ class TooLarge(Exception):
 def unpacked(content: bytes, headers: Headers, limit: int) -> bytes | None:
     """The body without its codings; ``None`` where one is unknown, or the body is broken.
 
-    Raises TooLarge beyond ``limit`` bytes, without unpacking more than that.
+    So it is where there are more codings than anybody needs. Raises TooLarge beyond ``limit``
+    bytes, without unpacking more than that.
     """
     plain: bytes | None = content
-    for coding in reversed(_codings(headers)):
+    codings = _codings(headers)
+    if len(codings) > _MOST_CODINGS:
+        return None
+    for coding in reversed(codings):
         if plain is None or coding not in _CODINGS:
             return None
         plain = _inflated(plain, coding, limit)
@@ -93,15 +99,19 @@ def _inflated(content: bytes, coding: str, limit: int) -> bytes | None:
 def _members(content: bytes, frame: int, limit: int) -> bytes | None:
     """A gzip file may hold several, one behind the other. Raises zlib.error, TooLarge."""
     parts: list[bytes] = []
-    room = limit
-    while content:
+    whole, at, room = memoryview(content), 0, limit
+    for _ in range(_MOST_MEMBERS):
         unpacker = zlib.decompressobj(frame)
-        part = unpacker.decompress(content, room + 1)
-        if len(part) > room:
-            raise TooLarge(limit)
-        if not unpacker.eof or len(parts) == _MOST_MEMBERS:
+        while at < len(whole) and not unpacker.eof:
+            window = whole[at : at + _WINDOW]
+            part = unpacker.decompress(window, room + 1)
+            if len(part) > room:
+                raise TooLarge(limit)
+            parts.append(part)
+            room -= len(part)
+            at += len(window) - len(unpacker.unused_data)
+        if not unpacker.eof:
             return None
-        parts.append(part)
-        room -= len(part)
-        content = unpacker.unused_data
-    return b"".join(parts)
+        if at == len(whole):
+            return b"".join(parts)
+    return None

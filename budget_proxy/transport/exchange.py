@@ -134,10 +134,12 @@ def exchange(engine: Engine, request: Request) -> Exchange:
     dialect = dialect_for(request.method, request.path)
     if dialect is None:
         return (yield from _no_call(engine, request, headers))
+    body: Body | None = None
     try:
-        body = _json_object(unpacked(request.content, headers, MAX_BODY))
+        body = _json_object(unpacked(request.content, headers, request.limit or MAX_BODY))
     except TooLarge as error:
-        return _refusal(dialect, _TOO_LARGE, str(error), "request_too_large")
+        if request.limit is not None:
+            return _refusal(dialect, _TOO_LARGE, str(error), "request_too_large")
     as_it_came = Send(request.content, headers)
     if body is None:
         reply: Reply | Failed | Unsent = yield replace(as_it_came, metered=False)

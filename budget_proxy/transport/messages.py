@@ -16,7 +16,8 @@ class Request:
     """A client's request. ``scope`` and ``override`` are what goes without saying for it.
 
     Precedence: the body's ``budget`` key, then ``x-budget-*`` headers, then these.
-    ``calls`` receives a report of each attempt.
+    ``calls`` receives a report of each attempt. A body of more than ``limit`` bytes, unpacked,
+    is refused; without a limit one that is too long to be read passes as it came.
     """
 
     method: str
@@ -28,6 +29,7 @@ class Request:
     scope: Scope = Scope()
     override: Override = Override()
     calls: list[CallReport] | None = None
+    limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
