@@ -223,6 +223,41 @@ def test_a_session_is_written_at_once(make: Any, store: Flaky) -> None:
     assert found.id == "s7"
 
 
+def test_rows_are_written_while_sessions_keep_coming(
+    make: Any, store: Flaky, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither rows, nor other instances' rows, nor a flush wait for a pause; batches stay large."""
+    healthy = store.save_sessions
+    heard: list[CallRecord] = []
+    recorder = make(interval=0.05, poll=0.05, on_foreign=heard.extend)
+    saves = 0
+
+    def save(sessions: Sequence[Session]) -> None:  # when these are saved more are there already
+        nonlocal saves
+        saves += 1
+        for n in range(3):
+            recorder.put_session(session(id=f"{saves}/{n}"))
+        recorder.put(record())
+        time.sleep(0.002)
+        healthy(sessions)
+
+    with monkeypatch.context() as busy:
+        busy.setattr(store, "save_sessions", save)
+        recorder.start_polling(after=0)
+        store.append([record(instance="other")])
+        store.batches.clear()
+        recorder.put_session(session())
+        assert soon(lambda: len(store.batches) > 3 and heard)
+        batches = list(store.batches)
+        assert sum(batches) > 2 * len(batches)
+        assert soon(lambda: saves > 200)
+        before = saves
+        assert recorder.flush()
+        assert saves < before + 200
+    assert recorder.flush()
+    assert len(store.recent(99_999)) == saves + 1
+
+
 def test_a_session_that_is_not_written_fails_its_ticket(
     make: Any, store: Flaky, faults: Faults
 ) -> None:

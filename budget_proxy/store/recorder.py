@@ -55,6 +55,7 @@ class Recorder:
     _starting: threading.RLock
     _thread: threading.Thread | None
     _announced: bool
+    _called: bool
     _overflow: int
 
     def __init__(
@@ -116,7 +117,9 @@ class Recorder:
             ticket.set_exception(StoreError("the history has been closed"))
             return ticket
         self._sessions.append((session, ticket))
-        self._signals.put(_Signal.SESSION)
+        if not self._called:  # else more signals would queue than saves can be made
+            self._called = True
+            self._signals.put(_Signal.SESSION)
         if self._thread is None:
             self._start()
         return ticket
@@ -175,14 +178,15 @@ class Recorder:
                 waiting, stop = self._wait()
                 self._cycle(waiting, last=stop)
         finally:  # should a listener raise against its promise, the next row starts anew
-            self._announced = False
+            self._announced = self._called = False
             self._thread = None
 
     def _wait(self) -> tuple[Sequence[Future[bool]], bool]:
         """Sleep until something is due: who waits for a flush, and whether to stop.
 
         Sessions are written meanwhile: each in a transaction of its own would be no gain to
-        the rows, which can wait for others.
+        the rows, which can wait for others. But not for ever: while sessions keep coming the
+        queue is never empty, so the clock is looked at here too.
         """
         due = self._due()
         while True:
@@ -195,6 +199,8 @@ class Recorder:
                 return (signal,), False
             if signal is _Signal.SESSION:
                 self._save_sessions()
+                if due is not None and monotonic() >= due:
+                    return (), False
                 continue
             if signal is not _Signal.ROWS:
                 return (), signal is _Signal.STOP
@@ -223,6 +229,7 @@ class Recorder:
             self._foreign.ask(self.instance, self._backlog.last)
 
     def _save_sessions(self) -> None:
+        self._called = False  # before sessions are taken, as with rows
         taken: list[tuple[Session, Future[None]]] = []
         while self._sessions:
             taken.append(self._sessions.popleft())
@@ -280,7 +287,7 @@ class Recorder:
         self._signals = SimpleQueue()
         self._starting = threading.RLock()
         self._thread = None
-        self._announced = False
+        self._announced = self._called = False
         self._overflow = 0
 
     def _renew(self) -> None:
