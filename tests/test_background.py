@@ -297,6 +297,29 @@ async def test_another_instance_may_retrieve(
         await shut(other)
 
 
+async def test_another_instance_may_retrieve_before_the_row_is_written(
+    door: str,
+    tmp_path: Path,
+    upstream: Upstream,
+    provider: Background,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever polls stops at the answer: it waits for the row, and then settles it."""
+    with opened(door, tmp_path, upstream) as asking, opened(door, tmp_path, upstream) as other:
+        with monkeypatch.context() as late:
+            late.setattr(asking.engine.store, "append", _broken)
+            await now(asking.client.responses.create(**ASK))
+            provider.ends("completed")
+            await now(other.client.responses.retrieve("resp_1"))
+            assert other.rows() == []
+        assert one(asking).pending
+        assert soon(lambda: not one(other).pending)
+        row = one(asking)
+        assert (row.output_tokens, row.instance) == (40, other.engine.recorder.instance)
+        await shut(asking)
+        await shut(other)
+
+
 async def test_a_history_that_cannot_be_written_for_a_while_catches_up(
     site: Site, provider: Background, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -304,12 +327,8 @@ async def test_a_history_that_cannot_be_written_for_a_while_catches_up(
     created = await now(site.client.responses.create(**ASK))
     assert one(site).pending
     provider.ends("completed")
-
-    def broken(*_: object) -> None:
-        raise StoreError("disk full")
-
     with monkeypatch.context() as while_broken:
-        while_broken.setattr(site.engine.store, "settle_late", broken)
+        while_broken.setattr(site.engine.store, "settle_late", _broken)
         found = await now(site.client.responses.retrieve(created.id))
         assert found.usage.output_tokens == 40
         assert not site.engine.flush()
@@ -369,3 +388,7 @@ def test_azure_s_paths_are_retrieved_too(
     assert reply.json() == provider.response()
     assert not [name for name in reply.headers if name.startswith("x-budget")]
     assert (row.pending, row.output_tokens, row.agent) == (False, 40, "a")
+
+
+def _broken(*_: object) -> None:
+    raise StoreError("disk full")

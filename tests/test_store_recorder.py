@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from budget_proxy.errors import StoreError
+from budget_proxy.store.base import Complete
+from budget_proxy.store.late import LOOKS
 from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.recorder import Recorder
 from budget_proxy.store.sqlite import SQLiteStore
@@ -27,6 +29,7 @@ class Flaky(MemoryStore):
         super().__init__()
         self.broken = False
         self.batches: list[int] = []
+        self.looked: list[str] = []
 
     def append(self, records: Sequence[CallRecord]) -> list[int]:
         """Refuse everything while broken, and a row of the agent "odd" always."""
@@ -42,6 +45,13 @@ class Flaky(MemoryStore):
         if self.broken:
             raise StoreError("broken")
         super().save_sessions(sessions)
+
+    def settle_late(self, response: str, complete: Complete) -> CallRecord | None:
+        """Refuse everything while broken; note what was looked for."""
+        if self.broken:
+            raise StoreError("broken")
+        self.looked.append(response)
+        return super().settle_late(response, complete)
 
 
 class Faults(list[tuple[str, str]]):
@@ -88,6 +98,11 @@ def soon(condition: Any, seconds: float = 5.0) -> bool:
     return bool(condition())
 
 
+def settle(row: CallRecord) -> CallRecord:
+    """Make of a pending row a settled one."""
+    return replace(row, pending=False)
+
+
 def test_no_thread_before_the_first_row(make: Any) -> None:
     """A recorder that is never used costs no thread."""
     before = threading.active_count()
@@ -127,7 +142,7 @@ def test_late_answers_wait_for_a_broken_store(make: Any, store: Flaky, faults: F
     recorder = make()
     store.broken = True
     recorder.put(record(response_id="r", pending=True))
-    recorder.settle_late("r", lambda row: replace(row, pending=False))
+    recorder.settle_late("r", settle)
     assert not recorder.flush()
     assert ("store", "broken") in faults
     store.broken = False
@@ -147,7 +162,7 @@ def test_a_late_answer_that_cannot_be_stored_is_told_of(
         raise ValueError("odd")
 
     recorder.settle_late("a", odd)
-    recorder.settle_late("b", lambda row: replace(row, pending=False))
+    recorder.settle_late("b", settle)
     assert recorder.flush()
     assert faults == [("row", "odd")]
     assert recorder.dropped == 0
@@ -161,8 +176,74 @@ def test_after_the_end_late_answers_change_nothing(make: Any, store: Flaky) -> N
     recorder = make()
     recorder.put(record(response_id="r", pending=True))
     recorder.close()
-    recorder.settle_late("r", lambda row: replace(row, pending=False))
+    recorder.settle_late("r", settle)
     assert [row.pending for row in store.recent(9)] == [True]
+    assert recorder.dropped == 1
+
+
+def test_a_late_answer_waits_for_the_row_of_another_instance(
+    make: Any, store: Flaky, faults: Faults
+) -> None:
+    """It is looked for again until it is there, also after a time in which the store was broken."""
+    told: list[CallRecord] = []
+    one, other = make(), make(instance="i2", poll=0.5, on_late=told.extend)
+    other.settle_late("r", settle)
+    assert soon(lambda: store.looked)
+    store.broken = True
+    assert soon(lambda: ("store", "broken") in faults)
+    assert other.flush()  # there is nothing that could be written
+    store.broken = False
+    one.put(record(response_id="r", pending=True))
+    assert one.flush()
+    assert soon(lambda: told)
+    assert store.recent(9) == told == [record(response_id="r", instance="i2", id=2)]
+    assert other.dropped == 0
+
+
+def test_a_row_that_is_never_there_is_looked_for_a_few_times(make: Any, store: Flaky) -> None:
+    """Then its answer is given up, and the writer sleeps; it is no loss of ours."""
+    recorder = make(poll=0.01)
+    for _ in range(3):
+        recorder.settle_late("nobody's", settle)
+    assert recorder.flush()
+    assert soon(lambda: len(store.looked) == LOOKS + 2)  # of the three but one is kept
+    time.sleep(0.1)
+    assert len(store.looked) == LOOKS + 2
+    assert recorder.dropped == 0
+
+
+def test_nobody_waits_for_a_row_that_is_not_there(make: Any, store: Flaky, faults: Faults) -> None:
+    """Neither a flush nor the end does."""
+    recorder = make(poll=60.0)
+    recorder.settle_late("r", settle)
+    assert recorder.flush()
+    recorder.close()
+    assert store.looked == ["r"]
+    assert (recorder.dropped, faults) == (0, [])
+
+
+@pytest.mark.parametrize("flushed", [8, 25])
+def test_beyond_the_limit_late_answers_are_dropped_and_counted(
+    make: Any, store: Flaky, faults: Faults, flushed: int
+) -> None:
+    """Be it before the writer has taken them or after; the newest are kept."""
+    recorder = make(limit=10, interval=60.0)
+    for n in range(25):
+        recorder.put(record(response_id=f"r{n}", pending=True))
+        recorder.flush()
+    store.broken = True
+    for n in range(flushed):
+        recorder.settle_late(f"r{n}", settle)
+    recorder.flush()
+    for n in range(flushed, 25):
+        recorder.settle_late(f"r{n}", settle)
+    recorder.flush()
+    store.broken = False
+    assert recorder.flush()
+    pending = [row.response_id for row in store.recent(99) if row.pending]
+    assert pending == [f"r{n}" for n in range(15)]
+    assert recorder.dropped == 15
+    assert any(stage == "dropped" for stage, _ in faults)
 
 
 def test_a_slow_trickle_does_not_put_off_the_first_row(make: Any, store: Flaky) -> None:

@@ -17,6 +17,7 @@ from typing import Final
 
 from budget_proxy.errors import StoreError
 from budget_proxy.store.base import Complete, Store
+from budget_proxy.store.late import Late
 from budget_proxy.types import CallRecord
 
 BATCH: Final = 500
@@ -34,7 +35,9 @@ OnFault = Callable[[str, Exception], None]
 class Backlog:
     """At most ``limit`` rows that are to be written; ``last`` is the id of the newest written.
 
-    As many late answers at most; ``on_late`` is told of each row that one has replaced.
+    As many late answers at most; ``on_late`` is told of each row that one has replaced. Where
+    there is no such row, it is looked for ``every`` so many seconds, a few times; its answer is
+    not counted as one that is to be written.
 
     ``retry_at`` (monotonic seconds) is when a broken store is tried again.
     """
@@ -48,6 +51,7 @@ class Backlog:
         on_stored: Listener | None,
         on_late: Listener | None,
         limit: int,
+        every: float,
     ) -> None:
         self.retry_at = 0.0
         self.last = 0
@@ -59,10 +63,16 @@ class Backlog:
         self._on_late = on_late
         self._limit = limit
         self._rows: deque[CallRecord] = deque()
-        self._late: deque[tuple[str, Complete]] = deque(maxlen=limit)
+        self._late = Late(every)
 
     def __len__(self) -> int:
         return len(self._rows) + len(self._late)
+
+    @property
+    def due(self) -> float | None:
+        """When there is something to do (monotonic seconds); ``None`` if there is nothing."""
+        due = self.retry_at if self else self._late.due
+        return None if due is None else max(due, self.retry_at)
 
     def clear(self) -> None:
         """Forget the rows, and that the store was broken."""
@@ -82,16 +92,16 @@ class Backlog:
 
     def add_late(self, response: str, complete: Complete, instance: str) -> None:
         """Take what a late answer makes of its pending row."""
-        self._late.append(
-            (response, lambda row: self._priced(replace(complete(row), instance=instance)))
+        self._late.add(
+            response, lambda row: self._priced(replace(complete(row), instance=instance))
         )
 
     def trim(self) -> int:
-        """Drop the oldest rows above the limit; their number."""
+        """Drop the oldest rows above the limit, and the oldest late answers; their number."""
         excess = max(len(self._rows) - self._limit, 0)
         for _ in range(excess):
             self._rows.popleft()
-        return excess
+        return excess + self._late.trim(self._limit)
 
     def write(self) -> int:
         """Write all; on a fault of the store keep the rest. How many could never be stored."""
@@ -120,22 +130,23 @@ class Backlog:
         return unstorable
 
     def _write_late(self) -> None:
-        while self._late:
-            late = self._late.popleft()
+        while (answer := self._late.take()) is not None:
             try:
-                row = self._store.settle_late(*late)
+                row = self._store.settle_late(answer.response, answer.complete)
             except StoreError as error:
-                self._late.appendleft(late)
+                self._late.put_back(answer)
                 self._postpone(error)
                 break
             except ValueError as error:  # cannot be stored: its row stays an estimate
                 self._on_fault("row", error)
                 continue
             self.retry_at = self._retry_in = 0.0
-            if row is not None:
-                self.last = row.id or self.last
-                for listener in filter(None, (self._on_stored, self._on_late)):
-                    listener([row])
+            if row is None:
+                self._late.missed(answer)
+                continue
+            self.last = row.id or self.last
+            for listener in filter(None, (self._on_stored, self._on_late)):
+                listener([row])
 
     def _postpone(self, error: StoreError) -> None:
         self._retry_in = min(max(self._retry_in * 2, _FIRST_RETRY), _LONGEST_RETRY)

@@ -43,9 +43,10 @@ class Recorder:
     went wrong, ``on_stored`` of rows written (with their ids), ``on_foreign`` of other
     instances' rows, in order of id, ``on_late`` of rows that a late answer has replaced; none
     of the four may raise. Rows are stamped with
-    ``instance``. While the store is broken at most ``limit`` rows wait for it; beyond that
-    the oldest are dropped and counted in ``dropped``. A forked child starts empty, under an
-    instance name of its own.
+    ``instance``. While the store is broken at most ``limit`` rows wait for it, and as many late
+    answers; beyond that the oldest are dropped and counted in ``dropped``. A late answer whose
+    row is not there is tried again ``poll`` seconds later, a few times (store/late.py); nobody
+    waits for that. A forked child starts empty, under an instance name of its own.
     """
 
     _rows: deque[CallRecord]
@@ -90,6 +91,7 @@ class Recorder:
             on_stored=on_stored,
             on_late=on_late,
             limit=limit,
+            every=poll,
         )
         self._empty()
         _recorders.add(self)
@@ -106,9 +108,13 @@ class Recorder:
 
     def settle_late(self, response: str, complete: Complete) -> None:
         """Queue the replacement of a pending row. Never blocks and never raises."""
-        if not self._closed:
-            self._late.append((response, complete))
-            self._announce()
+        if self._closed:
+            self._drop(1, "it came after the history had been closed")
+            return
+        if len(self._late) >= self._limit:
+            self._overflow += 1
+        self._late.append((response, complete))
+        self._announce()
 
     def put_session(self, session: Session) -> Future[None]:
         """Queue a session, to be written at once; done when it is on disk, or a StoreError."""
@@ -208,10 +214,8 @@ class Recorder:
             due = soon if due is None else min(due, soon)
 
     def _due(self) -> float | None:
-        times = [self._backlog.retry_at] if self._backlog else []
-        if self._foreign is not None:
-            times.append(self._foreign.due)
-        return min(times, default=None)
+        times = (self._backlog.due, self._foreign.due if self._foreign is not None else None)
+        return min((time for time in times if time is not None), default=None)
 
     def _cycle(self, waiting: Sequence[Future[bool]], *, last: bool) -> None:
         written = False
