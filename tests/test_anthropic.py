@@ -265,7 +265,7 @@ async def test_a_stream_that_is_cut(
     stream = await now(wrapped.messages.create(**ASK, stream=True))
     with pytest.raises(Exception, match=r"connection was lost|incomplete|peer closed"):
         await items(stream)
-    assert [row.exact for row in rows(engine)] == [False]
+    assert [(row.finish_reason, row.exact) for row in rows(engine)] == [("error", False)]
 
 
 async def test_the_sdks_own_guard_is_left_alone(wrapped: Any, engine: Engine) -> None:

@@ -146,6 +146,7 @@ async def test_a_stream_that_breaks_off_can_be_resumed(site: Site, provider: Bac
         await items(stream)
     first = one(site)
     assert (first.pending, first.exact, first.stream) == (True, False, True)
+    assert first.finish_reason == "error"
     assert (first.output_tokens or 0) >= len(TEXT) / 4
     provider.cut = None
     resumed = await now(site.client.responses.retrieve("resp_1", stream=True, starting_after=0))

@@ -328,7 +328,7 @@ async def test_no_connection(kind: Any, engine: Engine) -> None:
 async def test_a_stream_that_is_cut(
     plain: Any, wrapped: Any, engine: Engine, provider: ScriptedProvider
 ) -> None:
-    """The SDK raises what it raises without us; what came is settled as an estimate."""
+    """The SDK raises what it raises without us; the row is an error, and an estimate."""
     provider.answer = Answer(cut=4)
     errors = []
     for door in (plain, wrapped):
@@ -336,8 +336,7 @@ async def test_a_stream_that_is_cut(
         errors.append(await raised(items(stream)))
     assert errors[0] == errors[1]
     assert errors[0]["raised"] in {"APIConnectionError", "ReadError", "RemoteProtocolError"}
-    (row,) = rows(engine)
-    assert row.exact is False
+    assert [(row.finish_reason, row.exact) for row in rows(engine)] == [("error", False)]
 
 
 # -- observe, and faults of ours ----------------------------------------------------------------

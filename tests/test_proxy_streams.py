@@ -108,7 +108,7 @@ def test_leaving_before_a_stream_began_ends_it_as_soon_as_it_does(proxied: Runni
 
 
 def test_a_stream_that_the_provider_breaks_off_breaks_off(proxied: Running) -> None:
-    """What came is relayed, the caller learns that it is not all, the row is estimated."""
+    """What came is relayed, the caller learns that it is not all, the row an error, estimated."""
     answer = Answer(headers=EVENTS, parts=CHAT_STREAM[:1], cut=True)
     proxy = proxied.answering(answer)
     body = {"model": "gpt-5.4", "stream": True, "messages": HELLO}
@@ -120,7 +120,7 @@ def test_a_stream_that_the_provider_breaks_off_breaks_off(proxied: Running) -> N
         got.extend(reply.iter_raw())
     row = proxy.row()
     assert b"".join(got) == CHAT_STREAM[0]
-    assert (row.finish_reason, row.exact) == ("cancelled", False)
+    assert (row.finish_reason, row.exact) == ("error", False)
 
 
 def test_a_stream_that_is_refused_is_an_error(proxied: Running) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 from collections.abc import Iterator
@@ -330,15 +331,53 @@ async def test_closing_early_closes_the_provider_and_settles(door: Door, engine:
 async def test_a_stream_that_breaks_raises_the_librarys_error(
     door: Door, engine: Engine, provider: ScriptedProvider
 ) -> None:
-    """The client sees what it would have seen without us; the call is settled."""
+    """The client sees what it would have seen without us; the provider's failure is an error."""
     provider.answer = Answer(cut=3)
     client = door.open(engine, provider.transport(door.library))
     response = await door.post(client, {**CHAT, "stream": True}, stream=True)
     with pytest.raises(door.library.ReadError, match="connection was lost"):
         await read(response)
     await shut(response)
-    (row,) = rows(engine)
-    assert row.exact is False
+    assert [(row.finish_reason, row.exact) for row in rows(engine)] == [("error", False)]
+
+
+async def test_a_stream_that_cannot_be_decoded_is_an_error(door: Door, engine: Engine) -> None:
+    """It is the provider who said that it was gzip."""
+
+    def handler(_: Any) -> Any:
+        headers = {"content-type": "text/event-stream", "content-encoding": "gzip"}
+        stream = stream_of(door.library, [b"no gzip at all"])
+        return door.library.Response(200, headers=headers, stream=stream)
+
+    client = door.open(engine, door.library.MockTransport(handler))
+    response = await door.post(client, {**CHAT, "stream": True}, stream=True)
+    with pytest.raises(door.library.DecodingError):
+        await read(response)
+    await shut(response)
+    assert [(row.finish_reason, row.exact) for row in rows(engine)] == [("error", False)]
+
+
+@pytest.mark.parametrize("left", [KeyboardInterrupt, asyncio.CancelledError])
+async def test_a_reader_that_is_interrupted_has_left(
+    door: Door, engine: Engine, left: type[BaseException]
+) -> None:
+    """What ends the reading while the provider is silent is no failure of the provider's."""
+
+    def pieces() -> Iterator[bytes]:
+        yield b'data: {"choices": []}\n\n'
+        raise left
+
+    def handler(_: Any) -> Any:
+        headers = {"content-type": "text/event-stream"}
+        stream = stream_of(door.library, pieces())
+        return door.library.Response(200, headers=headers, stream=stream)
+
+    client = door.open(engine, door.library.MockTransport(handler))
+    response = await door.post(client, {**CHAT, "stream": True}, stream=True)
+    with pytest.raises(left):
+        await read(response)
+    await shut(response)
+    assert [(row.finish_reason, row.exact) for row in rows(engine)] == [("cancelled", False)]
 
 
 async def test_an_unplanned_stream_is_the_providers_own(

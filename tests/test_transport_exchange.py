@@ -388,6 +388,26 @@ def test_a_stream_that_the_client_leaves_settles_once_as_cancelled(engine: Engin
     assert (row.finish_reason, row.exact) == ("cancelled", False)
 
 
+def test_a_stream_that_the_provider_breaks_off_settles_once_as_an_error(engine: Engine) -> None:
+    """It was not the client who ended it; that it leaves afterwards changes nothing."""
+    relay, trip = streamed(engine)
+    for chunk in events(Answer(), trip.bodies[0])[:3]:
+        relay.feed(chunk)
+    with pytest.raises(OSError, match="lost"), relay:
+        raise OSError("lost")
+    relay.abort()
+    assert [(row.finish_reason, row.exact) for row in rows(engine)] == [("error", False)]
+
+
+def test_breaking_off_after_the_end_was_seen_is_no_error(engine: Engine) -> None:
+    """Some servers cut the connection instead of ending it."""
+    relay, trip = streamed(engine)
+    for chunk in events(Answer(), trip.bodies[0]):
+        relay.feed(chunk)
+    relay.broke()
+    assert [(row.finish_reason, row.exact) for row in rows(engine)] == [("stop", True)]
+
+
 def test_leaving_after_the_end_was_seen_is_no_cancelling(engine: Engine) -> None:
     """OpenAI's SDK hangs up at [DONE], before the connection ends: the answer was whole."""
     relay, trip = streamed(engine)

@@ -140,6 +140,7 @@ async def _relay(relay: Relay, answer: Answer | LiteLLMAnswer, caller: Caller) -
                 await caller.write(passed)
         await caller.end(relay.end())
     except UpstreamError as error:
+        relay.broke()
         _log.warning("the upstream broke off a stream: %s", error)
     finally:
         relay.abort()

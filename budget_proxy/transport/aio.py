@@ -60,17 +60,15 @@ class AsyncRelayStream:
         self._relay = relay
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            coded = is_coded(self._response)
-            inner = self._response.aiter_bytes() if coded else self._response.aiter_raw()
+        coded = is_coded(self._response)
+        inner = self._response.aiter_bytes() if coded else self._response.aiter_raw()
+        with self._relay as relay:
             async with aclosing(inner) as chunks:
                 async for chunk in chunks:
-                    if passed := self._relay.feed(chunk):
+                    if passed := relay.feed(chunk):
                         yield passed
-            if rest := self._relay.end():
+            if rest := relay.end():
                 yield rest
-        finally:
-            self._relay.abort()
 
     async def aclose(self) -> None:
         """Settle what was seen, and let the connection go."""

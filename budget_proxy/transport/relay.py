@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from budget_proxy.assemble import Engine
 from budget_proxy.transport.guard import fail_open
@@ -28,6 +29,10 @@ class Relay:
 
     That is when the provider says that it is over, before the client reads so: a client may
     then make its next call, while the connection is still being wound up.
+
+    Used in a ``with`` around the reading of the provider's stream, it settles what ends that
+    early: an Exception is the provider's, who broke off. What is none (a generator that is
+    closed, a task that is cancelled, an interrupt) is the client's, who left.
     """
 
     def __init__(self, reply: Reply, headers: Headers, account: Account, meter: Meter) -> None:
@@ -56,9 +61,27 @@ class Relay:
         finally:
             self._settle(cancelled=False)
 
+    def broke(self) -> None:
+        """The provider broke off, which is an error. Safe to call after ``end``."""
+        self._settle(cancelled=False)
+
     def abort(self) -> None:
-        """The client left, or the stream broke. Safe to call after ``end``."""
+        """The client left. Safe to call after ``end``."""
         self._settle(cancelled=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception):
+            self.broke()
+        else:
+            self.abort()
 
     def _settle(self, *, cancelled: bool) -> None:
         if not self._open:

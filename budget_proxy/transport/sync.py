@@ -54,15 +54,13 @@ class RelayStream:
         self._relay = relay
 
     def __iter__(self) -> Iterator[bytes]:
-        try:
-            coded = is_coded(self._response)
+        coded = is_coded(self._response)
+        with self._relay as relay:
             for chunk in self._response.iter_bytes() if coded else self._response.iter_raw():
-                if passed := self._relay.feed(chunk):
+                if passed := relay.feed(chunk):
                     yield passed
-            if rest := self._relay.end():
+            if rest := relay.end():
                 yield rest
-        finally:
-            self._relay.abort()
 
     def close(self) -> None:
         """Settle what was seen, and let the connection go."""
