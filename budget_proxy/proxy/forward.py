@@ -1,7 +1,8 @@
 """One request's way through the proxy: calls by the exchange, all else as it is.
 
-A caller that leaves a stream ends it upstream at once; the row settles as estimated. A caller
-that leaves before a plain answer cannot stop it: the answer is read and settled exactly.
+A caller that leaves a stream which has begun ends it upstream at once; the row settles as
+estimated. Before an answer has begun nobody can stop it: a plain one is then read to its end and
+settled exactly, a stream is cut as soon as it begins, and settled as estimated.
 """
 
 from __future__ import annotations
