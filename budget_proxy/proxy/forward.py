@@ -19,7 +19,7 @@ from budget_proxy.proxy.litellm import LiteLLMAnswer, LiteLLMUpstream
 from budget_proxy.proxy.target import Target
 from budget_proxy.proxy.upstream import Answer, Upstream, UpstreamError
 from budget_proxy.scope import strip_headers
-from budget_proxy.transport.coding import MAX_BODY, TooLarge
+from budget_proxy.transport.coding import MAX_BODY, TooLarge, unpacked, without_coding
 from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send
 from budget_proxy.wire.provider import timeout_of
 
@@ -40,18 +40,20 @@ async def forward_call(
 
     ``elsewhere`` takes it instead, if it is for one of its models.
     """
+    headers = caller.headers
     try:
         content = await caller.read(MAX_BODY)
+        plain = None if elsewhere is None else unpacked(content, headers, MAX_BODY)
     except TooLarge as error:
         await errors.refuse(caller, target, 413, str(error), "request_too_large")
         return
-    if elsewhere is not None and (found := elsewhere.route(content)) is not None:
-        upstream, (target, content) = elsewhere, found
+    if elsewhere is not None and plain is not None and (found := elsewhere.route(plain)):
+        upstream, (target, content), headers = elsewhere, found, without_coding(headers)
     request = Request(
         method=caller.method,
         host=target.host,
         path=caller.path,
-        headers=caller.headers,
+        headers=headers,
         content=content,
         timeout=timeout_of(caller.headers),
         limit=MAX_BODY,

@@ -76,7 +76,7 @@ class LiteLLMUpstream:
         litellm.suppress_debug_info = True  # it prints to standard output
 
     def route(self, content: bytes) -> tuple[LiteLLMTarget, bytes] | None:
-        """The target of a call's body, and the body with the model as its provider calls it.
+        """The target of a call's plain body, and the body with its provider's name for the model.
 
         ``None`` for calls of other models.
         """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -10,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.app import create_app
+from budget_proxy.transport.coding import MAX_BODY
 from budget_proxy.types import CallRecord
+from tests.codings import CODINGS
 from tests.doors import learned, rows
 from tests.frameworks.lite import HELLO, rows_of, until
 from tests.provider_answers import Answer
@@ -128,6 +133,34 @@ def test_models_of_no_pattern_go_where_they_went(proxied: Proxied) -> None:
     assert proxied.ask("gpt-5.4").usage.completion_tokens == 34
     seen = proxied.provider.last
     assert (seen.body["model"], seen.headers["authorization"]) == ("gpt-5.4", "Bearer sk-callers")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "raw deflate"])
+def test_a_compressed_call_goes_where_a_plain_one_goes(proxied: Proxied, coding: str) -> None:
+    """To the model's own provider, with our key for it, and never to OpenAI with the caller's."""
+    body = json.dumps({"model": PLAIN, "messages": HELLO, "budget": {"cap": 20}}).encode()
+    name, pack = CODINGS[coding]
+    reply = httpx.post(
+        f"{proxied.client.base_url}chat/completions", content=pack(body),
+        headers={"content-encoding": name, "authorization": "Bearer sk-callers"},
+    )  # fmt: skip
+    assert reply.json()["usage"]["completion_tokens"] == 20
+    (seen,) = proxied.provider.requests
+    assert seen.headers["authorization"] == KEYS["authorization"]
+    assert (seen.body["model"], seen.body["max_tokens"]) == ("plain-model", 20)
+    assert "content-encoding" not in seen.headers
+    (row,) = proxied.rows(1)
+    assert (row.model, row.output_tokens, row.exact) == ("plain-model", 20, True)
+
+
+def test_a_compressed_call_that_is_too_long_when_unpacked_is_refused(proxied: Proxied) -> None:
+    """As a long plain one is; neither provider sees it."""
+    reply = httpx.post(
+        f"{proxied.client.base_url}chat/completions", content=gzip.compress(bytes(MAX_BODY + 1)),
+        headers={"content-encoding": "gzip"},
+    )  # fmt: skip
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "request_too_large")
+    assert proxied.provider.requests == []
 
 
 def test_an_answer_cut_by_our_cap_is_asked_for_again(proxied: Proxied) -> None:
