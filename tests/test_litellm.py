@@ -157,7 +157,7 @@ def test_budget_headers_are_read_and_removed() -> None:
 def test_an_open_call_is_taken_once() -> None:
     """Whoever tells first how it ended ends it."""
     opened, trip = Opened(), Ended()
-    opened.put("1", trip)
+    opened.put("1", trip, 1)
     assert opened.take("1") is trip
     assert opened.take("1") is None
     assert trip.closed == 0
@@ -168,9 +168,36 @@ def test_calls_whose_end_is_never_told_do_not_pile_up() -> None:
     opened = Opened(most=3)
     trips = [Ended() for _ in range(5)]
     for number, trip in enumerate(trips):
-        opened.put(number, trip)
+        opened.put(number, trip, 1)
     assert [trip.closed for trip in trips] == [1, 1, 0, 0, 0]
     assert len(opened) == 3
+
+
+def test_long_calls_whose_end_is_never_told_do_not_pile_up() -> None:
+    """The oldest fall out until the sizes fit; one that alone is too large is kept."""
+    opened = Opened(room=100)
+    trips = [Ended() for _ in range(4)]
+    closed = []
+    for number, size in enumerate([40, 40, 40, 101]):
+        opened.put(number, trips[number], size)
+        closed.append(sum(trip.closed for trip in trips))
+    assert closed == [0, 0, 1, 3]
+    assert opened.take(3) is trips[3]
+    opened.put("some", Ended(), 60)
+    opened.put("more", Ended(), 40)
+    assert len(opened) == 2
+
+
+def test_a_call_that_is_open_for_too_long_is_closed_when_another_ends() -> None:
+    """It does not wait for one that begins; the one that ends was told of, however old."""
+    now = 0.0
+    opened = Opened(seconds=60.0, clock=lambda: now)
+    old, told = Ended(), Ended()
+    opened.put("old", old, 1)
+    opened.put("told", told, 1)
+    now = 61.0
+    assert opened.take("told") is told
+    assert (old.closed, told.closed, len(opened)) == (1, 0, 0)
 
 
 def test_a_call_that_is_open_for_too_long_is_closed_by_the_next() -> None:
@@ -178,17 +205,17 @@ def test_a_call_that_is_open_for_too_long_is_closed_by_the_next() -> None:
     now = 0.0
     opened = Opened(seconds=60.0, clock=lambda: now)
     old, young = Ended(), Ended()
-    opened.put("old", old)
+    opened.put("old", old, 1)
     now = 61.0
-    opened.put("young", young)
+    opened.put("young", young, 1)
     assert (old.closed, young.closed, len(opened)) == (1, 0, 1)
 
 
 def test_a_second_attempt_under_one_id_closes_the_first() -> None:
     """Its end was not told, and cannot be any more."""
     opened, first, second = Opened(), Ended(), Ended()
-    opened.put("1", first)
-    opened.put("1", second)
+    opened.put("1", first, 1)
+    opened.put("1", second, 1)
     assert (first.closed, second.closed) == (1, 0)
     assert opened.take("1") is second
 
@@ -196,7 +223,7 @@ def test_a_second_attempt_under_one_id_closes_the_first() -> None:
 def test_at_the_end_all_are_closed() -> None:
     """So that they settle before the history is flushed."""
     opened, trip = Opened(), Ended()
-    opened.put("1", trip)
+    opened.put("1", trip, 1)
     opened.close()
     opened.close()
     assert (trip.closed, len(opened)) == (1, 0)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import BudgetExceeded
-from budget_proxy.transport.guard import fail_open
+from budget_proxy.transport.guard import fail_open, noting
 
 
 @pytest.fixture
@@ -49,3 +50,21 @@ def test_without_a_fault_nothing_is_counted(engine: Engine) -> None:
         done = True
     assert done
     assert not engine.faults
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), StopIteration(), BudgetExceeded("over")])
+def test_what_another_call_raises_is_noted(error: Exception) -> None:
+    """Any error, as the very object, in place of being raised."""
+    noted: list[Exception] = []
+    with noting(noted.append):
+        raise error
+    assert noted == [error]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit()])
+def test_interrupts_are_not_noted(error: BaseException) -> None:
+    """Who stops the program or the call is not to be stopped."""
+    noted: list[Exception] = []
+    with pytest.raises(type(error)), noting(noted.append):
+        raise error
+    assert not noted

@@ -65,7 +65,7 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
         if send is None:
             raise litellm.BadRequestError(trip.refusal, model=kwargs.get("model"), llm_provider="")
         arguments = trip.outgoing(send)
-        self.opened.put(kwargs.get(_ID), trip)
+        self.opened.put(kwargs.get(_ID), trip, trip.size)
         self._watch(kwargs.get(_ID))
         return arguments
 

@@ -5,8 +5,7 @@ Neither sync nor async: what is left to a driver is to call LiteLLM and to wait.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any, Final, Self
 
 import litellm
@@ -28,7 +27,7 @@ from budget_proxy.transport.exchange import (
     Unsent,
     exchange,
 )
-from budget_proxy.transport.guard import fail_open
+from budget_proxy.transport.guard import fail_open, noting
 from budget_proxy.transport.payload import decoded, encoded
 from budget_proxy.transport.steps import Steps
 from budget_proxy.types import Body
@@ -47,6 +46,8 @@ class Trip(Steps):
         self.engine = binding.engine
         self._arguments = arguments
         self._body: Body = {}
+        self.size = 0
+        """Bytes of the request that was planned for."""
         self._response: Any = None
         self._error: Exception | None = None
         request: Request | None = None
@@ -81,9 +82,9 @@ class Trip(Steps):
             return written(self._arguments, self._body, after)
         return without_ours(self._arguments)
 
-    def failing(self) -> _Failing:
+    def failing(self) -> AbstractContextManager[None]:
         """Around calling LiteLLM: note what it raises, to be raised again at the end."""
-        return _Failing(self.failed)
+        return noting(self.failed)
 
     def failed(self, error: Exception) -> None:
         """The newest attempt raised this."""
@@ -117,12 +118,14 @@ class Trip(Steps):
         arguments, settings = self._arguments, binding.engine.settings
         model, host = served(arguments, alias=settings.alias if settings.tiers else None)
         self._body = self._read(model)
+        content = encoded(self._body)
+        self.size = len(content)
         return binding.request(
             method="POST",
             host=host,
             path=_PATH,
             headers=self._headers(),
-            content=encoded(self._body),
+            content=content,
             timeout=_seconds(arguments.get("timeout")),
         )
 
@@ -143,27 +146,6 @@ class Trip(Steps):
         if hidden.get("cache_hit"):
             return Unsent()
         return Reply(_OK, (), encoded(self._told(response)))
-
-
-class _Failing:
-    """Notes any error of a call; an interruption passes."""
-
-    def __init__(self, note: Callable[[Exception], None]) -> None:
-        self._note = note
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        self._note(error)
-        return True
 
 
 def _headed(response: Any, headers: Headers) -> None:

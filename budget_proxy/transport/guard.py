@@ -1,7 +1,9 @@
-"""The one fail-open guard: a fault of ours is counted and logged, and the call goes on."""
+"""The one place that catches any error: ours so that the call goes on, others' to note them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from budget_proxy.assemble import Engine
@@ -30,3 +32,15 @@ class fail_open:  # noqa: N801 (read as a statement, like contextlib's suppress)
             return False
         self._engine.fault(self._stage, error)
         return True
+
+
+@contextmanager
+def noting(note: Callable[[Exception], None]) -> Iterator[None]:
+    """Give what somebody else's call raises to ``note``, which raises it when all is settled.
+
+    An interruption passes.
+    """
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 (whatever it is, it is kept)
+        note(error)
