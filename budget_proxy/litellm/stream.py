@@ -10,7 +10,7 @@ from budget_proxy.assemble import Engine
 from budget_proxy.transport.exchange import Relay
 from budget_proxy.transport.guard import fail_open
 
-_DONE: Final = b"data: [DONE]\n\n"
+DONE: Final = b"data: [DONE]\n\n"
 
 
 def relayed(stream: Any, relay: Relay, engine: Engine) -> Any:
@@ -21,10 +21,15 @@ def relayed(stream: Any, relay: Relay, engine: Engine) -> Any:
     return stream
 
 
-def event(chunk: Any) -> bytes:
-    """A chunk as the server-sent event that it would be."""
-    told: str = chunk.model_dump_json(exclude_none=True)
-    return b"data: " + told.encode() + b"\n\n"
+def told(thing: Any) -> bytes:
+    """A response or a chunk as the JSON that it would be."""
+    text: str = thing.model_dump_json(exclude_none=True)
+    return text.encode()
+
+
+def event(content: bytes) -> bytes:
+    """JSON as a server-sent event."""
+    return b"data: " + content + b"\n\n"
 
 
 class Passage:
@@ -41,7 +46,7 @@ class Passage:
     def lets(self, chunk: Any) -> bool:
         """Whether a chunk is for the caller."""
         with fail_open(self._engine, "relay"):
-            return bool(self._relay.feed(event(chunk)))
+            return bool(self._relay.feed(event(told(chunk))))
         return True
 
     def leave(self) -> None:
@@ -60,7 +65,7 @@ class Passage:
     ) -> None:
         self._fetching = False
         if isinstance(error, StopIteration | StopAsyncIteration):
-            self._relay.feed(_DONE)
+            self._relay.feed(DONE)
             self._relay.end()
         elif isinstance(error, Exception):  # it broke off
             self._relay.end()

@@ -13,6 +13,7 @@ from litellm import CustomStreamWrapper
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.litellm.arguments import Arguments, body_of, headers_of, without_ours, written
+from budget_proxy.litellm.failure import lost
 from budget_proxy.litellm.served import served
 from budget_proxy.litellm.stream import relayed
 from budget_proxy.transport.binding import Binding
@@ -166,7 +167,7 @@ def _failure(error: Exception) -> Reply | Failed:
     status = getattr(error, "status_code", None)
     if isinstance(error, litellm.Timeout):
         return Failed(timeout=True)
-    if not isinstance(status, int) or isinstance(error, litellm.APIConnectionError):
+    if not isinstance(status, int) or isinstance(error, litellm.APIConnectionError) or lost(error):
         return Failed()
     told = {"message": str(error), "param": getattr(error, "param", None)}
     return Reply(status, (), encoded({"error": told}))

@@ -15,7 +15,8 @@ from budget_proxy.proxy import errors
 from budget_proxy.proxy.caller import Caller
 from budget_proxy.proxy.drive import drive
 from budget_proxy.proxy.headers import Headers, first, streamed
-from budget_proxy.proxy.litellm import LiteLLMAnswer, LiteLLMUpstream
+from budget_proxy.proxy.litellm import LiteLLMUpstream
+from budget_proxy.proxy.litellm_answer import LiteLLMAnswer
 from budget_proxy.proxy.target import Target
 from budget_proxy.proxy.upstream import Answer, Upstream, UpstreamError
 from budget_proxy.scope import strip_headers
@@ -40,7 +41,7 @@ async def forward_call(
 
     ``elsewhere`` takes it instead, if it is for one of its models.
     """
-    headers = caller.headers
+    headers: Headers = caller.headers
     try:
         content = await caller.read(MAX_BODY)
         plain = None if elsewhere is None else unpacked(content, headers, MAX_BODY)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -17,25 +17,18 @@ from urllib.parse import SplitResult
 
 from budget_proxy.errors import ConfigError
 from budget_proxy.proxy.headers import Headers
+from budget_proxy.proxy.litellm_answer import LiteLLMAnswer, failed, refused
 from budget_proxy.proxy.target import Target
 from budget_proxy.proxy.upstream import READ_SECONDS, UpstreamError
 from budget_proxy.transport.payload import decoded, encoded
 from budget_proxy.types import Body
 from budget_proxy.wire.gateway import PARAMETERS
-from budget_proxy.wire.openai_error import openai_error
 from budget_proxy.wire.provider import OPENAI
 
 API: Final = "openai.chat"
 """The dialect that LiteLLM speaks on our side, whatever the provider's."""
 SETTING: Final = "BUDGET_PROXY_LITELLM_MODELS"
 _OFFLINE: Final = "LITELLM_LOCAL_MODEL_COST_MAP"
-_JSON: Final = (("content-type", "application/json"),)
-_EVENTS: Final = (("content-type", "text/event-stream; charset=utf-8"),)
-_OK: Final = 200
-_BAD_REQUEST: Final = 400
-_BAD_GATEWAY: Final = 502
-_ERRORS: Final = range(400, 600)
-_DONE: Final = b"data: [DONE]\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +91,13 @@ class LiteLLMUpstream:
         Raises UpstreamError if no answer begins.
         """
         import litellm
-        import openai
+
+        from budget_proxy.litellm.failure import KINDS, lost
 
         body: Body = decoded(content, exactly=True)
-        unknown = sorted(set(body) - PARAMETERS)
-        if unknown:
-            return _told(
-                _BAD_REQUEST,
-                f"budget-proxy hands no {', '.join(unknown)} on to LiteLLM: leave it out",
-                "unsupported_parameter",
-            )
+        wrong = _wrong(body)
+        if wrong is not None:
+            return refused(*wrong)
         try:
             answer = await litellm.acompletion(
                 **{**body, "model": url + str(body["model"])},
@@ -115,56 +105,38 @@ class LiteLLMUpstream:
             )  # fmt: skip
         except litellm.Timeout as error:
             raise UpstreamError(str(error), timeout=True) from error
-        except openai.OpenAIError as error:
-            status: Any = getattr(error, "status_code", None)
-            return _told(
-                status if status in _ERRORS else _BAD_GATEWAY,
-                str(error), getattr(error, "code", None), getattr(error, "param", None),
-            )  # fmt: skip
+        except KINDS as error:
+            fault = lost(error)
+            if fault is None:
+                return failed(error)
+            raise UpstreamError(fault.reason, connecting=fault.connecting) from error
         return LiteLLMAnswer(answer)
 
     def _takes(self, model: str) -> bool:
         return any(fnmatchcase(model, pattern) for pattern in self._patterns)
 
 
-class LiteLLMAnswer:
-    """What LiteLLM answered, as the bytes of an answer over HTTP."""
-
-    def __init__(self, answer: Any, status: int = _OK) -> None:
-        """``answer`` is a response, a stream, or bytes."""
-        self.status = status
-        self._answer = answer
-        self.headers: Headers = _EVENTS if hasattr(answer, "__anext__") else _JSON
-
-    async def read(self) -> bytes:
-        """The whole body."""
-        if isinstance(self._answer, bytes):
-            return self._answer
-        return _json(self._answer)
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises UpstreamError if it breaks off."""
-        import openai
-
-        try:
-            async for chunk in self._answer:
-                yield b"data: " + _json(chunk) + b"\n\n"
-        except openai.OpenAIError as error:
-            raise UpstreamError(type(error).__name__) from error
-        yield _DONE
-
-    async def close(self) -> None:
-        """Let the connection go."""
-        if hasattr(self._answer, "aclose"):
-            await self._answer.aclose()
+def _wrong(body: Body) -> tuple[str, str, str] | None:
+    """What is wrong with a call before LiteLLM stumbles over it: a message, a code, a parameter."""
+    unknown = sorted(set(body) - PARAMETERS)
+    if unknown:
+        message = f"budget-proxy hands no {', '.join(unknown)} on to LiteLLM: leave it out"
+        return message, "unsupported_parameter", unknown[0]
+    if not _are_messages(body.get("messages")):
+        message = (
+            "budget-proxy: messages must be a list of objects, each with a content that is a "
+            "text, a list of objects, or null"
+        )
+        return message, "invalid_type", "messages"
+    return None
 
 
-def _json(thing: Any) -> bytes:
-    text: str = thing.model_dump_json(exclude_none=True)
-    return text.encode()
+def _are_messages(given: Any) -> bool:
+    return _are_objects(given) and all(
+        content is None or isinstance(content, str) or _are_objects(content)
+        for content in (message.get("content") for message in given)
+    )
 
 
-def _told(status: int, message: str, code: Any, parameter: Any = None) -> LiteLLMAnswer:
-    status, body = openai_error(status, message, str(code or "litellm_error"))
-    body["error"]["param"] = parameter
-    return LiteLLMAnswer(encoded(body), status)
+def _are_objects(given: Any) -> bool:
+    return isinstance(given, list) and all(isinstance(one, dict) for one in given)

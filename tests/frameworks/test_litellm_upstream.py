@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import litellm
 import openai
 import pytest
+from litellm import exceptions
+from litellm.integrations.custom_logger import CustomLogger
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.app import create_app
@@ -32,6 +35,10 @@ PLAIN = "hosted_vllm/plain-model"
 CLAUDE = "anthropic/claude-sonnet-5-5"
 MISTRAL = "mistral/mistral-large"
 KEYS = {"authorization": "Bearer sk-ours", "x-api-key": "sk-ours"}
+OVERLOADED = (
+    b'data: {"type": "error", "error": {"message": "the model is overloaded", '
+    b'"type": "overloaded_error", "code": 503}}\n\n'
+)
 LONG = Answer(text="word " * 999 + "end", output_tokens=5_000)
 
 
@@ -59,7 +66,7 @@ class Proxied:
 def proxied(monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxied]:
     """A proxy whose LiteLLM finds keys and base URLs in the environment, as in life."""
     provider = ScriptedProvider()
-    patterns = ("hosted_vllm/*", "anthropic/*", "mistral/*")
+    patterns = ("hosted_vllm/*", "anthropic/*", "mistral/*", "gemini/*")
     with provider.serve() as url:
         for name, base in (
             ("HOSTED_VLLM", f"{url}/v1"), ("MISTRAL_AZURE", f"{url}/v1"), ("ANTHROPIC", url),
@@ -119,8 +126,9 @@ def test_a_stream_comes_as_events_and_is_metered_exactly(
 
 
 def test_a_stream_that_the_caller_leaves_settles(proxied: Proxied) -> None:
-    """Closed while there is more to come."""
-    proxied.provider.answer = Answer(text="word " * 200_000 + "end", output_tokens=200_000)
+    """Closed while there is more to come. No two chunks are the same: LiteLLM ends such streams."""
+    words = " ".join(map(str, range(200_000)))
+    proxied.provider.answer = Answer(text=words, output_tokens=200_000)
     stream = proxied.ask(PLAIN, stream=True)
     next(iter(stream))
     stream.close()
@@ -193,15 +201,103 @@ def test_an_error_has_its_status_and_openais_shape(
     assert (row.finish_reason, row.status, row.output_tokens) == ("error", status, 0)
 
 
-def test_a_provider_that_cannot_be_reached_is_a_server_error(
-    proxied: Proxied, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("model", "variable"),
+    [(PLAIN, "HOSTED_VLLM"), (MISTRAL, "MISTRAL_AZURE"), (CLAUDE, "ANTHROPIC"),
+     ("gemini/gemini-3", "GEMINI")],
+)  # fmt: skip
+def test_a_provider_that_cannot_be_reached_is_a_bad_gateway(
+    proxied: Proxied, monkeypatch: pytest.MonkeyPatch, model: str, variable: str
 ) -> None:
-    """Told as LiteLLM tells it; callers' SDKs try again."""
-    monkeypatch.setenv("HOSTED_VLLM_API_BASE", "http://127.0.0.1:9/v1")
-    with pytest.raises(openai.InternalServerError, match=r"[Cc]onnect"):
-        proxied.ask(PLAIN)
+    """Told by the proxy itself, whatever LiteLLM makes of it; nothing was used."""
+    monkeypatch.setenv(f"{variable}_API_BASE", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv(f"{variable}_API_KEY", "sk-ours")
+    with pytest.raises(
+        openai.InternalServerError, match=r"cannot reach litellm://.*LITELLM_MODELS.*127\.0\.0\.1"
+    ) as raised:
+        proxied.ask(model)
+    assert (raised.value.status_code, raised.value.code) == (502, "upstream_unreachable")
     (row,) = proxied.rows(1)
-    assert (row.finish_reason, row.output_tokens) == ("error", 0)
+    assert (row.finish_reason, row.status, row.output_tokens) == ("error", 0, 0)
+
+
+@pytest.mark.parametrize("model", [PLAIN, CLAUDE])
+@pytest.mark.parametrize(
+    "messages", ["hello", 5, None, [5], [{"role": "user", "content": 5}],
+                 [{"role": "user", "content": ["x"]}]],
+)  # fmt: skip
+def test_messages_that_are_none_are_the_callers_fault(
+    proxied: Proxied, model: str, messages: Any
+) -> None:
+    """LiteLLM would stumble over them, and callers' SDKs try again."""
+    with pytest.raises(openai.BadRequestError, match="messages must be a list") as raised:
+        proxied.ask(model, messages=messages)
+    assert raised.value.param == "messages"
+    assert proxied.provider.requests == []
+    (row,) = proxied.rows(1)
+    assert (row.finish_reason, row.status, row.output_tokens) == ("error", 400, 0)
+
+
+def test_what_litellm_stumbles_over_is_told_without_its_traceback(proxied: Proxied) -> None:
+    """Which would name files of the proxy's machine."""
+    with pytest.raises(openai.InternalServerError, match="Unsupported response_format") as raised:
+        proxied.ask(CLAUDE, response_format="x")
+    assert raised.value.status_code == 500
+    assert "Traceback" not in raised.value.message
+    assert "site-packages" not in raised.value.message
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(exceptions.BudgetExceededError(2.0, 1.0), litellm.budget_exceeded_status_code),
+     (exceptions.GuardrailRaisedException("guard", "not this"), 400),
+     (exceptions.BlockedPiiEntityError("EMAIL", "guard"), 400),
+     (exceptions.ModelNotMappedError("which?"), 502)],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+@pytest.mark.parametrize("stream", [False, True], ids=["plain", "stream"])
+def test_errors_that_only_litellm_knows_have_openais_shape(
+    proxied: Proxied, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int, stream: bool
+) -> None:
+    """They derive from no error of OpenAI's."""
+
+    class Guard(CustomLogger):  # type: ignore[misc] # untyped where LiteLLM is not installed
+        async def async_pre_call_deployment_hook(self, *_: Any, **__: Any) -> None:
+            raise error
+
+    monkeypatch.setattr(litellm, "callbacks", [Guard()])
+    with pytest.raises(openai.APIStatusError) as raised:
+        proxied.ask(PLAIN, stream=stream)
+    assert (raised.value.status_code, raised.value.code) == (status, "litellm_error")
+    assert str(error) in raised.value.message
+    (row,) = proxied.rows(1)
+    assert (row.finish_reason, row.status, row.output_tokens) == ("error", status, 0)
+
+
+@pytest.mark.parametrize(
+    ("model", "answer", "words"),
+    [
+        (PLAIN, Answer(inserted=(3, OVERLOADED)), "the model is overloaded"),
+        (CLAUDE, Answer(inserted=(4, b"event: error\n" + OVERLOADED)), "the model is overloaded"),
+        (PLAIN, Answer(cut=3), "payload is not completed"),
+        (CLAUDE, Answer(cut=4), "payload is not completed"),
+    ],
+    ids=["plain told", "claude told", "plain cut", "claude cut"],
+)
+def test_a_stream_that_breaks_says_why_in_its_last_event(
+    proxied: Proxied, model: str, answer: Answer, words: str
+) -> None:
+    """As OpenAI does; the row tells of an error, and estimates what came before it."""
+    proxied.provider.answer = answer
+    came = []
+    with pytest.raises(openai.APIError, match=words) as raised:
+        came.extend(proxied.ask(model, stream=True))
+    assert not isinstance(raised.value, openai.APIConnectionError)
+    assert "Original exception" not in raised.value.message
+    assert came
+    (row,) = proxied.rows(1)
+    assert (row.finish_reason, row.exact, row.stream) == ("error", False, True)
+    assert row.output_tokens
 
 
 def test_a_provider_that_does_not_answer_is_a_gateway_timeout(
