@@ -155,6 +155,17 @@ async def test_an_error_is_litellms_own_and_settles_at_nothing(
 
 
 @both
+async def test_a_provider_that_cannot_be_reached_settles_at_nothing_with_no_status(
+    door: str, pair: Any, engine: Engine, call: dict[str, Any]
+) -> None:
+    """LiteLLM's exception says 500, which no provider did."""
+    with pytest.raises(openai.APIError):
+        await called(door, pair, **{**call, "api_base": "http://127.0.0.1:9/v1"})
+    (row,) = rows(engine)
+    assert (row.finish_reason, row.status, row.output_tokens) == ("error", 0, 0)
+
+
+@both
 async def test_a_timeout_is_accounted_for_as_unknown(
     door: str, pair: Any, engine: Engine, provider: ScriptedProvider, call: dict[str, Any]
 ) -> None:
