@@ -95,7 +95,7 @@ from anthropic import (
 from anthropic.lib.credentials import AccessTokenProvider, TokenCache
 from anthropic.lib.credentials._types import AsyncAccessTokenProvider
 
-from budget_proxy.transport.swap import Ours
+from budget_proxy.transport.binding import Ours
 
 class _Options(Ours, total=False):
     api_key: str | None

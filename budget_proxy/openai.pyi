@@ -64,7 +64,7 @@ from openai._provider import _Provider
 from openai.auth import WorkloadIdentity, X509WorkloadIdentity
 from openai.lib.azure import AsyncAzureADTokenProvider, AzureADTokenProvider
 
-from budget_proxy.transport.swap import Ours
+from budget_proxy.transport.binding import Ours
 
 class _Options(Ours, total=False):
     admin_api_key: str | None

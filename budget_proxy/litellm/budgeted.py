@@ -48,7 +48,7 @@ class Budgeted:
 
     def completion(self, *args: Any, **kwargs: Any) -> Any:
         """``litellm.completion``. Raises what it raises, and InvalidInput on a wrong budget."""
-        with Trip(self._binding(), _named(args, kwargs)) as trip:
+        with Trip(self.binding(), _named(args, kwargs)) as trip:
             for step in trip:
                 if isinstance(step, Send):
                     with trip.failing(), under_us():
@@ -64,14 +64,15 @@ class Budgeted:
         """``litellm.acompletion``. Raises what it raises, and InvalidInput on a wrong budget."""
         binding = self._bound
         if binding is None:
-            binding = await _off_the_loop(self._binding)
+            binding = await _off_the_loop(self.binding)
         with Trip(binding, _named(args, kwargs)) as trip:
             while (send := await next_send(trip)) is not None:
                 with trip.failing(), under_us():
                     trip.sent(await litellm.acompletion(**trip.outgoing(send)))
             return trip.response()
 
-    def _binding(self) -> Binding:
+    def binding(self) -> Binding:
+        """What its calls are bound to. Raises what Engine.open raises."""
         if self._bound is None:
             self._bound = bind(self._engine, self._settings)
         return self._bound

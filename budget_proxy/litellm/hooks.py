@@ -11,17 +11,15 @@ import asyncio
 import atexit
 import weakref
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
 
-from budget_proxy.assemble import Engine
-from budget_proxy.litellm.budgeted import is_under_us, next_send, under_us
+from budget_proxy.litellm.budgeted import Budgeted, is_under_us, next_send, under_us
 from budget_proxy.litellm.hooked import HookedTrip
 from budget_proxy.litellm.opened import Opened
-from budget_proxy.transport.binding import bind
-from budget_proxy.types import Mode
+from budget_proxy.transport.binding import Ours
 
 _CALL: Final = "acompletion"
 _ID: Final = "litellm_call_id"
@@ -36,18 +34,9 @@ class BudgetCallback(CustomLogger):  # type: ignore[misc] # untyped where LiteLL
     opened.
     """
 
-    def __init__(
-        self,
-        *,
-        engine: Engine | None = None,
-        agent: str | None = None,
-        mode: Mode | None = None,
-        thinking: str | None = None,
-        effort: str | None = None,
-    ) -> None:
+    def __init__(self, **ours: Unpack[Ours]) -> None:
         super().__init__()
-        settings = {"agent": agent, "mode": mode, "thinking": thinking, "effort": effort}
-        self._binding = bind(engine, settings)
+        self._binding = Budgeted(**ours).binding()
         self.opened = Opened()
         atexit.register(_close, weakref.ref(self.opened))  # before the history is flushed
 

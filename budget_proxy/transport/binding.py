@@ -5,13 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypedDict
 
 from budget_proxy.assemble import Engine
 from budget_proxy.scope import current, merge, parse
 from budget_proxy.store.sigterm import flush_on_sigterm
 from budget_proxy.transport.exchange import Headers, Request
-from budget_proxy.types import Override, Scope
+from budget_proxy.types import Mode, Override, Scope
+
+
+class Ours(TypedDict, total=False):
+    """What is taken besides what the SDKs take: see ``wrap``."""
+
+    engine: Engine | None
+    agent: str | None
+    mode: Mode | None
+    thinking: str | None
+    effort: str | None
 
 
 @dataclass(frozen=True, slots=True)

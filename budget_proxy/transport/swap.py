@@ -9,25 +9,13 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import Any, Final, TypedDict
+from typing import Any, Final
 
-from budget_proxy.assemble import Engine
-from budget_proxy.transport.binding import bind
+from budget_proxy.transport.binding import Ours, bind
 from budget_proxy.transport.view import bound, view
 from budget_proxy.transport.wrap import is_client_class, wrap
-from budget_proxy.types import Mode
 
 _DUNDERS: Final = frozenset({"__all__", "__title__", "__version__"})
-
-
-class Ours(TypedDict, total=False):
-    """What our clients take besides what the SDK's take: see ``wrap``."""
-
-    engine: Engine | None
-    agent: str | None
-    mode: Mode | None
-    thinking: str | None
-    effort: str | None
 
 
 def attribute(sdk: str, name: str) -> Any:
@@ -64,20 +52,11 @@ class _Derivable:
 
     _client: Any
 
-    def __init__(
-        self,
-        *args: Any,
-        engine: Engine | None = None,
-        agent: str | None = None,
-        mode: Mode | None = None,
-        thinking: str | None = None,
-        effort: str | None = None,
-        **options: Any,
-    ) -> None:
+    def __init__(self, *args: Any, **options: Any) -> None:
+        ours = _ours(options)
         super().__init__(*args, **options)
-        settings = {"agent": agent, "mode": mode, "thinking": thinking, "effort": effort}
         before = bound(self._client)
-        self._client = view(self._client, bind(engine, settings, before))
+        self._client = view(self._client, bind(ours.pop("engine"), ours, before))
 
     def copy(self, *, http_client: Any = None, **options: Any) -> Any:
         """A copy with other options, as the SDK's."""
@@ -96,7 +75,7 @@ class _Meta(type):
         sdk = vars(cls).get("sdk_class")
         if sdk is None:
             return super().__call__(*args, **options)
-        ours = {name: options.pop(name, None) for name in Ours.__annotations__}
+        ours = _ours(options)
         return wrap(sdk(*args, **options), **ours)
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -106,6 +85,11 @@ class _Meta(type):
     def __subclasscheck__(cls, subclass: type) -> bool:
         sdk = vars(cls).get("sdk_class")
         return super().__subclasscheck__(subclass) if sdk is None else issubclass(subclass, sdk)
+
+
+def _ours(options: dict[str, Any]) -> dict[str, Any]:
+    """Take what is meant for us out of the options."""
+    return {name: options.pop(name, None) for name in Ours.__annotations__}
 
 
 @cache

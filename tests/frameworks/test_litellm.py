@@ -18,6 +18,7 @@ import budget_proxy.litellm
 from budget_proxy import InvalidInput, budget, wrap
 from budget_proxy.assemble import Engine
 from budget_proxy.litellm import BudgetCallback, Budgeted
+from budget_proxy.litellm.opened import Opened
 from budget_proxy.proxy.app import create_app
 from budget_proxy.types import CallRecord
 from budget_proxy.wire.gateway import PARAMETERS
@@ -426,6 +427,32 @@ async def test_a_call_that_is_budgeted_already_is_not_counted_by_the_callback(
     await asyncio.sleep(0.5)
     assert [row.agent for row in rows(engine)] == ["default", "default"]
     assert not callback.opened
+
+
+async def test_the_callback_lets_go_of_open_calls_by_the_size_of_their_requests(
+    callback: BudgetCallback, engine: Engine, provider: ScriptedProvider, call: dict[str, Any]
+) -> None:
+    """The older of two large ones settles as cancelled; both callers get their answers."""
+    callback.opened = Opened(room=150_000)
+    provider.answer = Answer(delay=1.0)
+    large = {**call, "messages": [{"role": "user", "content": "word " * 20_000}]}
+    older = asyncio.ensure_future(litellm.acompletion(**large))
+    assert await asyncio.to_thread(_reached, provider)
+    answers = [await litellm.acompletion(**large), await older]
+    assert [answer.usage.completion_tokens for answer in answers] == [34, 34]
+    found = await asyncio.to_thread(until, lambda: rows(engine), 2)
+    assert sorted((row.finish_reason, row.exact) for row in found) == [
+        ("cancelled", False), ("stop", True)
+    ]  # fmt: skip
+    assert not callback.opened
+
+
+def test_a_setting_that_is_none_is_refused_by_the_callback(engine: Engine) -> None:
+    """By its name, at once; and so is a wrong value."""
+    with pytest.raises(TypeError, match="colour"):
+        BudgetCallback(engine=engine, colour="red")
+    with pytest.raises(InvalidInput, match="mode"):
+        BudgetCallback(engine=engine, mode="strict")
 
 
 async def test_a_cancelled_call_is_closed_by_the_callback(
