@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from budget_proxy.predict import prior
@@ -132,15 +132,20 @@ def test_a_chain_of_parents_far_below_stays_finite() -> None:
     st.lists(st.integers(1, 100_000), max_size=30),
     st.integers(1, 100_000),
 )
+@example([26_380], 30_536)  # the kernel's own tail passes the parent's at q99, by 1 %
 def test_a_cut_never_shortens_the_forecast(lengths: list[int], cut: int) -> None:
-    """Had the last length been cut instead of complete, no quantile would be lower."""
+    """Had the last length been cut instead of complete, no quantile up to it would be lower.
+
+    Beyond it the two are different guesses: a complete length is spread by the kernel, what
+    follows a cut is the parent's tail.
+    """
     complete, censored = _filled(*lengths), _filled(*lengths)
     complete.add(cut, censored=False)
     censored.add(cut, censored=True)
     levels = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
     shorter = quantiles(complete.survival(PRIOR, 5.0), levels)
     longer = quantiles(censored.survival(PRIOR, 5.0), levels)
-    assert (longer >= shorter * (1 - 1e-9)).all()  # but for rounding
+    assert (longer >= np.minimum(shorter, cut) * (1 - 1e-9)).all()  # but for rounding
 
 
 @settings(deadline=None)
