@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 from collections.abc import Iterator
@@ -264,8 +265,12 @@ async def test_servers_that_speak_websocket_hear_the_refusal(
 
 
 @pytest.mark.parametrize("owned", [True, False])
-async def test_the_end_of_the_server_writes_what_is_queued(tmp_path: Path, *, owned: bool) -> None:
-    """At shutdown the history is flushed; an engine of the app's own is closed."""
+async def test_the_beginning_and_the_end_of_a_server(tmp_path: Path, *, owned: bool) -> None:
+    """At shutdown the history is flushed; an engine of the app's own is closed.
+
+    In a process of its own what is loaded at the start is no longer the garbage collector's
+    business, which would hold all streams up to look it through.
+    """
     calls: list[str] = []
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[str] = []
@@ -281,6 +286,9 @@ async def test_the_end_of_the_server_writes_what_is_queued(tmp_path: Path, *, ow
             setattr(engine, name, lambda name=name: calls.append(name))
         await App(engine, owns_engine=owned)({"type": "lifespan"}, receive, send)
         del engine.flush, engine.close
+    frozen = gc.get_freeze_count()
+    gc.unfreeze()
+    assert (frozen > 0) is owned
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert calls == (["close"] if owned else ["flush"])
 
