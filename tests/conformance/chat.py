@@ -8,7 +8,7 @@ import pydantic
 
 from tests.conformance import got
 from tests.conformance.behaviour import behaviour
-from tests.conformance.visit import Visit, entered
+from tests.conformance.visit import Visit, entered, left_early
 from tests.doors import items, now
 from tests.provider_answers import Answer
 from tests.wire_bodies import WEATHER, chat_body
@@ -115,12 +115,7 @@ async def streamed_managed(visit: Visit) -> Any:
 async def streamed_early(visit: Visit) -> Any:
     """One chunk is enough."""
     stream = await now(visit.client().chat.completions.create(**ASK, stream=True))
-    if hasattr(stream, "__aiter__"):
-        first = await anext(aiter(stream))
-    else:
-        first = next(iter(stream))
-    await now(stream.close())
-    return first
+    return await left_early(stream)
 
 
 @behaviour(AREA, "stream, an error in the middle")

@@ -7,7 +7,7 @@ from typing import Any
 from tests.conformance import got
 from tests.conformance.behaviour import behaviour
 from tests.conformance.chat import SMALL, Verdict
-from tests.conformance.visit import Visit, entered
+from tests.conformance.visit import Visit, entered, left_early
 from tests.doors import items, now
 from tests.provider_answers import Answer
 from tests.wire_bodies import responses_body
@@ -58,12 +58,7 @@ async def streamed(visit: Visit) -> Any:
 async def streamed_early(visit: Visit) -> Any:
     """One event is enough."""
     stream = await now(visit.client().responses.create(**ASK, stream=True))
-    if hasattr(stream, "__aiter__"):
-        first = await anext(aiter(stream))
-    else:
-        first = next(iter(stream))
-    await now(stream.close())
-    return first
+    return await left_early(stream)
 
 
 @behaviour(AREA, "stream, an error in the middle")

@@ -80,3 +80,10 @@ async def entered(manager: Any) -> AsyncIterator[Any]:
     else:
         with manager as value:
             yield value
+
+
+async def left_early(stream: Any) -> Any:
+    """The first that a stream of either kind gives; then it is closed."""
+    first = await anext(aiter(stream)) if hasattr(stream, "__aiter__") else next(iter(stream))
+    await now(stream.close())
+    return first
