@@ -20,6 +20,8 @@ from tests.proxied import served
 pytestmark = [pytest.mark.local, pytest.mark.xdist_group("local")]
 QUESTION = [{"role": "user", "content": "Name the capital of France in one sentence."}]
 MOST = 100
+GREEDY = {"temperature": 0}
+"""An answer that happened to ramble on to the cap would be no outcome to learn from."""
 
 
 @pytest.fixture
@@ -35,15 +37,16 @@ def engine(local_model: LocalModel) -> Iterator[Engine]:
 async def _ask(client: Any, api: str, *, stream: bool) -> Any:
     if api == "openai.chat":
         answer = client.chat.completions.create(
-            model=MODEL, messages=QUESTION, max_tokens=MOST, stream=stream
+            model=MODEL, messages=QUESTION, max_tokens=MOST, stream=stream, extra_body=GREEDY
         )
     elif api == "openai.responses":
         answer = client.responses.create(
-            model=MODEL, input=QUESTION[0]["content"], max_output_tokens=MOST, stream=stream
-        )
+            model=MODEL, input=QUESTION[0]["content"], max_output_tokens=MOST, stream=stream,
+            extra_body=GREEDY,
+        )  # fmt: skip
     else:
         answer = client.messages.create(
-            model=MODEL, messages=QUESTION, max_tokens=MOST, stream=stream
+            model=MODEL, messages=QUESTION, max_tokens=MOST, stream=stream, extra_body=GREEDY
         )
     got = await now(answer)
     return await items(got) if stream else got
