@@ -184,7 +184,11 @@ class Characteristics:
 
 @frozen
 class Features:
-    """What is known of a call before it is sent, and all that a learner may use."""
+    """What is known of a call before it is sent, and all that a learner may use.
+
+    ``session`` and ``task`` are identities, not texts. ``signals`` is what its messages and
+    settings tell without their text, encoded (``predict/signals.py``); empty where unknown.
+    """
 
     agent: str
     model: str
@@ -193,15 +197,22 @@ class Features:
     now: float
     input_tokens: int | None = None
     ceiling: int | None = None
+    session: str | None = None
+    task: str | None = None
+    signals: bytes = b""
 
 
 @frozen
 class Observation:
-    """One length that came back: ``tokens``; if ``censored``, the true one is at least that."""
+    """One length that came back: ``tokens``; if ``censored``, the true one is at least that.
+
+    ``reasoning`` is the part of it that was reasoning, where the usage told.
+    """
 
     tokens: int
     censored: bool
     ts: float
+    reasoning: int | None = None
 
 
 @frozen
