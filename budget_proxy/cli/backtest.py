@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from budget_proxy.types import Features
 
 _FORM: Final = "openai.chat"  # recordings hold messages in this form
+_SALT: Final = b"backtest"  # a fixed one, so that the same file gives the same forecasts
 _EXAMPLES: Final = 20
 _NO_ANSWER: Final = frozenset({"error", "cancelled"})
 _EXPLAINED: Final = (
@@ -106,13 +107,15 @@ def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
         seconds = perf_counter() - start
         answered = call.output_tokens and call.finish_reason not in _NO_ANSWER
         tokens = call.output_tokens if answered else None
-        yield Row(index, features, tokens, call.truncated, str(index), seconds)
+        reasoning = call.reasoning_tokens if answered else None
+        yield Row(index, features, tokens, call.truncated, str(index), seconds, reasoning)
         ratio.learn(features.model, chars, call.input_tokens)
 
 
 def _features(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features, int]:
     from budget_proxy.classify.characteristics import classify_call
     from budget_proxy.engine import DEFAULT_AGENT
+    from budget_proxy.predict.signals import signals_of
     from budget_proxy.types import Features, Scope
     from budget_proxy.wire import DIALECTS, Context
 
@@ -124,7 +127,18 @@ def _features(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features,
     kind = classify_call(call.messages, None, images=call.images, tools=call.tools)
     tokens = ratio.estimate(call.model, call.input_chars, call.images)
     agent = call.scope.agent or DEFAULT_AGENT
-    features = Features(agent, call.model, kind.task_type, kind, call.now, tokens, call.ceiling)
+    features = Features(
+        agent=agent,
+        model=call.model,
+        task_type=kind.task_type,
+        characteristics=kind,
+        now=call.now,
+        input_tokens=tokens,
+        ceiling=call.ceiling,
+        session=recorded.session,
+        task=recorded.task,
+        signals=signals_of(call, kind, _SALT),
+    )
     return features, call.input_chars
 
 
