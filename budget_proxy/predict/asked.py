@@ -88,7 +88,6 @@ _WORDS: Final = {
         "description, expected, actual, behavior, behaviour, reproduce, bug, steps to reproduce, "
         "version, issue, acceptance"
     ),
-    "English": "the, of, and, to, is, that, for, with",
 }
 """Words and phrases, by what they tell."""
 

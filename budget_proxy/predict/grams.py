@@ -7,7 +7,6 @@ call, what it is asked for does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -55,32 +54,22 @@ def grams_of(words: list[str], key: bytes, most: int) -> Grams:
     """
     if not words:
         return np.empty(0, np.uint16)
-    if len(words) > 2 * most:
-        words = words[:most] + words[-most:]
+    if len(words) > most:
+        words = words[: most // 2] + words[-(most // 2) :]
     hashes = np.fromiter(map(_hashes(key).__getitem__, words), np.uint64, len(words))
-    pairs = hashes[:-1] * _FIRST ^ hashes[1:] * _SECOND
-    pairs *= _FIRST
-    singles = (hashes >> _FOLD).astype(np.uint16)
-    doubles = (pairs >> _FOLD).astype(np.uint16)
-    both = np.concatenate((singles, doubles))
-    if len(both) > most:
-        return _outermost(both, len(words), most)
-    return np.unique(both)
-
-
-def _outermost(both: Grams, words: int, most: int) -> Grams:
-    """Choose ``most`` distinct ones, by how near they stand to either end."""
-    return _chosen(both[_order(words)].tolist(), most)
+    pairs = (hashes[:-1] * _FIRST ^ hashes[1:] * _SECOND) * _FIRST
+    folded = (np.concatenate((hashes, pairs)) >> _FOLD).astype(np.uint16)
+    if len(folded) > most:
+        folded = folded[_outermost(len(words), most)]
+    folded.sort()
+    new = np.empty(len(folded), np.bool_)
+    new[0] = True
+    np.not_equal(folded[1:], folded[:-1], out=new[1:])
+    return folded[new]
 
 
 @lru_cache(maxsize=1024)
-def _order(words: int) -> npt.NDArray[np.intp]:
-    """Positions of ``words`` singles followed by their pairs, from both ends inwards."""
+def _outermost(words: int, most: int) -> npt.NDArray[np.intp]:
+    """Which of so many words, and of their pairs after them, stand nearest to either end."""
     at = np.concatenate((np.arange(words), np.arange(words - 1) + 0.5))
-    return np.argsort(np.minimum(at, words - 1 - at), kind="stable")
-
-
-def _chosen(ordered: Iterable[int], most: int) -> Grams:
-    chosen = list(dict.fromkeys(ordered))[:most]
-    chosen.sort()
-    return np.array(chosen, np.uint16)
+    return np.argsort(np.minimum(at, words - 1 - at), kind="stable")[:most]
