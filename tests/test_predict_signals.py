@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budget_proxy.classify import classify_call
+from budget_proxy.predict.asked import _ASKED, _SEEN
+from budget_proxy.predict.grams import grams_of
 from budget_proxy.predict.signals import (
     GRAMS,
     IDENTITIES,
@@ -168,6 +170,32 @@ def test_identities_say_what_came_again() -> None:
     assert identity(again, "observation") == 0
 
 
+def test_the_system_prompt_stays_what_it_is() -> None:
+    """What the system says later in a conversation leaves the identity of its prompt."""
+    system, user = Message("system", "You fix bugs."), Message("user", "Fix it.")
+    first = call(messages=(system, user))
+    later = call(messages=(system, user, Message("system", "Hurry."), Message("user", "Well?")))
+    other = call(messages=(Message("system", "You write tests."), user))
+    assert identity(first, "system") == identity(later, "system") != identity(other, "system")
+
+
+def test_other_images_are_another_prompt() -> None:
+    """The same question about another picture is not the same prompt."""
+    shown = [call("What is this?", images=1, fingerprint=picture) for picture in (b"cat", b"dog")]
+    assert identity(shown[0], "prompt") != identity(shown[1], "prompt")
+
+
+def test_no_word_stands_for_two_cues() -> None:
+    """Every word and phrase is listed once, or the later cue would hide the earlier."""
+    listed = [
+        phrase
+        for table in (_ASKED, _SEEN)
+        for text in table.values()
+        for phrase in text.split(", ")
+    ]
+    assert sorted(set(listed)) == sorted(listed)
+
+
 def test_texts_of_one_make_share_an_outline() -> None:
     """Listings of other files share how their lines begin; a log does not."""
     listing = call("<returncode>0</returncode>\n<output>\n12: def f():\n13: pass\n</output>")
@@ -223,6 +251,7 @@ def test_a_wished_length_is_in_tokens() -> None:
     wishes = [number(f"Answer {text}", "wished tokens") for text in texts]
     assert wishes[1] < wishes[2] < wishes[3] < wishes[4]
     assert number("The book has 500 words", "wished tokens") == 0
+    assert number("The server said status 404", "exit not zero") == 0
     assert number("List 10 animals", "wished items") > number("Give me five", "wished items") > 0
 
 
@@ -244,6 +273,8 @@ def test_the_system_prompt_and_the_last_request_count_too() -> None:
     asked = call("List the files.")
     told = replace(asked, messages=(Message("system", "Be brief."), *asked.messages))
     assert number(told, "brief") > number(asked, "brief") == 0
+    failing = replace(asked, messages=(Message("system", "Report errors."), *asked.messages))
+    assert number(failing, "error") == 0  # none was seen
     seen = call("Write a poem.", "", messages=(Message("user", "Write a poem."),))
     after = replace(seen, messages=(*seen.messages, Message("tool", "12 files")))
     assert number(after, "prose") > number("12 files", "prose") == 0
@@ -266,3 +297,18 @@ def test_a_long_text_keeps_words_of_both_ends() -> None:
     assert len(kept) == GRAMS
     for end in (words[:40], words[-40:]):
         assert set(signals(call(" ".join(end))).grams.tolist()) <= kept
+
+
+@given(st.lists(st.sampled_from([f"w{at}" for at in range(40)]), max_size=120), st.integers(60, 90))
+def test_grams_are_those_a_plain_loop_finds(words: list[str], most: int) -> None:
+    """The kept hashes are the distinct ones met first when walking from both ends inwards."""
+    everything = {word: set(grams_of([word], SALT, 9).tolist()) for word in set(words)}
+    kept = grams_of(words, SALT, most).tolist()
+    whole = grams_of(words, SALT, 10_000).tolist()
+    assert kept == sorted(set(kept))
+    assert set(kept) <= set(whole)
+    assert len(kept) == min(most, len(whole))
+    if words:
+        assert everything[words[0]] | everything[words[-1]] <= set(kept)
+    if most > len(whole):
+        assert set().union(*everything.values()) <= set(kept)

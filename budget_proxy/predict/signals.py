@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Final
 from zlib import crc32
 
@@ -39,7 +40,7 @@ with what varies masked, ``outline`` and ``ending`` of how its first and last li
 ``observation`` of the last message where that is not the opening.
 """
 
-_VERSION: Final = 2
+_VERSION: Final = 3
 _HEAD: Final = struct.Struct("<BBI")
 """Version, number of n-grams, and a checksum of all but the version."""
 _BODY: Final = struct.Struct(f"<{len(IDENTITIES)}Q{len(NUMBERS)}e")
@@ -52,6 +53,8 @@ GRAMS: Final = (600 - _AT_GRAMS) // 2
 _SPOKEN: Final = (2000, 2000)
 _OBSERVED: Final = (400, 2000)
 """Characters read of a text's head and tail; what a tool gave back tells most at its end."""
+_ELSEWHERE: Final = 0.5
+"""What a wish in the system prompt counts, or in the user's request before a tool's result."""
 
 
 @frozen
@@ -75,15 +78,17 @@ def signals_of(call: Call, characteristics: Characteristics, salt: bytes) -> byt
     messages = call.messages
     last = messages[-1] if messages else Message("user", "")
     users = [message for message in messages if message.role == "user"]
+    system = _prompt(messages)
     seen = _ends(last.text, _OBSERVED if last.role == "tool" else _SPOKEN)
     words = split(seen)
     numbers = [
         *structure.structure_of(call, characteristics),
         *shape.shape_of(seen),
         *wording.wording_of(words),
-        *_asked(words, _context(messages, last, users)),
+        *_asked(words, [*system, *(user.text for user in users[-1:] if user is not last)]),
     ]
-    return _encode(numbers, _identities(call, last, users, key), grams_of(words, key, GRAMS))
+    identities = _identities(call, "\n".join(system), last, users[0] if users else last, key)
+    return _encode(numbers, identities, grams_of(words, key, GRAMS))
 
 
 def decode(encoded: bytes) -> Signals | None:
@@ -111,32 +116,33 @@ def _ends(text: str, window: tuple[int, int] = _SPOKEN) -> str:
     return text if len(text) <= head + end else text[:head] + "\n" + text[-end:]
 
 
-def _context(messages: tuple[Message, ...], last: Message, users: list[Message]) -> list[str]:
-    """Other texts that say what is wanted: the system prompt, and what the user said last."""
-    system = [message.text for message in messages[:1] if message.role == "system"]
-    spoken = [users[-1].text] if users and users[-1] is not last else []
-    return [_ends(text) for text in (*system, *spoken)]
+def _prompt(messages: tuple[Message, ...]) -> list[str]:
+    """The system prompt; what the system says later would change it midway."""
+    return [message.text for message in takewhile(lambda m: m.role == "system", messages)]
 
 
-def _asked(words: list[str], context: list[str]) -> list[float]:
+def _asked(words: list[str], others: list[str]) -> list[float]:
+    """The cues of the last message, and the wishes that stand in other texts."""
     found = asked.asked_of(words)
-    for text in context:
-        found = [own + 0.5 * other for own, other in zip(found, _again(text), strict=True)]
+    for text in filter(None, others):
+        for at, wish in enumerate(_wishes(_ends(text))):
+            found[at] += _ELSEWHERE * wish
     return found
 
 
 @lru_cache(maxsize=64)
-def _again(text: str) -> tuple[float, ...]:
-    """The cues of a text that comes again with every call of a conversation."""
-    return tuple(asked.asked_of(split(text)))
+def _wishes(text: str) -> tuple[float, ...]:
+    """The wishes in a text that comes again with every call of a conversation."""
+    return tuple(asked.asked_of(split(text))[: len(asked.WISHES)])
 
 
-def _identities(call: Call, last: Message, users: list[Message], key: bytes) -> tuple[int, ...]:
-    opening = users[0] if users else last
-    system = call.system
+def _identities(
+    call: Call, system: str, last: Message, opening: Message, key: bytes
+) -> tuple[int, ...]:
+    shown = call.fingerprint.hex() if call.images else ""
     named = (system, *sorted(call.tools)) if system or call.tools else ()
     return (
-        _hashed(key, b"prompt", *(f"{m.role}\0{m.text}" for m in call.messages)),
+        _hashed(key, b"prompt", shown, *(f"{m.role}\0{m.text}" for m in call.messages)),
         _hashed(key, b"template", template(last.text)),
         _hashed(key, b"tail", tail(last.text)),
         _hashed(key, b"outline", outline(last.text)),
