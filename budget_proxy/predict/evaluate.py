@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from budget_proxy.predict.base import Predictor
+from budget_proxy.predict.base import Predictor, Refitting, refit
 from budget_proxy.predict.recommend import HIGHEST_USE, LOWEST_USE
 from budget_proxy.types import LEVELS, Features, Forecast, Observation
 
@@ -102,8 +102,10 @@ def evaluate(
     """Forecast every row, then learn it if its length is known. ``clock`` counts seconds.
 
     Rows are taken one by one: row i is predicted before row i + 1 is asked for. A row is
-    learned with the novelty that its forecast found, as a row of the history would be.
+    learned with the novelty that its forecast found, as a row of the history would be. A refit
+    that is due runs at once and is in force before the next row.
     """
+    refitting = predictor if isinstance(predictor, Refitting) else None
     for row in rows:
         start = clock()
         forecast = predictor.predict_one(row.features)
@@ -111,6 +113,8 @@ def evaluate(
         if row.tokens is not None:
             seen = Observation(row.tokens, row.censored, row.features.now, row.reasoning)
             predictor.learn_one(_as_found(row.features, forecast), seen, row.call_id)
+            if refitting is not None and refitting.due():
+                refitting.adopt(refit(refitting.snapshot()))
         yield Scored(row, forecast, seconds)
 
 

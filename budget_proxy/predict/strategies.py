@@ -9,10 +9,11 @@ from budget_proxy.errors import InvalidInput
 from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.fixed import Fixed
 from budget_proxy.predict.heuristic import Heuristic
+from budget_proxy.predict.learned import Learned
 from budget_proxy.predict.quantile import Quantile
 from budget_proxy.predict.similarity import Similarity
 
-NAMES: Final = ("auto", "heuristic", "similarity", "quantile", "fixed:N")
+NAMES: Final = ("auto", "heuristic", "similarity", "quantile", "learned", "fixed:N")
 _FIXED: Final = "fixed:"
 
 
@@ -24,6 +25,7 @@ def make(name: str, *, window: int = 10_000) -> Predictor:
     makers: dict[str, Callable[[], Predictor]] = {
         "auto": Quantile,
         "heuristic": Heuristic,
+        "learned": Learned,
         "quantile": Quantile,
         "similarity": lambda: Similarity(window=window),
     }
