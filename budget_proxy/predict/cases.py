@@ -24,8 +24,11 @@ FACTORS: Final = (
 )  # fmt: skip
 """What an effect may belong to, from coarse to fine."""
 
-GROUPS: Final = ("model", "agent+model", "agent+task+model")
+GROUPS: Final = ("all", "model", "agent+model", "agent+task+model")
 """Nested groups, each with its parent before it."""
+
+ALL: Final = 1
+"""The key of the group of all calls."""
 
 _MASK: Final = (1 << 64) - 1
 _PLACES: Final = tuple(IDENTITIES.index(name) for name in ("prompt", "template", "tail"))
@@ -40,7 +43,7 @@ class Case(NamedTuple):
     """
 
     factors: tuple[int, ...]
-    groups: tuple[int, int, int]
+    groups: tuple[int, ...]
     input: float
     numbers: NDArray[np.float32]
     grams: Grams
@@ -81,7 +84,7 @@ def case_of(features: Features) -> Case:
         model, agent, pair, template, joined(model, template), tail, prompt,
         joined(model, prompt), _named(features.task), _named(features.session),
     )  # fmt: skip
-    groups = (model, pair, joined(pair, key_of(features.task_type)))
+    groups = (ALL, model, pair, joined(pair, key_of(features.task_type)))
     return Case(factors, groups, log1p(features.input_tokens or 0), numbers, grams)
 
 

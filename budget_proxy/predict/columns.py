@@ -77,10 +77,9 @@ class Columns:
             at = number % self._window
             keys = self._keys[at].tolist()
             inputs, tokens, censored, reasoning = self._values[at].tolist()
-            groups = keys[_FACTORS], keys[_FACTORS + 1], keys[_FACTORS + 2]
             numbers = self._numbers[at].astype(np.float32)
             grams = self._grams[at, : self._sizes[at]]
-            case = Case(tuple(keys[:_FACTORS]), groups, inputs, numbers, grams)
+            case = Case(tuple(keys[:_FACTORS]), tuple(keys[_FACTORS:]), inputs, numbers, grams)
             yield case, Outcome(tokens, bool(censored), reasoning)
 
     def _grow(self) -> None:

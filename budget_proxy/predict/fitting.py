@@ -26,11 +26,11 @@ from budget_proxy.predict.ridge import Texts
 Floats = NDArray[np.float64]
 
 SEED: Final = 7
-STAGES: Final = (0.35, 0.65, 1.0)
+STAGES: Final = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Shares of the window that each stage of training knows."""
 
-_STEPS, _EPOCHS, _EPOCHS_MORE = 300, 20, 10
-_STACKED: Final = 0.45  # share of the window from which on forecasts count for the weights
+_STEPS, _EPOCHS, _EPOCHS_MORE = 150, 20, 10
+_STACKED: Final = 0.25  # share of the window from which on forecasts count for the weights
 _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
 _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
 _LARGEST_REST: Final = 2.5

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budget_proxy.predict import pace, prior, sessions, stack
-from budget_proxy.predict.cases import FACTORS, GROUPS, Case
+from budget_proxy.predict.cases import ALL, FACTORS, GROUPS, Case
 from budget_proxy.predict.columns import Outcome
 from budget_proxy.predict.effects import FINE, Effects
 from budget_proxy.predict.histogram import EDGES, LOG_EDGES, LONGEST
@@ -211,6 +211,6 @@ class Fold:
         self.rests.add(_rest_chain(case), exp(min(max(rest, -6.0), 6.0) + _EXPECTED))
 
 
-def _rest_chain(case: Case) -> tuple[int, int, int]:
+def _rest_chain(case: Case) -> tuple[int, int, int, int]:
     model, _, pair, _, template = case.factors[:5]
-    return model, pair, template
+    return ALL, model, pair, template
