@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from budget_proxy.predict import stack
 from budget_proxy.predict.cases import Case
 from budget_proxy.predict.columns import Columns, Outcome
+from budget_proxy.predict.drift import Drift
 from budget_proxy.predict.effects import Backfit
 from budget_proxy.predict.fold import START, WIDTH, Fold, batch
 from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Network, Singles
@@ -35,6 +36,8 @@ _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
 _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
 _LARGEST_REST: Final = 2.5
 _LEVELS: Final = np.array(LEVELS)
+_TOGETHER: Final = 16
+_RECENT: Final = 400
 _UNSETTLED: Final = 20  # the first outcomes are no examples: nothing was known before them
 
 
@@ -93,13 +96,23 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
         members[:, scored:], np.exp(seen.lengths[start + scored :]), _LEVELS, START
     )
     fold.network = network
-    mixed = stack.combine(members, fold.weights)
-    for at in range(scored, len(mixed)):
-        ahead = mixed[at : at + 1]
-        fold.tracking.learn(
-            seen.lengths[start + at : start + at + 1], fold.tracking.apply(ahead)
-        )
+    for at in range(scored, len(cases) - start, _TOGETHER):
+        to = at + _TOGETHER
+        part = slice(start + at, start + to)
+        fold.calibrate(cases[part], members[:, at:to], seen.lengths[part])
+    _settle_drift(fold, seen)
     return fold
+
+
+def _settle_drift(fold: Fold, seen: _Pass) -> None:
+    """Learn drift anew from what the last networks leave: they know the newest outcomes."""
+    fold.drift = Drift(fold.most)
+    part = slice(max(len(seen.cases) - _RECENT, 0), None)
+    cases = seen.cases[part]
+    members = fold.members(cases, seen.numbers[part], seen.centres[part])
+    mixed = fold.tracking.apply(stack.combine(members, fold.weights))
+    for case, distance in zip(cases, (seen.lengths[part] - mixed[:, MEDIAN]).tolist(), strict=True):
+        fold.drift.learn(case, distance)
 
 
 def _count_lengths(

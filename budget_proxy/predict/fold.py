@@ -17,15 +17,18 @@ from numpy.typing import NDArray
 from budget_proxy.predict import pace, prior, sessions, stack
 from budget_proxy.predict.cases import ALL, FACTORS, GROUPS, Case
 from budget_proxy.predict.columns import Outcome
+from budget_proxy.predict.drift import Drift
 from budget_proxy.predict.effects import FINE, Effects
 from budget_proxy.predict.histogram import EDGES, LOG_EDGES, LONGEST
 from budget_proxy.predict.mixture import Mixture, log_quantiles
 from budget_proxy.predict.network import LEVELS, MEDIAN, Network, Singles
 from budget_proxy.predict.pace import Pace
+from budget_proxy.predict.recommend import HIGHEST_USE, LOWEST_USE, recommend
 from budget_proxy.predict.ridge import Ridge
 from budget_proxy.predict.sessions import Sessions
 from budget_proxy.predict.signals import NUMBERS
 from budget_proxy.predict.tracking import Tracking
+from budget_proxy.predict.trust import Trust
 
 Floats = NDArray[np.float64]
 
@@ -37,6 +40,7 @@ START: Final = np.tile((0.8, 0.1, 0.1), (len(LEVELS), 1))
 
 _UNFITTED: Final = np.tile((0.0, 0.5, 0.5), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
+_TARGET: Final = 0.60
 _EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
 _REST: Final = 0.7  # standard deviation of what is left, before any outcome
 _GROUP_STRENGTH, _REST_STRENGTH = 5.0, 8.0
@@ -91,7 +95,7 @@ class Fold:
     """The learner's state; ``width`` bounds how much of everything is kept (in outcomes)."""
 
     def __init__(self, width: int) -> None:
-        most = min(width, 4096)
+        most = self.most = min(width, 4096)
         self.count = 0
         self.effects = Effects(max(12 * width, 256))
         self.sessions = Sessions(most)
@@ -105,15 +109,27 @@ class Fold:
         self.rests = Mixture(
             _RESTS, depth=len(GROUPS), strength=_REST_STRENGTH, memory=MEMORY, most=most
         )
+        self.reasoning = Mixture(
+            _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
+        )
         self.tracking = Tracking(_LEVELS)
+        self.drift = Drift(most)
+        self.trust = Trust()
         self._pending: list[Pending] = []
 
     def forecast(self, case: Case) -> Floats:
         """Tokens at LEVELS, ascending."""
         seen = self.look(case)
         members = self.members([case], seen.numbers[None], np.array([seen.centre]))
-        found = self.tracking.apply(stack.combine(members, self.weights))
+        found = self.calibrated([case], members)
         return np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST))
+
+    def calibrated(self, cases: list[Case], members: Floats) -> Floats:
+        """Ln(tokens) at LEVELS (n, levels) of members: mixed, tracked, moved with the drift."""
+        found = self.tracking.apply(stack.combine(members, self.weights))
+        moved, wider = np.array([self.drift.look(case) for case in cases]).T[:, :, None]
+        median = found[:, MEDIAN, None]
+        return median + wider * (found - median) + moved
 
     def look(self, case: Case) -> Sight:
         """See a call that is to come, by all that is known."""
@@ -153,6 +169,20 @@ class Fold:
         """What the networks' median leaves, at LEVELS, by group."""
         rows = np.array([self.rests.find(_rest_chain(case)) for case in cases])
         return log_quantiles(self.rests.distributions(rows), _LEVELS) - _EXPECTED
+
+    def support(self, case: Case) -> tuple[int, int]:
+        """Outcomes of the finest group that has any, and which of GROUPS it is, from 1; or 0, 0."""
+        rows = self.lengths.find(case.groups)
+        level = max((place for place, row in enumerate(rows, 1) if row), default=0)
+        return (self.lengths.count(rows[level - 1]), level) if level else (0, 0)
+
+    def reasoning_of(self, case: Case) -> Floats | None:
+        """Tokens of reasoning at LEVELS; ``None`` where none of the model's outcomes told."""
+        rows = self.reasoning.find(case.groups)
+        if not rows[GROUPS.index("model")]:
+            return None
+        found = log_quantiles(self.reasoning.distributions(np.array([rows])), _LEVELS)[0]
+        return np.exp(found) - 1.0
 
     def learn(self, case: Case, outcome: Outcome) -> None:
         """Take one outcome in."""
@@ -195,20 +225,40 @@ class Fold:
         centres = np.array([seen.centre for _, _, seen, _ in self._pending])
         lengths = np.log([tokens for _, _, _, tokens in self._pending])
         members = self.members(cases, numbers, centres)
-        self.tracking.learn(lengths, self.tracking.apply(stack.combine(members, self.weights)))
+        self.calibrate(cases, members, lengths)
         for place, (case, outcome, _, _) in enumerate(self._pending):
             self.count_length(case, outcome)
             self.count_rest(case, float(lengths[place] - members[0, place, MEDIAN]))
         self._pending = []
+
+    def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
+        """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
+        mixed = self.tracking.apply(stack.combine(members, self.weights))
+        final = self.calibrated(cases, members)
+        self.tracking.learn(lengths, final)
+        for case, distance in zip(cases, (lengths - mixed[:, MEDIAN]).tolist(), strict=True):
+            self.drift.learn(case, distance)
+        recommended, confidence = recommend_of(np.exp(final[-1]))
+        used = exp(float(lengths[-1])) / recommended
+        self.trust.learn(confidence, came_true=LOWEST_USE <= used <= HIGHEST_USE)
 
     def count_length(self, case: Case, outcome: Outcome) -> None:
         """Count a length in the call's groups."""
         count = self.lengths.add_cut if outcome.censored else self.lengths.add
         count(case.groups, outcome.tokens)
 
+        if outcome.reasoning >= 0.0:
+            self.reasoning.add(case.groups, min(outcome.reasoning, outcome.tokens) + 1.0)
+
     def count_rest(self, case: Case, rest: float) -> None:
         """Count what the networks' median left in the call's groups."""
         self.rests.add(_rest_chain(case), exp(min(max(rest, -6.0), 6.0) + _EXPECTED))
+
+
+def recommend_of(values: Floats) -> tuple[int, float]:
+    """The recommended budget of tokens at LEVELS, and its confidence."""
+    target = exp(float(np.interp(_TARGET, _LEVELS, np.log(np.maximum(values, 1.0)))))
+    return recommend(_LEVELS, values, target)
 
 
 def _rest_chain(case: Case) -> tuple[int, int, int, int]:

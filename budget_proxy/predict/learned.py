@@ -13,9 +13,9 @@ import numpy as np
 from budget_proxy.predict.cases import GROUPS, case_of
 from budget_proxy.predict.columns import UNKNOWN, Columns, Outcome
 from budget_proxy.predict.fitting import Fitted, Snapshot
-from budget_proxy.predict.fold import Fold
+from budget_proxy.predict.fold import Fold, recommend_of
 from budget_proxy.predict.network import LEVELS
-from budget_proxy.predict.recommend import recommend
+from budget_proxy.predict.grounds import reasons_of
 from budget_proxy.types import Features, Forecast, Observation
 
 WINDOW: Final = 8000
@@ -24,8 +24,7 @@ WINDOW: Final = 8000
 _FIRST: Final = 40
 _GROWTH: Final = 0.25
 _FEWEST, INTERVAL = 20, 1000
-_LEVELS: Final = np.array(LEVELS)
-_TARGET: Final = 0.60
+_SOURCES: Final = ("prior", *GROUPS)
 
 
 class Learned:
@@ -44,19 +43,21 @@ class Learned:
         """Forecast the output tokens of one choice."""
         case = case_of(features)
         values = self._fold.forecast(case)
-        target = float(np.exp(np.interp(_TARGET, _LEVELS, np.log(np.maximum(values, 1.0)))))
-        recommended, confidence = recommend(_LEVELS, values, target)
+        recommended, confidence = recommend_of(values)
+        found = self._fold.reasoning_of(case)
+        support, level = self._fold.support(case)
         return Forecast(
             levels=LEVELS,
             values=tuple(values.tolist()),
             strategy=self.name,
             recommended=recommended,
-            confidence=confidence,
-            support=0,
-            source="prior",
-            group=(),
-            reasons=("",),
+            confidence=self._fold.trust.calibrated(confidence),
+            support=support,
+            source=_SOURCES[level],
+            group=_group(features, level),
+            reasons=reasons_of(self._fold, case),
             novelty=features.characteristics.novelty,
+            reasoning=() if found is None else tuple(np.minimum(found, values).tolist()),
         )
 
     def learn_one(
@@ -92,3 +93,9 @@ class Learned:
     def since(self, fitted: Fitted) -> Columns:
         """The outcomes that came since a refit's snapshot."""
         return self._columns.newest(self._columns.total - fitted.position)
+
+
+def _group(features: Features, level: int) -> tuple[str, ...]:
+    """The names of the group at a level of the sources."""
+    agent, model = features.agent, features.model
+    return ((), (), (model,), (agent, model), (agent, features.task_type, model))[level]

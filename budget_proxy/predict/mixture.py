@@ -41,6 +41,8 @@ class Mixture:
         self._weight: Floats = np.zeros(_FEWEST_ROWS)
         self._unit: Floats = np.ones(_FEWEST_ROWS)
         self._count: NDArray[np.int64] = np.zeros(_FEWEST_ROWS, np.int64)
+        self._newest: NDArray[np.int64] = np.zeros(_FEWEST_ROWS, np.int64)
+        self._clock = 0
 
     def find(self, chain: Sequence[int]) -> list[int]:
         """The table's rows of a chain's keys, parents first; 0 (always empty) for unknown ones and for 0."""
@@ -50,6 +52,10 @@ class Mixture:
     def count(self, row: int) -> int:
         """How many outcomes were counted in a row."""
         return int(self._count[row])
+
+    def age(self, row: int) -> int:
+        """How many outcomes ago the newest of a row came; 0 for the newest of all."""
+        return self._clock - int(self._newest[row])
 
     def distributions(self, rows: Rows) -> Floats:
         """The distributions by bin (n, BINS) of n chains, given by their rows (n, depth)."""
@@ -66,26 +72,12 @@ class Mixture:
 
     def add(self, chain: Sequence[int], length: float) -> None:
         """Count one length (tokens) in each group of a chain."""
-        where, weights = KERNELS[bin_of(length)]
-        for row in self._touch(chain):
-            self._unit[row] *= self._growth
-            unit = self._unit[row]
-            self._table[row, where] += unit * weights
-            self._weight[row] += unit
-            self._count[row] += 1
-            if unit > _HEAVIEST:
-                self._rescale(row)
+        self._count_in(self._touch(chain), *KERNELS[bin_of(length)])
 
     def add_cut(self, chain: Sequence[int], length: float) -> None:
         """Count a length that was cut off at ``length`` tokens as what may lie beyond."""
         tail = self.beyond(chain, length)
-        for row in self._touch(chain):
-            self._unit[row] *= self._growth
-            self._table[row] += self._unit[row] * tail
-            self._weight[row] += self._unit[row]
-            self._count[row] += 1
-            if self._unit[row] > _HEAVIEST:
-                self._rescale(row)
+        self._count_in(self._touch(chain), slice(None), tail)
 
     def beyond(self, chain: Sequence[int], length: float) -> Floats:
         """The distribution of a length of which is known only that it is above ``length``."""
@@ -97,6 +89,19 @@ class Mixture:
             tail[place] = whole = 1.0
         tail /= whole
         return tail
+
+    def _count_in(self, rows: list[int], where: slice, weights: Floats) -> None:
+        # The newest outcome grows instead of all others shrinking: O(1), not O(bins).
+        self._clock += 1
+        unit = self._unit[rows] * self._growth
+        self._unit[rows] = unit
+        self._table[rows, where] += unit[:, None] * weights
+        self._weight[rows] += unit
+        self._count[rows] += 1
+        self._newest[rows] = self._clock
+        if unit[0] > _HEAVIEST:
+            for row in rows:
+                self._rescale(row)
 
     def _touch(self, chain: Sequence[int]) -> list[int]:
         rows = []
@@ -124,6 +129,7 @@ class Mixture:
                 self._weight = np.concatenate((self._weight, np.zeros(more)))
                 self._unit = np.concatenate((self._unit, np.ones(more)))
                 self._count = np.concatenate((self._count, np.zeros(more, np.int64)))
+                self._newest = np.concatenate((self._newest, np.zeros(more, np.int64)))
         self._rows[key] = row
         return row
 

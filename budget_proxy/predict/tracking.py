@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-RATE: Final = 0.02
+RATE: Final = 0.01
 _FARTHEST: Final = 3.0
 _NARROWEST: Final = 0.05
 
