@@ -93,7 +93,9 @@ def test_predictions_are_written_one_line_a_row(recording: Path, tmp_path: Path)
     assert lines[-1]["q50"] == pytest.approx(95, rel=0.10)
 
 
-@pytest.mark.parametrize("strategy", ["auto", "quantile", "similarity", "heuristic", "fixed:4096"])
+@pytest.mark.parametrize(
+    "strategy", ["auto", "quantile", "rolling", "similarity", "heuristic", "fixed:4096"]
+)
 def test_a_prediction_knows_only_the_rows_before_it(tmp_path: Path, strategy: str) -> None:
     """Changing everything that came back from row 20 on leaves predictions 0 to 20 alike."""
 
@@ -114,7 +116,7 @@ def test_a_prediction_knows_only_the_rows_before_it(tmp_path: Path, strategy: st
 
     first, second = predictions("one", changed=False), predictions("two", changed=True)
     assert first[:21] == second[:21]
-    if strategy in {"auto", "quantile", "similarity"}:
+    if strategy in {"auto", "quantile", "rolling", "similarity"}:
         assert first[21:] != second[21:]
 
 
@@ -211,7 +213,10 @@ def test_odd_messages_do_not_stop_it(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["nowhere.jsonl"], "nowhere.jsonl cannot be read"),
-        (["{file}", "--strategy", "best"], "known are auto, heuristic, similarity, quantile"),
+        (
+            ["{file}", "--strategy", "best"],
+            "known are auto, heuristic, similarity, quantile",
+        ),
         (["{file}", "--strategy", "fixed:0"], ">= 1"),
         (["{file}", "--out", "{file}"], "is the recording itself"),
         (["{file}", "--out", "/nowhere/out.jsonl"], "cannot be written"),
@@ -238,7 +243,9 @@ def test_a_terminal_gets_a_progress_bar(recording: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["quantile", "similarity", "heuristic", "fixed:4096"])
+@pytest.mark.parametrize(
+    "strategy", ["quantile", "rolling", "similarity", "heuristic", "fixed:4096"]
+)
 @pytest.mark.parametrize(
     ("name", "rows"),
     [

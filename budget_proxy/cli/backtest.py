@@ -63,7 +63,7 @@ def backtest(
         typer.Option(
             "--strategy",
             metavar="NAME",
-            help="auto, quantile, similarity, heuristic or fixed:N (N tokens for every call).",
+            help="auto, quantile, rolling, similarity, heuristic or fixed:N (N tokens a call).",
         ),
     ] = "auto",
     out: Annotated[

@@ -10,9 +10,16 @@ from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.fixed import Fixed
 from budget_proxy.predict.heuristic import Heuristic
 from budget_proxy.predict.quantile import Quantile
+from budget_proxy.predict.rolling import Rolling
 from budget_proxy.predict.similarity import Similarity
 
-NAMES: Final = ("auto", "heuristic", "similarity", "quantile", "fixed:N")
+NAMES: Final = ("auto", "heuristic", "similarity", "quantile", "rolling", "fixed:N")
+
+BASELINES: Final = (
+    "heuristic", "similarity", "quantile", "rolling", "fixed:4096", "fixed:15000",
+)  # fmt: skip
+"""What every strategy is compared with."""
+
 _FIXED: Final = "fixed:"
 
 
@@ -25,6 +32,7 @@ def make(name: str, *, window: int = 10_000) -> Predictor:
         "auto": Quantile,
         "heuristic": Heuristic,
         "quantile": Quantile,
+        "rolling": Rolling,
         "similarity": lambda: Similarity(window=window),
     }
     if name in makers:
