@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budget_proxy.predict.base import Predictor
+from budget_proxy.predict.promises import By, Decile, GroupCoverage, deciles, group_coverage
 from budget_proxy.predict.recommend import HIGHEST_USE, LOWEST_USE
 from budget_proxy.types import LEVELS, Features, Forecast, Observation
 
@@ -85,13 +86,16 @@ class Summary:
     """``rows`` were predicted; the scores are those of all with a length, and of the last 40 %.
 
     Only the latter have skill: the first 60 % are what the static quantiles are fitted on.
-    Either is ``None`` where no row has a length.
+    Either is ``None`` where no row has a length. ``groups`` (models, then agents) and
+    ``confidence`` (by decile) are of the last 40 % too.
     """
 
     strategy: str
     rows: int
     all: Scores | None
     last: Scores | None
+    groups: tuple[GroupCoverage, ...] = ()
+    confidence: tuple[Decile, ...] = ()
 
 
 def evaluate(
@@ -119,6 +123,7 @@ class Tally:
         self._strategy = strategy
         self._rows = 0
         self._models: list[str] = []
+        self._agents: list[str] = []
         self._numbers: list[tuple[float, ...]] = []
 
     def add(self, scored: Scored) -> None:
@@ -128,6 +133,7 @@ class Tally:
         if tokens is None:
             return
         self._models.append(scored.row.features.model)
+        self._agents.append(scored.row.features.agent)
         promised = (forecast.quantile(level) for level in LEVELS)
         self._numbers.append(
             (tokens, forecast.recommended, forecast.confidence, scored.seconds, *promised)
@@ -140,11 +146,20 @@ class Tally:
         table = np.array(self._numbers)
         cut = int(FITTED * len(table))
         static = static_quantiles(table[:, 0], self._models, cut) if cut else None
+        lengths, recommended, confidence = table[cut:, :3].T
+        use = lengths / recommended
+        named: tuple[tuple[By, list[str]], ...] = (("model", self._models), ("agent", self._agents))
         return Summary(
             strategy=self._strategy,
             rows=self._rows,
             all=_scores(table),
             last=_scores(table[cut:], None if static is None else static[cut:]),
+            groups=tuple(
+                group
+                for by, names in named
+                for group in group_coverage(by, names[cut:], lengths, table[cut:, 4:])
+            ),
+            confidence=deciles(confidence, (use >= LOWEST_USE) & (use <= HIGHEST_USE)),
         )
 
 
