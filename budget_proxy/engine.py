@@ -72,6 +72,8 @@ Route = Callable[[Call, Characteristics, int, str | None], Choice]
 """(call, characteristics, input tokens, the session's model) -> what the router chooses."""
 OnSettled = Callable[[Plan, CallRecord], None]
 """Told of every attempt as it settles."""
+OnLearned = Callable[[CallRecord], None]
+"""Told of every row that the predictor learned from."""
 
 
 @frozen
@@ -116,6 +118,7 @@ class Core:
         capabilities: CapabilitiesOf,
         route: Route | None = None,
         instance: str = "",
+        on_learned: OnLearned | None = None,
     ) -> None:
         self.policy = policy
         self.predictor = predictor
@@ -128,6 +131,7 @@ class Core:
         self._capabilities = capabilities
         self._route = route
         self._instance = instance
+        self._on_learned = on_learned
         self._refusals = Refusals()
 
     def run(
@@ -258,6 +262,8 @@ class Core:
         if record.exact and record.input_tokens and record.input_chars:
             tokens = record.input_tokens - record.guidance_tokens
             self.ratio.learn(record.model, record.input_chars, tokens)
+        if self._on_learned is not None:
+            self._on_learned(record)
 
     def foresee(self, features: Features) -> tuple[Features, Forecast]:
         """A forecast, with the novelty of the task filled in from the history."""
@@ -350,11 +356,15 @@ def features_of(record: CallRecord) -> Features:
     )
     return Features(
         record.agent, record.model, record.task_type, kind, record.ts,
-        record.input_estimate, record.ceiling,
+        record.input_estimate, record.ceiling, record.session, record.task, record.signals,
     )  # fmt: skip
 
 
 def observation_of(record: CallRecord) -> Observation:
     """The length of one choice that a recorded call tells."""
-    each = round((record.output_tokens or 0) / max(record.n, 1))
-    return Observation(max(each, 1), record.truncated, record.ts)
+    choices = max(record.n, 1)
+    each = round((record.output_tokens or 0) / choices)
+    reasoning = record.reasoning_tokens
+    if reasoning is not None:
+        reasoning = round(reasoning / choices)
+    return Observation(max(each, 1), record.truncated, record.ts, reasoning)

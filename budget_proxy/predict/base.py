@@ -1,8 +1,13 @@
-"""What every forecasting strategy offers: predict one call, learn from one outcome."""
+"""What every forecasting strategy offers: predict one call, learn from one outcome.
+
+Some also fit to many outcomes at once, now and then, beside the calls.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 from budget_proxy.types import Features, Forecast, Observation
 
@@ -21,3 +26,38 @@ class Predictor(Protocol):
 
     def learn_one(self, features: Features, observation: Observation, call_id: str = "") -> None:
         """Take one outcome into the history."""
+
+
+@runtime_checkable
+class Refitting(Predictor, Protocol):
+    """A predictor that is also fitted: to its newest outcomes, ``window`` of them at most.
+
+    Once it has many, a fit is due every ``interval`` of them.
+
+    What it is after ``adopt`` rests on the rows of the snapshot's window and those learned
+    since, and on nothing else. Each of the three takes at most some milliseconds.
+    """
+
+    window: int
+    interval: int
+
+    def due(self) -> bool:
+        """Whether, by the number of outcomes learned, a fit should begin now."""
+
+    def snapshot(self) -> Any:
+        """What a fit rests on: a value that later outcomes do not change."""
+
+    def adopt(self, fitted: Any) -> None:
+        """Put a fit in force, with what was learned since its snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How a strategy is fitted.
+
+    ``refit`` makes of a snapshot what is adopted: a pure function, cold from a fixed seed, in
+    one thread. ``shapes`` are the dataclasses that the two consist of.
+    """
+
+    refit: Callable[[Any], Any]
+    shapes: tuple[type, ...]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.predict.base import Predictor
+from budget_proxy.predict.base import Fitting, Predictor
 from budget_proxy.predict.fixed import Fixed
 from budget_proxy.predict.heuristic import Heuristic
 from budget_proxy.predict.quantile import Quantile
@@ -41,3 +41,8 @@ def make(name: str, *, window: int = 10_000) -> Predictor:
     if name.startswith(_FIXED) and tokens.isascii() and tokens.isdigit():
         return Fixed(int(tokens))
     raise InvalidInput(f"unknown strategy {name!r}; known are {', '.join(NAMES)} (N in tokens)")
+
+
+def fitting(name: str) -> Fitting:
+    """How a strategy is fitted. Raises InvalidInput where it is not."""
+    raise InvalidInput(f"the strategy {name!r} is not fitted")

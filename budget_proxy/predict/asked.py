@@ -1,0 +1,217 @@
+"""Cues of the wanted length and form of an answer, and of what an agent has just seen.
+
+Every word is looked up once, in one table, as ``classify.scan`` does; phrases are looked for
+only where their first word stands.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+_WORDS: Final = {
+    "brief": (
+        "brief, briefly, concise, concisely, short, shortly, succinct, succinctly, terse, tldr, "
+        "quick, quickly, shorter, simple"
+    ),
+    "detailed": (
+        "detailed, detail, details, comprehensive, comprehensively, thorough, thoroughly, "
+        "extensive, elaborate, depth, exhaustive, long, longer, complete, full, fully, at length"
+    ),
+    "nothing else": (
+        "only the, only a, only one, just the, only with, answer only, respond only, output only, "
+        "reply only, only output, only return, return only, nothing else, no explanation, "
+        "without explanation, do not explain, don t explain, no other text, one word, "
+        "single word, single number, single letter, without any explanation"
+    ),
+    "reasoned": (
+        "step by step, reasoning, reason, rationale, justify, show your, explain your, prove, "
+        "proof, derive, think, thoughts, first reasoning, think through"
+    ),
+    "explanation": "explain, describe, discuss, why, how, understand, meaning, overview",
+    "list": (
+        "list, lists, bullet, bullets, enumerate, examples, ideas, tips, ways, steps, suggest, "
+        "suggestions, recommend, recommendations, top"
+    ),
+    "table": "table, csv, spreadsheet, column, columns, markdown, tabular",
+    "json": "json, yaml, xml, schema",
+    "code": (
+        "code, function, script, program, implement, python, javascript, typescript, java, rust, "
+        "sql, html, css, regex, bash, algorithm, c, cpp, golang, api, react, query, django, "
+        "command, implementation, snippet"
+    ),
+    "maths": (
+        "solve, equation, integral, triangle, probability, polynomial, integer, integers, "
+        "remainder, calculate, sum, product, prime, compute, theorem, radius, frac, sqrt, digit, "
+        "real numbers, positive integers, circle, angle, perimeter, area, modulo, matrix, "
+        "how many, how much, percent"
+    ),
+    "prose": (
+        "essay, story, letter, article, poem, blog, speech, report, novel, chapter, lyrics, "
+        "song, screenplay, scene, dialogue, fiction, fanfiction, post, proposal, stories, email"
+    ),
+    "rewritten": (
+        "rewrite, paraphrase, translate, translation, correct, proofread, rephrase, improve, "
+        "edit, reword, convert, grammar"
+    ),
+    "summary": "summarize, summarise, summary, abstract, key points, main points, tl dr",
+    "label": (
+        "classify, extract, label, identify, categorize, sentiment, detect, choose, select, "
+        "pick, option, options, multiple choice, following is, true or false, yes or no"
+    ),
+    "role": "act as, pretend, roleplay, role play, you are, imagine, persona",
+    "plan": (
+        "plan, strategy, itinerary, schedule, guide, tutorial, design, roadmap, outline, "
+        "curriculum, business, architecture"
+    ),
+    "comparison": "compare, contrast, difference, differences, versus, vs, pros and cons",
+    "talk": "hello, hi, hey, thanks, thank, please, good morning, bye, chat",
+    "continued": "continue, more, again, go on, keep going, next, proceed",
+    "error": (
+        "error, errors, exception, traceback, fatal, failed, failure, failures, fails, fail, "
+        "cannot, invalid, undefined, unexpected, typeerror, valueerror, attributeerror, "
+        "importerror, keyerror, syntaxerror, assertionerror, nameerror, modulenotfounderror"
+    ),
+    "missing": (
+        "no such file, not found, does not exist, no module, no matches, no match, "
+        "doesn t exist, filenotfounderror, can t open, permission denied, timed out, timeout"
+    ),
+    "success": "passed, ok, success, successfully, succeeded, done, passes, correct, works",
+    "tests": "test, tests, pytest, unittest, collected, testing, assert, ran, tox",
+    "source": (
+        "def, class, return, self, import, elif, raise, const, var, let, void, public, static, "
+        "struct, func, fn, kwargs, args, none, null"
+    ),
+    "change": "diff, index, git, commit, patch, modified, changed, changes, insertions, replaced",
+    "issue": (
+        "description, expected, actual, behavior, behaviour, reproduce, bug, steps to reproduce, "
+        "version, issue, acceptance"
+    ),
+    "English": "the, of, and, to, is, that, for, with",
+}
+"""Words and phrases, by what they tell."""
+
+_UNITS: Final = {
+    "word": 1.4, "words": 1.4, "sentence": 28.0, "sentences": 28.0, "line": 14.0, "lines": 14.0,
+    "paragraph": 110.0, "paragraphs": 110.0, "page": 600.0, "pages": 600.0, "bullet": 30.0,
+    "bullets": 30.0, "characters": 0.25, "tokens": 1.0,
+}  # fmt: skip
+"""About how many tokens one of them takes."""
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_LEADS: Final = _set(
+    "in within about around approximately most least than exactly under over of to a an only "
+    "minimum maximum between roughly write using single and be max min limit up below"
+)
+"""Words before a number that make it a wish."""
+
+_LISTING: Final = _set("list give name provide suggest generate write top create me")
+_SPELT: Final = {
+    "a": 1, "an": 1, "one": 1, "single": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6,
+    "seven": 7, "eight": 8, "nine": 9, "ten": 10, "twenty": 20, "few": 3, "couple": 2,
+    "several": 4, "hundred": 100, "thousand": 1000,
+}  # fmt: skip
+_CLOSED: Final = _set("is are was were do does did can could will would should has have am may")
+"""First words of a question that yes or no answers."""
+_OPEN: Final = _set("what how why who whom whose when where which")
+_EXITS: Final = _set("returncode exit_code exitcode code status")
+
+NAMES: Final = (
+    *_WORDS, "wished tokens", "wished items", "yes or no", "open question", "exit zero",
+    "exit not zero",
+)  # fmt: skip
+
+_SCALE: Final = 5.0
+_MOST: Final = 100_000
+_Phrases = tuple[tuple[list[str], int], ...]
+
+
+def _index() -> dict[str, tuple[int, _Phrases]]:
+    """By first word: the cue it is by itself (or -1), and the phrases that it begins."""
+    index: dict[str, tuple[int, _Phrases]] = {}
+    for at, phrases in enumerate(_WORDS.values()):
+        for phrase in phrases.split(", "):
+            first, *rest = phrase.split()
+            single, begun = index.get(first, (-1, ()))
+            if rest:
+                index[first] = single, (*begun, (rest, at))
+            else:
+                index[first] = at, begun
+    for first in (*_UNITS, *_LISTING, *_EXITS):
+        index.setdefault(first, (-1, ()))
+    return index
+
+
+_INDEX: Final = _index()
+_WISHED, _ITEMS, _CLOSED_AT, _OPEN_AT, _ZERO, _NOT_ZERO = range(len(_WORDS), len(NAMES))
+
+
+def asked_of(words: Sequence[str]) -> list[float]:
+    """The numbers of NAMES: logs of how often each cue stands in ``words``, and of wishes."""
+    counts = [0] * len(_WORDS)
+    found = [0.0] * len(NAMES)
+    for at in [at for at, word in enumerate(words) if word in _INDEX]:
+        single, phrases = _INDEX[words[at]]
+        if single >= 0:
+            counts[single] += 1
+        for rest, cue in phrases:
+            counts[cue] += words[at + 1 : at + 1 + len(rest)] == rest
+        _beside(words, at, found)
+    for cue, count in enumerate(counts):
+        if count:
+            found[cue] = math.log1p(count)
+    if words:
+        found[_CLOSED_AT] = float(words[0] in _CLOSED)
+        found[_OPEN_AT] = float(words[0] in _OPEN)
+    return found
+
+
+def _beside(words: Sequence[str], at: int, found: list[float]) -> None:
+    """What a word tells together with a number beside it."""
+    word = words[at]
+    if word in _UNITS:
+        found[_WISHED] = max(found[_WISHED], _wish(words, at))
+    elif word in _LISTING:
+        found[_ITEMS] = max(found[_ITEMS], _items(words, at))
+    elif word in _EXITS:
+        _exit(words, at, found)
+
+
+def _number(word: str) -> int:
+    """What a word counts; 0 for one that is no number."""
+    if word.isdecimal():
+        return min(int(word[:6]), _MOST)
+    return _SPELT.get(word, 0)
+
+
+def _wish(words: Sequence[str], at: int) -> float:
+    """The log of the tokens that "in 3 sentences" or "a 500 word essay" wishes for."""
+    number = _number(words[at - 1]) if at else 0
+    if not number:
+        return 0.0
+    before = words[at - 2] if at > 1 else "in"
+    singular = not words[at].endswith("s") and words[at - 1].isdecimal()
+    if singular or before in _LEADS or before.isdecimal():
+        return math.log1p(number * _UNITS[words[at]]) / _SCALE
+    return 0.0
+
+
+def _items(words: Sequence[str], at: int) -> float:
+    """The log of the items that "list 10" or "give me five ideas" asks for."""
+    for word in words[at + 1 : at + 3]:
+        number = _number(word)
+        if number > 1:
+            return math.log1p(min(number, 1000)) / _SCALE
+    return 0.0
+
+
+def _exit(words: Sequence[str], at: int, found: list[float]) -> None:
+    """What "exit code 1" or "<returncode>0" says."""
+    after = words[at + 1] if at + 1 < len(words) else ""
+    if after.isdecimal():
+        found[_NOT_ZERO if after.strip("0") else _ZERO] = 1.0

@@ -1,0 +1,86 @@
+"""Words and pairs of neighbouring words as keyed 16-bit hashes: a text's topic without its text.
+
+Keyed, so that nobody without the installation's salt can look a word up; folded to 16 bits, so
+that many words share each number. Numbers are masked: what is counted differs from call to
+call, what it is asked for does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Grams = npt.NDArray[np.uint16]
+
+_REMEMBERED: Final = 32_768
+_LONGEST: Final = 48
+"""Characters of a word that count."""
+_FIRST: Final = np.uint64(0x9E3779B97F4A7C15)
+_SECOND: Final = np.uint64(0xC2B2AE3D27D4EB4F)
+_FOLD: Final = np.uint64(48)
+
+
+class _Hashes(dict[str, int]):
+    """The keyed hash of each word met; words repeat, so most are found. Bounded."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__()
+        self._key = key
+
+    def __missing__(self, word: str) -> int:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        known = "0" * min(len(word), 4) if word.isdecimal() else word[:_LONGEST]
+        data = known.encode("utf-8", "surrogatepass")
+        digest = blake2b(data, key=self._key, digest_size=8, person=b"gram")
+        self[word[:_LONGEST]] = hashed = int.from_bytes(digest.digest(), "little")
+        return hashed
+
+
+@lru_cache(maxsize=8)
+def _hashes(key: bytes) -> _Hashes:
+    return _Hashes(key)
+
+
+def grams_of(words: list[str], key: bytes, most: int) -> Grams:
+    """The distinct hashed 1- and 2-grams of ``words``, ascending, at most ``most``.
+
+    Where there are more, those nearest to either end of the text are kept: what is wanted is
+    said at the beginning, and at the end.
+    """
+    if not words:
+        return np.empty(0, np.uint16)
+    if len(words) > 2 * most:
+        words = words[:most] + words[-most:]
+    hashes = np.fromiter(map(_hashes(key).__getitem__, words), np.uint64, len(words))
+    pairs = hashes[:-1] * _FIRST ^ hashes[1:] * _SECOND
+    pairs *= _FIRST
+    singles = (hashes >> _FOLD).astype(np.uint16)
+    doubles = (pairs >> _FOLD).astype(np.uint16)
+    both = np.concatenate((singles, doubles))
+    if len(both) > most:
+        return _outermost(both, len(words), most)
+    return np.unique(both)
+
+
+def _outermost(both: Grams, words: int, most: int) -> Grams:
+    """Choose ``most`` distinct ones, by how near they stand to either end."""
+    return _chosen(both[_order(words)].tolist(), most)
+
+
+@lru_cache(maxsize=1024)
+def _order(words: int) -> npt.NDArray[np.intp]:
+    """Positions of ``words`` singles followed by their pairs, from both ends inwards."""
+    at = np.concatenate((np.arange(words), np.arange(words - 1) + 0.5))
+    return np.argsort(np.minimum(at, words - 1 - at), kind="stable")
+
+
+def _chosen(ordered: Iterable[int], most: int) -> Grams:
+    chosen = list(dict.fromkeys(ordered))[:most]
+    chosen.sort()
+    return np.array(chosen, np.uint16)

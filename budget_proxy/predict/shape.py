@@ -1,0 +1,85 @@
+"""What a text looks like before a word of it is read: its signs, its scripts, its lines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+_SIGNS: Final = {
+    "digits": b"0123456789",
+    "capitals": bytes(range(65, 91)),
+    "blanks": b" \t",
+    "brackets": b"()[]{}<>",
+    "maths signs": b"+*=^\\$%",
+    "quotes": b"\"'`",
+    "accented letters": bytes(range(0xC3, 0xCA)),
+    "Cyrillic": bytes(range(0xCD, 0xD4)),
+    "right to left": bytes(range(0xD6, 0xDC)),
+    "Asian letters": bytes([0xE0, *range(0xE3, 0xEE)]),
+    "emoji": b"\xf0",
+}
+"""Bytes of UTF-8, a character's first, by what they tell."""
+
+_LINES: Final = {
+    "numbered lines": "0123456789",
+    "list items": "-*\N{BULLET}",
+    "added lines": "+",
+    "headings": "#=",
+}
+"""The first sign of a line, by what it tells."""
+
+NAMES: Final = (*_SIGNS, *_LINES, "indented lines", "path lines", "options", "lines", "line length")
+
+_SCALE: Final = 5.0
+_TABLE: Final[npt.NDArray[np.float64]] = np.array(
+    [[float(byte in signs) for signs in _SIGNS.values()] for byte in range(256)]
+)
+_FIRSTS: Final = {sign: at for at, signs in enumerate(_LINES.values()) for sign in signs}
+_MOST_LINES: Final = 40
+_INDENT: Final = 4
+_OPTIONS: Final = frozenset("ABCDEFabcdef")
+
+
+def shape_of(text: str) -> list[float]:
+    """The numbers of NAMES: shares of all characters, of all lines, and logs of counts."""
+    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+    counts = np.bincount(data, minlength=256)
+    length = max(len(text), 1)
+    shares = np.sqrt(counts @ _TABLE / length).tolist()
+    return [*shares, *_lines(text)]
+
+
+def _lines(text: str) -> Iterable[float]:
+    lines = text.split("\n")
+    count = len(lines)
+    if count > 2 * _MOST_LINES:
+        lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
+    found = [0] * len(_LINES)
+    indented = paths = options = 0
+    for line in lines:
+        bare = line.lstrip()
+        if not bare:
+            continue
+        first = bare[0]
+        at = _FIRSTS.get(first)
+        if at is not None:
+            found[at] += 1
+        elif first in _OPTIONS or first == "(":
+            options += bare[1:2] in (")", ".") or bare[2:3] == ")"
+        if len(line) - len(bare) >= _INDENT:
+            indented += 1
+        if "/" in line and " " not in bare:
+            paths += 1
+    read = len(lines)
+    return (
+        *(number / read for number in found),
+        indented / read,
+        paths / read,
+        min(options, 8) / 4,
+        math.log1p(count) / _SCALE,
+        math.log1p(len(text) / count) / _SCALE,
+    )
