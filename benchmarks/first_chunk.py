@@ -31,8 +31,9 @@ from typing import Any
 
 import anthropic
 import openai
+from answers import CHAT, MESSAGES
 from history import AGENT, experienced, filled
-from loopback import CHAT, MESSAGES, provide, running, serve_floor, serve_ours
+from loopback import provide, running, serve_floor, serve_ours
 from prompts import Turns, chat, messages, opening, turn
 from rich.console import Console
 from rich.table import Table
@@ -132,7 +133,7 @@ def measure(calls: int, pause: float) -> tuple[list[Delay], dict[str, int]]:
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         filled(folder)
-        port, _ = stack.enter_context(running(provide, str(pause)))
+        port, _ = stack.enter_context(running(provide, str(think), str(pause)))
         direct = f"http://127.0.0.1:{port}"
         floor, _ = stack.enter_context(running(serve_floor, direct))
         proxy, _ = stack.enter_context(running(serve_ours, direct, folder))

@@ -36,6 +36,7 @@ from budget_proxy.policy.router import Choice
 from budget_proxy.policy.sessions import Sessions
 from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.input_ratio import InputRatio
+from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.store.base import Journal
 from budget_proxy.types import (
@@ -283,9 +284,13 @@ class Core:
         if self._route is not None and call.model == self.policy.alias:
             choice = self._route(call, kind, tokens, session.model)
             call = replace(call, model=choice.model)
+        signals = signals_of(call, kind, self._salt)
         features, forecast = self.foresee(
-            Features(agent, call.model, kind.task_type, kind, call.now, tokens, call.ceiling)
-        )
+            Features(
+                agent, call.model, kind.task_type, kind, call.now, tokens, call.ceiling,
+                session.id, call.scope.task, signals,
+            )
+        )  # fmt: skip
         return _View(
             call=call,
             agent=agent,
