@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from budget_proxy.predict.comparison import Length, compare, shuffled
 from budget_proxy.predict.evaluate import Row, Scored, evaluate
@@ -8,7 +9,7 @@ from budget_proxy.predict.fixed import Fixed
 from budget_proxy.predict.rolling import Rolling
 from budget_proxy.types import Characteristics, Features
 
-LENGTHS = [Length("m" if n % 2 else "k", 100 + n, n % 3 == 0) for n in range(40)]
+LENGTHS = [Length("m" if n % 2 else "k", 100 + n, n % 3 == 0, n) for n in range(40)]
 
 
 def _row(index: int, tokens: int | None) -> Row:
@@ -73,3 +74,10 @@ def test_no_row_is_read_before_the_last_was_learned_by_all() -> None:
     for index in range(3):
         assert [scored.row.index for scored in next(runs)] == [index] * 3
         assert read == list(range(index + 1))
+
+
+def test_the_control_knows_nothing_of_the_true_outcome() -> None:
+    """Tokens, cut and reasoning of a row all come from the other call."""
+    row = replace(_row(0, 900), censored=True, reasoning=800)
+    ((_, control),) = compare([row], [Fixed(1)], Fixed(2), [Length("m", 50, False, 7)], lambda: 0.0)
+    assert control.row == replace(row, tokens=50, censored=False, reasoning=7)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from budget_proxy.types import Features
 
 _FORM: Final = "openai.chat"  # recordings hold messages in this form
+_SALT: Final = b"backtest"  # a fixed one, so that the same file gives the same forecasts
 _NO_ANSWER: Final = frozenset({"error", "cancelled"})
 _T = TypeVar("_T")
 
@@ -109,7 +110,7 @@ def _lengths(file: Path) -> Iterator[Length]:
     from budget_proxy.store.recorded import read_recorded
 
     for _, call in read_recorded(file, on_bad=lambda _line, _reason: None):
-        yield Length(call.model or "", _tokens(call), call.truncated)
+        yield Length(call.model or "", _tokens(call), call.truncated, call.reasoning_tokens)
 
 
 def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
@@ -122,7 +123,8 @@ def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
         start = perf_counter()
         features, chars = _features(index, call, ratio)
         seconds = perf_counter() - start
-        yield Row(index, features, _tokens(call), call.truncated, str(index), seconds)
+        came = _tokens(call), call.truncated
+        yield Row(index, features, *came, str(index), seconds, call.reasoning_tokens)
         ratio.learn(features.model, chars, call.input_tokens)
 
 
@@ -134,6 +136,7 @@ def _tokens(call: RecordedCall) -> int | None:
 def _features(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features, int]:
     from budget_proxy.classify.characteristics import classify_call
     from budget_proxy.engine import DEFAULT_AGENT
+    from budget_proxy.predict.signals import signals_of
     from budget_proxy.types import Features, Scope
     from budget_proxy.wire import DIALECTS, Context
 
@@ -145,7 +148,18 @@ def _features(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features,
     kind = classify_call(call.messages, None, images=call.images, tools=call.tools)
     tokens = ratio.estimate(call.model, call.input_chars, call.images)
     agent = call.scope.agent or DEFAULT_AGENT
-    features = Features(agent, call.model, kind.task_type, kind, call.now, tokens, call.ceiling)
+    features = Features(
+        agent=agent,
+        model=call.model,
+        task_type=kind.task_type,
+        characteristics=kind,
+        now=call.now,
+        input_tokens=tokens,
+        ceiling=call.ceiling,
+        session=recorded.session,
+        task=recorded.task,
+        signals=signals_of(call, kind, _SALT),
+    )
     return features, call.input_chars
 
 

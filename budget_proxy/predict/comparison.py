@@ -19,11 +19,15 @@ _SEED: Final = b"shuffled within model"
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """What a row's call came to: tokens, or ``None``, and whether they were cut."""
+    """What a row's call came to: tokens, or ``None``, and whether they were cut.
+
+    ``reasoning`` is the part of them that was reasoning, where that is known.
+    """
 
     model: str
     tokens: int | None
     censored: bool = False
+    reasoning: int | None = None
 
 
 def compare(
@@ -67,4 +71,6 @@ def _drawn(place: int) -> bytes:
 
 def _with(rows: Iterable[Row], lengths: Sequence[Length]) -> Iterator[Row]:
     for row, length in zip(rows, lengths, strict=True):
-        yield replace(row, tokens=length.tokens, censored=length.censored)
+        yield replace(
+            row, tokens=length.tokens, censored=length.censored, reasoning=length.reasoning
+        )

@@ -34,7 +34,8 @@ _Q50, _Q95 = LEVELS.index(0.50), LEVELS.index(0.95)
 class Row:
     """One recorded call: what was known before, and (or ``None``) the tokens it returned.
 
-    ``index`` counts the rows of its source; ``seconds`` is what making its features took.
+    ``index`` counts the rows of its source; ``seconds`` is what making its features took;
+    ``reasoning`` is the part of the tokens that was reasoning, where that is known.
     """
 
     index: int
@@ -43,6 +44,7 @@ class Row:
     censored: bool = False
     call_id: str = ""
     seconds: float = 0.0
+    reasoning: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ def evaluate(
         forecast = predictor.predict_one(row.features)
         seconds = row.seconds + clock() - start
         if row.tokens is not None:
-            seen = Observation(row.tokens, row.censored, row.features.now)
+            seen = Observation(row.tokens, row.censored, row.features.now, row.reasoning)
             predictor.learn_one(_as_found(row.features, forecast), seen, row.call_id)
         yield Scored(row, forecast, seconds)
 
