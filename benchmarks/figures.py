@@ -26,6 +26,7 @@ from rich.progress import track
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from budget_proxy.predict.evaluate import FITTED, static_quantiles  # noqa: E402
 from budget_proxy.types import LEVELS  # noqa: E402 (the root comes first)
 from tests import experiments as stress  # noqa: E402
 
@@ -60,7 +61,7 @@ def measured(data: Path) -> Results:
 def compared(rows: tuple[stress.Row, ...], folder: Path) -> Results:
     """The strategy beside its baselines, its groups and confidence, and its learning curve."""
     values, found = stress.backtest(rows, folder, "--compare")
-    kept = ("skill", "coverage", "accuracy", "attainable", "reserved", "error")
+    kept = ("skill", "coverage", "accuracy", "attainable", "reserved")
     return {
         "rows": found["rows"],
         "scored": found["last_40_percent"]["n"],
@@ -75,8 +76,29 @@ def compared(rows: tuple[stress.Row, ...], folder: Path) -> Results:
             if not all(group["holds"].values())
         ],
         "confidence": [_rounded(part) for part in found["confidence_by_decile"]],
+        "prompts": by_prompt(rows, values),
         "curve": list(curve(rows, values)),
     }
+
+
+def by_prompt(rows: tuple[stress.Row, ...], values: stress.Floats) -> Results:
+    """Skill on the last 40 % for prompts that came before in the file, and for new ones."""
+    seen: set[str] = set()
+    known = []
+    for row in rows:
+        prompt = json.dumps(row["messages"])
+        known.append(prompt in seen)
+        seen.add(prompt)
+    true, cut = stress.lengths(rows), int(FITTED * len(rows))
+    assert np.isfinite(true).all(), "the recordings have a length in every row"
+    constant = static_quantiles(true, [row["model"] for row in rows], cut)
+    found: Results = {}
+    for name, its in (("seen", np.array(known)), ("new", ~np.array(known))):
+        scored = np.flatnonzero(its[cut:]) + cut
+        ours, theirs = (stress.pinball(true[scored], some[scored]) for some in (values, constant))
+        skill = dict(zip(NAMES, (1.0 - ours / theirs).tolist(), strict=True))
+        found[name] = {"n": len(scored), **_rounded(skill)}
+    return found
 
 
 def curve(rows: tuple[stress.Row, ...], values: stress.Floats) -> Iterator[Results]:
@@ -104,7 +126,7 @@ def curve(rows: tuple[stress.Row, ...], values: stress.Floats) -> Iterator[Resul
 
 def stressed(rows: tuple[stress.Row, ...], folder: Path) -> Results:
     """Coverage where answers were cut, and where lengths or models changed from the middle."""
-    true, middle, last = stress.lengths(rows), len(rows) // 2, int(0.6 * len(rows))
+    true, middle, last = stress.lengths(rows), len(rows) // 2, int(FITTED * len(rows))
     found: Results = {}
     for name, told in (("cut", True), ("cut, not told", False)):
         values, _ = stress.backtest(stress.cut(rows, told=told), folder)
@@ -141,6 +163,9 @@ def tables(results: Results) -> str:
             "accurate", "attainable", "Σ q95 / Σ used",
         )  # fmt: skip
         parts.append(_table(columns, rows))
+    parts.append("### Prompts seen before, and new ones\n")
+    columns = ("file", "seen: calls", *NAMES, "new: calls", *NAMES)
+    parts.append(_table(columns, (_prompts_row(*pair) for pair in results.items())))
     parts.append("### By model and by agent\n")
     parts.append(
         _table(
@@ -226,6 +251,21 @@ def _history(results: Results) -> Figure:
         axes.set_ylim(-1.0, 1.0)
     axes.legend(loc="lower right")
     return figure
+
+
+def _prompts_row(file: str, found: Results) -> list[str]:
+    parts = [found["prompts"][name] for name in ("seen", "new")]
+    return [
+        file,
+        *(
+            cell
+            for part in parts
+            for cell in (
+                f"{part['n']:,}",
+                *(_brief(part[name]) if part["n"] else "" for name in NAMES),
+            )
+        ),
+    ]
 
 
 def _stress_row(file: str, found: Results) -> list[str]:

@@ -123,8 +123,15 @@ def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
         start = perf_counter()
         features, chars = _features(index, call, ratio)
         seconds = perf_counter() - start
-        came = _tokens(call), call.truncated
-        yield Row(index, features, *came, str(index), seconds, call.reasoning_tokens)
+        yield Row(
+            index=index,
+            features=features,
+            tokens=_tokens(call),
+            censored=call.truncated,
+            call_id=str(index),
+            seconds=seconds,
+            reasoning=call.reasoning_tokens,
+        )
         ratio.learn(features.model, chars, call.input_tokens)
 
 
