@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from budget_proxy.predict.evaluate import FITTED, static_quantiles  # noqa: E402
+from budget_proxy.predict.promises import ENOUGH  # noqa: E402
 from budget_proxy.types import LEVELS  # noqa: E402 (the root comes first)
 from tests import experiments as stress  # noqa: E402
 
@@ -95,9 +96,12 @@ def by_prompt(rows: tuple[stress.Row, ...], values: stress.Floats) -> Results:
     found: Results = {}
     for name, its in (("seen", np.array(known)), ("new", ~np.array(known))):
         scored = np.flatnonzero(its[cut:]) + cut
+        found[name] = {"n": len(scored)}
+        if len(scored) < ENOUGH:
+            continue
         ours, theirs = (stress.pinball(true[scored], some[scored]) for some in (values, constant))
         skill = dict(zip(NAMES, (1.0 - ours / theirs).tolist(), strict=True))
-        found[name] = {"n": len(scored), **_rounded(skill)}
+        found[name] |= _rounded(skill)
     return found
 
 
@@ -262,7 +266,7 @@ def _prompts_row(file: str, found: Results) -> list[str]:
             for part in parts
             for cell in (
                 f"{part['n']:,}",
-                *(_brief(part[name]) if part["n"] else "" for name in NAMES),
+                *(_brief(part[name]) if name in part else "" for name in NAMES),
             )
         ),
     ]
