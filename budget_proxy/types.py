@@ -109,7 +109,8 @@ class Call:
     came before; ``fingerprint`` digests system prompt, tools and first user message;
     ``resendable`` is false where sending twice would repeat side effects on the server;
     ``background`` says that the answer is made whether or not anybody waits for it.
-    ``input_chars`` counts the characters the provider will bill as input.
+    ``input_chars`` counts the characters the provider will bill as input; ``schema_fields`` the
+    properties of the JSON schema that the answer must have.
     """
 
     id: str
@@ -131,6 +132,8 @@ class Call:
     thinking: str | None = None
     thinking_budget: int | None = None
     schema: bool = False
+    schema_fields: int = 0
+    temperature: float | None = None
     forced_tool: bool = False
     resendable: bool = True
     cappable: bool = True

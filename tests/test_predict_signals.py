@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budget_proxy.classify import classify_call
+from budget_proxy.predict.asked import _ASKED, _SEEN
+from budget_proxy.predict.grams import grams_of
 from budget_proxy.predict.signals import (
     GRAMS,
     IDENTITIES,
@@ -114,7 +116,7 @@ def test_another_salt_gives_other_hashes() -> None:
     one, other = signals(asked), signals(asked, b"another salt")
     assert (one.numbers == other.numbers).all()
     known = {identity for identity in one.identities if identity}
-    assert len(known) == 5
+    assert len(known) == 7
     assert not known & set(other.identities)
     assert one.grams.tolist() != other.grams.tolist()
 
@@ -168,6 +170,42 @@ def test_identities_say_what_came_again() -> None:
     assert identity(again, "observation") == 0
 
 
+def test_the_system_prompt_stays_what_it_is() -> None:
+    """What the system says later in a conversation leaves the identity of its prompt."""
+    system, user = Message("system", "You fix bugs."), Message("user", "Fix it.")
+    first = call(messages=(system, user))
+    later = call(messages=(system, user, Message("system", "Hurry."), Message("user", "Well?")))
+    other = call(messages=(Message("system", "You write tests."), user))
+    assert identity(first, "system") == identity(later, "system") != identity(other, "system")
+
+
+def test_other_images_are_another_prompt() -> None:
+    """The same question about another picture is not the same prompt."""
+    shown = [call("What is this?", images=1, fingerprint=picture) for picture in (b"cat", b"dog")]
+    assert identity(shown[0], "prompt") != identity(shown[1], "prompt")
+
+
+def test_no_word_stands_for_two_cues() -> None:
+    """Every word and phrase is listed once, or the later cue would hide the earlier."""
+    listed = [
+        phrase
+        for table in (_ASKED, _SEEN)
+        for text in table.values()
+        for phrase in text.split(", ")
+    ]
+    assert sorted(set(listed)) == sorted(listed)
+
+
+def test_texts_of_one_make_share_an_outline() -> None:
+    """Listings of other files share how their lines begin; a log does not."""
+    listing = call("<returncode>0</returncode>\n<output>\n12: def f():\n13: pass\n</output>")
+    other = call("<returncode>0</returncode>\n<output>\n7: class A:\n8: x = 1\n</output>")
+    log = call("<returncode>0</returncode>\n<output>\nStarted.\nStopped.\n</output>")
+    for name in ("outline", "ending"):
+        assert identity(listing, name) == identity(other, name) != identity(log, name)
+    assert identity(call("<output>\n</output>"), "outline") == 0
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -191,8 +229,13 @@ def test_identities_say_what_came_again() -> None:
         ("cat: x: No such file or directory", "missing"),
         ("Traceback (most recent call last):\nValueError", "error"),
         ("3 passed in 0.1 s", "success"),
-        ("What is $\\frac{1}{2}+1$?", "maths signs"),
-        ("\N{CYRILLIC SMALL LETTER DE}\N{CYRILLIC SMALL LETTER A}", "Cyrillic"),
+        ("What is $\\frac{1}{2}+1$?", "LaTeX"),
+        ("1 + 1 = 2", "operators"),
+        ('Fill in {"name": ..., "age": ...}', "keys"),
+        ("12\n30", "largest number"),
+        ("+ added\n- removed", "added lines"),
+        ("src/a.py\nsrc/b.py", "path lines"),
+        ("\N{CYRILLIC SMALL LETTER DE}\N{CYRILLIC SMALL LETTER A}", "other letters"),
         ("\N{CJK UNIFIED IDEOGRAPH-4E2D}\N{CJK UNIFIED IDEOGRAPH-56FD}", "Asian letters"),
     ],
 )
@@ -208,7 +251,43 @@ def test_a_wished_length_is_in_tokens() -> None:
     wishes = [number(f"Answer {text}", "wished tokens") for text in texts]
     assert wishes[1] < wishes[2] < wishes[3] < wishes[4]
     assert number("The book has 500 words", "wished tokens") == 0
+    assert number("The server said status 404", "exit not zero") == 0
     assert number("List 10 animals", "wished items") > number("Give me five", "wished items") > 0
+
+
+def test_settings_stand_in_order() -> None:
+    """More effort, thinking and temperature are greater numbers; none set lies between."""
+    efforts = [number(call("x", effort=effort), "effort") for effort in ("low", None, "high")]
+    thinking = [number(call("x", thinking=kind), "thinking") for kind in ("disabled", None, "on")]
+    heat = [number(call("x", temperature=at), "temperature") for at in (0.0, 0.5, None, 1.5, 9.0)]
+    for found in (efforts, thinking, heat):
+        assert found == sorted(found)
+        assert len(set(found)) == len(found)
+    for name, field in (("cap", "ceiling"), ("form fields", "schema_fields"), ("choices", "n")):
+        assert number(call("x", **{field: 9}), name) > number(call("x", **{field: 2}), name)
+    assert number(call("x", stream=True), "streamed") > number("x", "streamed")
+
+
+def test_the_system_prompt_and_the_last_request_count_too() -> None:
+    """Wishes in the system prompt count, and the user's own behind a tool's result."""
+    asked = call("List the files.")
+    told = replace(asked, messages=(Message("system", "Be brief."), *asked.messages))
+    assert number(told, "brief") > number(asked, "brief") == 0
+    failing = replace(asked, messages=(Message("system", "Report errors."), *asked.messages))
+    assert number(failing, "error") == 0  # none was seen
+    seen = call("Write a poem.", "", messages=(Message("user", "Write a poem."),))
+    after = replace(seen, messages=(*seen.messages, Message("tool", "12 files")))
+    assert number(after, "prose") > number("12 files", "prose") == 0
+    assert number(after, "after a tool") == 1
+    assert identity(after, "outline") == identity(call("9 words"), "outline")
+
+
+def test_the_end_of_an_observation_counts() -> None:
+    """Of a tool's long output the end is read, wherever the failure stands in it."""
+    output = "line\n" * 20_000 + "bash: x: No such file or directory\nexit code 1"
+    seen = call(messages=(Message("user", "Go."), Message("tool", output)))
+    assert number(seen, "missing") > 0
+    assert number(seen, "exit not zero") == 1
 
 
 def test_a_long_text_keeps_words_of_both_ends() -> None:
@@ -218,3 +297,18 @@ def test_a_long_text_keeps_words_of_both_ends() -> None:
     assert len(kept) == GRAMS
     for end in (words[:40], words[-40:]):
         assert set(signals(call(" ".join(end))).grams.tolist()) <= kept
+
+
+@given(st.lists(st.sampled_from([f"w{at}" for at in range(40)]), max_size=120), st.integers(60, 90))
+def test_grams_are_those_a_plain_loop_finds(words: list[str], most: int) -> None:
+    """The kept hashes are the distinct ones met first when walking from both ends inwards."""
+    everything = {word: set(grams_of([word], SALT, 9).tolist()) for word in set(words)}
+    kept = grams_of(words, SALT, most).tolist()
+    whole = grams_of(words, SALT, 10_000).tolist()
+    assert kept == sorted(set(kept))
+    assert set(kept) <= set(whole)
+    assert len(kept) == min(most, len(whole))
+    if words:
+        assert everything[words[0]] | everything[words[-1]] <= set(kept)
+    if most > len(whole):
+        assert set().union(*everything.values()) <= set(kept)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budget_proxy.types import Capabilities, Guidance, GuidancePlace, Patch, Thinking
-from budget_proxy.wire import DIALECTS, Context, dialect_for, strip
+from budget_proxy.wire import DIALECTS, Context, dialect_for, strip, value
 from budget_proxy.wire.models import capabilities
 from tests.wire_bodies import STREAMS, body_of, changed, read
 
@@ -327,3 +327,41 @@ def test_azure_names_the_model_in_its_path(api: str) -> None:
 
 def _roots(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
     return {key for key in after if key not in before or repr(before[key]) != repr(after[key])}
+
+
+FORM = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "parts": {"type": "array", "items": {"properties": {"kind": {}, "size": {}}}},
+    },
+}
+FORMS: dict[str, dict[str, Any]] = {
+    "openai.chat": {"response_format": {"type": "json_schema", "json_schema": {"schema": FORM}}},
+    "openai.responses": {"text": {"format": {"type": "json_schema", "schema": FORM}}},
+    "anthropic.messages": {"output_config": {"format": {"type": "json_schema", "schema": FORM}}},
+}
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_reads_the_fields_of_a_schema(api: str) -> None:
+    """The properties of the schema that an answer must have are counted at any depth."""
+    assert read(api, body_of(api) | FORMS[api]).schema_fields == 4
+    assert read(api, body_of(api)).schema_fields == 0
+
+
+@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize(
+    ("given", "temperature"),
+    [(0, 0.0), (0.7, 0.7), (True, None), ("1", None), (float("nan"), None), (10**400, None)],
+)
+def test_reads_the_temperature(api: str, given: Any, temperature: float | None) -> None:
+    """A finite number is the temperature; anything else counts as none given."""
+    assert read(api, body_of(api) | {"temperature": given}).temperature == temperature
+
+
+def test_a_schema_that_holds_itself_is_read() -> None:
+    """A schema made in Python that holds itself does not keep the reader forever."""
+    schema: dict[str, Any] = {"properties": {"left": {}}}
+    schema["properties"]["left"] = schema
+    assert value.properties(schema) > 0

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
-_WORDS: Final = {
+_ASKED: Final = {
     "brief": (
         "brief, briefly, concise, concisely, short, shortly, succinct, succinctly, terse, tldr, "
         "quick, quickly, shorter, simple"
@@ -68,6 +68,10 @@ _WORDS: Final = {
     "comparison": "compare, contrast, difference, differences, versus, vs, pros and cons",
     "talk": "hello, hi, hey, thanks, thank, please, good morning, bye, chat",
     "continued": "continue, more, again, go on, keep going, next, proceed",
+}
+"""Words and phrases, by what they tell of the wanted answer."""
+
+_SEEN: Final = {
     "error": (
         "error, errors, exception, traceback, fatal, failed, failure, failures, fails, fail, "
         "cannot, invalid, undefined, unexpected, typeerror, valueerror, attributeerror, "
@@ -77,7 +81,7 @@ _WORDS: Final = {
         "no such file, not found, does not exist, no module, no matches, no match, "
         "doesn t exist, filenotfounderror, can t open, permission denied, timed out, timeout"
     ),
-    "success": "passed, ok, success, successfully, succeeded, done, passes, correct, works",
+    "success": "passed, ok, success, successfully, succeeded, done, passes, works",
     "tests": "test, tests, pytest, unittest, collected, testing, assert, ran, tox",
     "source": (
         "def, class, return, self, import, elif, raise, const, var, let, void, public, static, "
@@ -88,9 +92,8 @@ _WORDS: Final = {
         "description, expected, actual, behavior, behaviour, reproduce, bug, steps to reproduce, "
         "version, issue, acceptance"
     ),
-    "English": "the, of, and, to, is, that, for, with",
 }
-"""Words and phrases, by what they tell."""
+"""Words and phrases, by what they tell of what an agent has just seen."""
 
 _UNITS: Final = {
     "word": 1.4, "words": 1.4, "sentence": 28.0, "sentences": 28.0, "line": 14.0, "lines": 14.0,
@@ -120,11 +123,15 @@ _CLOSED: Final = _set("is are was were do does did can could will would should h
 """First words of a question that yes or no answers."""
 _OPEN: Final = _set("what how why who whom whose when where which")
 _EXITS: Final = _set("returncode exit_code exitcode code status")
+_BARE: Final = _set("code status")
+_EXITED: Final = _set("exit exited return returned error with")
+"""Words before a bare "code" or "status" that make it that of a command."""
 
-NAMES: Final = (
-    *_WORDS, "wished tokens", "wished items", "yes or no", "open question", "exit zero",
-    "exit not zero",
-)  # fmt: skip
+_NUMBERED: Final = frozenset((*_UNITS, *_LISTING, *_EXITS))
+"""Words that tell more with the number beside them."""
+
+WISHES: Final = (*_ASKED, "wished tokens", "wished items", "yes or no", "open question")
+NAMES: Final = (*WISHES, *_SEEN, "exit zero", "exit not zero")
 
 _SCALE: Final = 5.0
 _MOST: Final = 100_000
@@ -134,37 +141,41 @@ _Phrases = tuple[tuple[list[str], int], ...]
 def _index() -> dict[str, tuple[int, _Phrases]]:
     """By first word: the cue it is by itself (or -1), and the phrases that it begins."""
     index: dict[str, tuple[int, _Phrases]] = {}
-    for at, phrases in enumerate(_WORDS.values()):
+    for name, phrases in (_ASKED | _SEEN).items():
+        cue = NAMES.index(name)
         for phrase in phrases.split(", "):
             first, *rest = phrase.split()
             single, begun = index.get(first, (-1, ()))
             if rest:
-                index[first] = single, (*begun, (rest, at))
+                index[first] = single, (*begun, (rest, cue))
             else:
-                index[first] = at, begun
-    for first in (*_UNITS, *_LISTING, *_EXITS):
+                index[first] = cue, begun
+    for first in _NUMBERED:
         index.setdefault(first, (-1, ()))
     return index
 
 
 _INDEX: Final = _index()
-_WISHED, _ITEMS, _CLOSED_AT, _OPEN_AT, _ZERO, _NOT_ZERO = range(len(_WORDS), len(NAMES))
+_WISHED, _ITEMS, _CLOSED_AT, _OPEN_AT = range(len(_ASKED), len(WISHES))
+_ZERO, _NOT_ZERO = len(NAMES) - 2, len(NAMES) - 1
 
 
 def asked_of(words: Sequence[str]) -> list[float]:
     """The numbers of NAMES: logs of how often each cue stands in ``words``, and of wishes."""
-    counts = [0] * len(_WORDS)
-    found = [0.0] * len(NAMES)
+    counts = [0] * len(NAMES)
+    beside = []
     for at in [at for at, word in enumerate(words) if word in _INDEX]:
-        single, phrases = _INDEX[words[at]]
+        word = words[at]
+        single, phrases = _INDEX[word]
         if single >= 0:
             counts[single] += 1
         for rest, cue in phrases:
             counts[cue] += words[at + 1 : at + 1 + len(rest)] == rest
+        if word in _NUMBERED:
+            beside.append(at)
+    found = [math.log1p(count) if count else 0.0 for count in counts]
+    for at in beside:
         _beside(words, at, found)
-    for cue, count in enumerate(counts):
-        if count:
-            found[cue] = math.log1p(count)
     if words:
         found[_CLOSED_AT] = float(words[0] in _CLOSED)
         found[_OPEN_AT] = float(words[0] in _OPEN)
@@ -212,6 +223,8 @@ def _items(words: Sequence[str], at: int) -> float:
 
 def _exit(words: Sequence[str], at: int, found: list[float]) -> None:
     """What "exit code 1" or "<returncode>0" says."""
+    if words[at] in _BARE and not (at and words[at - 1] in _EXITED):
+        return
     after = words[at + 1] if at + 1 < len(words) else ""
     if after.isdecimal():
         found[_NOT_ZERO if after.strip("0") else _ZERO] = 1.0

@@ -7,7 +7,6 @@ call, what it is asked for does not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
@@ -16,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 Grams = npt.NDArray[np.uint16]
+_Hashed = npt.NDArray[np.uint64]
 
 _REMEMBERED: Final = 32_768
 _LONGEST: Final = 48
@@ -23,6 +23,8 @@ _LONGEST: Final = 48
 _FIRST: Final = np.uint64(0x9E3779B97F4A7C15)
 _SECOND: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 _FOLD: Final = np.uint64(48)
+_RANK_BITS: Final = np.uint64(16)
+_RANK: Final = np.uint64(0xFFFF)
 
 
 class _Hashes(dict[str, int]):
@@ -58,29 +60,30 @@ def grams_of(words: list[str], key: bytes, most: int) -> Grams:
     if len(words) > 2 * most:
         words = words[:most] + words[-most:]
     hashes = np.fromiter(map(_hashes(key).__getitem__, words), np.uint64, len(words))
-    pairs = hashes[:-1] * _FIRST ^ hashes[1:] * _SECOND
-    pairs *= _FIRST
-    singles = (hashes >> _FOLD).astype(np.uint16)
-    doubles = (pairs >> _FOLD).astype(np.uint16)
-    both = np.concatenate((singles, doubles))
-    if len(both) > most:
-        return _outermost(both, len(words), most)
-    return np.unique(both)
+    pairs = (hashes[:-1] * _FIRST ^ hashes[1:] * _SECOND) * _FIRST
+    return _distinct(np.concatenate((hashes, pairs)), len(words), most)
 
 
-def _outermost(both: Grams, words: int, most: int) -> Grams:
-    """Choose ``most`` distinct ones, by how near they stand to either end."""
-    return _chosen(both[_order(words)].tolist(), most)
+def _distinct(hashes: _Hashed, words: int, most: int) -> Grams:
+    """Fold and sort ``hashes`` of so many words and their pairs; the outermost ``most`` stay."""
+    order, ranks = _inwards(words)
+    ranked = (hashes[order] >> _FOLD << _RANK_BITS) + ranks
+    ranked.sort()
+    folded = (ranked >> _RANK_BITS).astype(np.uint16)
+    new = np.empty(len(folded), np.bool_)
+    new[0] = True
+    np.not_equal(folded[1:], folded[:-1], out=new[1:])
+    distinct: Grams = folded[new]
+    if len(distinct) <= most:
+        return distinct
+    outer = ranked[new] & _RANK
+    outermost: Grams = distinct[outer < np.partition(outer, most)[most]]
+    return outermost
 
 
-@lru_cache(maxsize=1024)
-def _order(words: int) -> npt.NDArray[np.intp]:
-    """Positions of ``words`` singles followed by their pairs, from both ends inwards."""
+@lru_cache(maxsize=512)
+def _inwards(words: int) -> tuple[npt.NDArray[np.intp], _Hashed]:
+    """The order from both ends inwards of so many words and of their pairs; and its ranks."""
     at = np.concatenate((np.arange(words), np.arange(words - 1) + 0.5))
-    return np.argsort(np.minimum(at, words - 1 - at), kind="stable")
-
-
-def _chosen(ordered: Iterable[int], most: int) -> Grams:
-    chosen = list(dict.fromkeys(ordered))[:most]
-    chosen.sort()
-    return np.array(chosen, np.uint16)
+    order = np.argsort(np.minimum(at, words - 1 - at), kind="stable")
+    return order, np.arange(len(order), dtype=np.uint64)

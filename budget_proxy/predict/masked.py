@@ -1,4 +1,4 @@
-"""The ends of a text with what varies masked: the same for all calls made from one template."""
+"""What is the same in texts of one make: their ends with what varies masked, their lines' signs."""
 
 from __future__ import annotations
 
@@ -8,17 +8,23 @@ from typing import Final
 KEPT: Final = 48
 """Characters of a masked end."""
 
-_READ: Final = 240
+_READ: Final = 160
 """Characters read for them: masks are shorter than what they stand for."""
 _VARYING: Final = re.compile(
     r"""
       "[^"\n]{0,80}" | '[^'\n]{1,80}'(?!\w) | `[^`\n]{0,80}`   # quoted
-    | [\w.~-]*/[\w./~-]+                                       # paths
-    | \d+(?:[.,]\d+)*                                          # numbers
+    | (?<![\w.~-]) [\w.~-]*+ / [\w./~-]+                        # paths
+    | \d [\d.,]*+                                              # numbers
     """,
     re.VERBOSE,
 )
 _MASK: Final = "#"
+_FIRST: Final = 6
+_LAST: Final = 3
+_LINES: Final = 12
+_NEAR: Final = 1000
+"""Lines and characters from an end that are looked at."""
+_TAG: Final = "<"
 
 
 def template(text: str) -> str:
@@ -29,3 +35,30 @@ def template(text: str) -> str:
 def tail(text: str) -> str:
     """The end, masked."""
     return _VARYING.sub(_MASK, text[-_READ:])[-KEPT:]
+
+
+def outline(text: str) -> str:
+    """How the first lines begin: a listing, a file, a log and a question each in its own way.
+
+    One sign a line: digits and letters as ``0``, ``a`` and ``A``. Lines that are tags around an
+    observation are left out.
+    """
+    signs = list(map(_sign, text[:_NEAR].split("\n", _LINES)[:_LINES]))
+    while signs and signs[0] in (_TAG, ""):
+        del signs[0]
+    return ",".join(signs[:_FIRST])
+
+
+def ending(text: str) -> str:
+    """How the last lines begin, likewise."""
+    signs = list(map(_sign, text[-_NEAR:].rsplit("\n", _LINES)[-_LINES:]))
+    while signs and signs[-1] in (_TAG, ""):
+        del signs[-1]
+    return ",".join(signs[-_LAST:])
+
+
+def _sign(line: str) -> str:
+    first = line.lstrip()[:1]
+    if first.isalpha():
+        return "a" if first.islower() else "A"
+    return "0" if first.isdecimal() else first

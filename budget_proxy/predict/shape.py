@@ -13,16 +13,18 @@ _SIGNS: Final = {
     "digits": b"0123456789",
     "capitals": bytes(range(65, 91)),
     "blanks": b" \t",
-    "brackets": b"()[]{}<>",
-    "maths signs": b"+*=^\\$%",
+    "parentheses": b"()",
+    "braces": b"[]{}<>",
+    "LaTeX": b"$\\^",
+    "operators": b"+*=%",
     "quotes": b"\"'`",
+    "question marks": b"?",
     "accented letters": bytes(range(0xC3, 0xCA)),
-    "Cyrillic": bytes(range(0xCD, 0xD4)),
-    "right to left": bytes(range(0xD6, 0xDC)),
+    "other letters": bytes([*range(0xCD, 0xD4), *range(0xD6, 0xDC)]),
     "Asian letters": bytes([0xE0, *range(0xE3, 0xEE)]),
-    "emoji": b"\xf0",
 }
-"""Bytes of UTF-8, a character's first, by what they tell."""
+"""Bytes of UTF-8, a character's first, by what they tell; other letters are Greek, Cyrillic,
+Hebrew and Arabic ones."""
 
 _LINES: Final = {
     "numbered lines": "0123456789",
@@ -32,7 +34,10 @@ _LINES: Final = {
 }
 """The first sign of a line, by what it tells."""
 
-NAMES: Final = (*_SIGNS, *_LINES, "indented lines", "path lines", "options", "lines", "line length")
+NAMES: Final = (
+    *_SIGNS, *_LINES, "indented lines", "path lines", "blank lines", "options", "keys", "lines",
+    "line length",
+)  # fmt: skip
 
 _SCALE: Final = 5.0
 _TABLE: Final[npt.NDArray[np.float64]] = np.array(
@@ -59,10 +64,11 @@ def _lines(text: str) -> Iterable[float]:
     if count > 2 * _MOST_LINES:
         lines = lines[:_MOST_LINES] + lines[-_MOST_LINES:]
     found = [0] * len(_LINES)
-    indented = paths = options = 0
+    indented = paths = blank = options = 0
     for line in lines:
         bare = line.lstrip()
         if not bare:
+            blank += 1
             continue
         first = bare[0]
         at = _FIRSTS.get(first)
@@ -79,7 +85,9 @@ def _lines(text: str) -> Iterable[float]:
         *(number / read for number in found),
         indented / read,
         paths / read,
+        blank / read,
         min(options, 8) / 4,
+        math.log1p(text.count('":')) / _SCALE,
         math.log1p(count) / _SCALE,
         math.log1p(len(text) / count) / _SCALE,
     )

@@ -9,9 +9,9 @@ looked up. Left out: what came before in the session, which the learner keeps.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import takewhile
 from typing import Final
 from zlib import crc32
 
@@ -19,41 +19,42 @@ import numpy as np
 import numpy.typing as npt
 
 from budget_proxy.classify.scan import split
-from budget_proxy.predict import asked, shape, structure
+from budget_proxy.predict import asked, shape, structure, wording
 from budget_proxy.predict.grams import Grams, grams_of
-from budget_proxy.predict.masked import tail, template
+from budget_proxy.predict.masked import ending, outline, tail, template
 from budget_proxy.types import Call, Characteristics, Message, frozen
 
 NUMBERS: Final[tuple[str, ...]] = (
-    *structure.NAMES,
-    *shape.NAMES,
-    *asked.NAMES,
-    "words",
-    "distinct",
-)
+    *structure.NAMES, *shape.NAMES, *wording.NAMES, *asked.NAMES,
+)  # fmt: skip
 """The names of the numeric signals, in order; all are finite and on a scale near 1."""
 
 IDENTITIES: Final[tuple[str, ...]] = (
-    "prompt", "template", "tail", "system", "opening", "observation",
+    "prompt", "template", "tail", "outline", "ending", "system", "opening", "observation",
 )  # fmt: skip
 """The names of the hashed identities, in order.
 
 ``prompt`` is of the whole conversation, ``template`` and ``tail`` of the last message's ends
-with what varies masked, ``system`` of the system prompt and the tools' names, ``opening`` of the
-first user message, ``observation`` of the last message where that is not the opening.
+with what varies masked, ``outline`` and ``ending`` of how its first and last lines begin,
+``system`` of the system prompt and the tools' names, ``opening`` of the first user message,
+``observation`` of the last message where that is not the opening.
 """
 
-_VERSION: Final = 1
-_HEAD: Final = struct.Struct(f"<BBI{len(IDENTITIES)}Q")
-_CHECKED: Final = 6
-_SIZE: Final = 600
-_FIXED: Final = _HEAD.size + 2 * len(NUMBERS)
-GRAMS: Final = min((_SIZE - _FIXED) // 2, 255)
+_VERSION: Final = 3
+_HEAD: Final = struct.Struct("<BBI")
+"""Version, number of n-grams, and a checksum of all but the version."""
+_BODY: Final = struct.Struct(f"<{len(IDENTITIES)}Q{len(NUMBERS)}e")
+_IDENTITIES: Final = struct.Struct(f"<{len(IDENTITIES)}Q")
+_AT_NUMBERS: Final = _HEAD.size + _IDENTITIES.size
+_AT_GRAMS: Final = _HEAD.size + _BODY.size
+GRAMS: Final = (600 - _AT_GRAMS) // 2
 """How many hashed n-grams are kept at most."""
 
-_WINDOW: Final = 2000
-"""Characters read from each end of a text."""
-_LARGEST: Final = 65_504.0
+_SPOKEN: Final = (2000, 2000)
+_OBSERVED: Final = (400, 2000)
+"""Characters read of a text's head and tail; what a tool gave back tells most at its end."""
+_ELSEWHERE: Final = 0.5
+"""What a wish in the system prompt counts, or in the user's request before a tool's result."""
 
 
 @frozen
@@ -77,76 +78,75 @@ def signals_of(call: Call, characteristics: Characteristics, salt: bytes) -> byt
     messages = call.messages
     last = messages[-1] if messages else Message("user", "")
     users = [message for message in messages if message.role == "user"]
-    seen = _ends(last.text)
+    system = _prompt(messages)
+    seen = _ends(last.text, _OBSERVED if last.role == "tool" else _SPOKEN)
     words = split(seen)
     numbers = [
         *structure.structure_of(call, characteristics),
         *shape.shape_of(seen),
-        *_asked(words, _context(messages, last, users)),
-        structure.log(len(words)),
-        len(set(words)) / max(len(words), 1),
+        *wording.wording_of(words),
+        *_asked(words, [*system, *(user.text for user in users[-1:] if user is not last)]),
     ]
-    return _encode(numbers, _identities(call, last, users, key), grams_of(words, key, GRAMS))
+    identities = _identities(call, "\n".join(system), last, users[0] if users else last, key)
+    return _encode(numbers, identities, grams_of(words, key, GRAMS))
 
 
 def decode(encoded: bytes) -> Signals | None:
     """The signals again; ``None`` for none, for another version's and for damaged ones."""
-    if len(encoded) < _FIXED:
+    if len(encoded) < _AT_GRAMS:
         return None
-    version, count, check, *identities = _HEAD.unpack_from(encoded)
-    if version != _VERSION or len(encoded) != _FIXED + 2 * count or check != _check(encoded):
+    version, count, check = _HEAD.unpack_from(encoded)
+    if version != _VERSION or check != crc32(encoded[_HEAD.size :], count):
         return None
-    numbers = np.frombuffer(encoded, np.float16, len(NUMBERS), _HEAD.size).astype(np.float32)
-    return Signals(numbers, tuple(identities), np.frombuffer(encoded, np.uint16, count, _FIXED))
+    return Signals(
+        np.frombuffer(encoded, np.float16, len(NUMBERS), _AT_NUMBERS).astype(np.float32),
+        _IDENTITIES.unpack_from(encoded, _HEAD.size),
+        np.frombuffer(encoded, np.uint16, count, _AT_GRAMS),
+    )
 
 
-def _encode(numbers: list[float], identities: Iterable[int], grams: Grams) -> bytes:
-    values = np.array(numbers, np.float32).clip(-_LARGEST, _LARGEST).astype(np.float16)
-    rest = values.tobytes() + grams.tobytes()
-    head = _HEAD.pack(_VERSION, len(grams), 0, *identities)
-    return _HEAD.pack(_VERSION, len(grams), _check(head + rest), *identities) + rest
+def _encode(numbers: list[float], identities: tuple[int, ...], grams: Grams) -> bytes:
+    body = _BODY.pack(*identities, *numbers) + grams.tobytes()
+    return _HEAD.pack(_VERSION, len(grams), crc32(body, len(grams))) + body
 
 
-def _check(encoded: bytes) -> int:
-    """A checksum of all but the checksum itself."""
-    return crc32(encoded[_CHECKED:], encoded[1])
-
-
-def _ends(text: str) -> str:
+def _ends(text: str, window: tuple[int, int] = _SPOKEN) -> str:
     """A text's two ends, where it is long: what is wanted stands there."""
-    if len(text) <= 2 * _WINDOW:
-        return text
-    return text[:_WINDOW] + "\n" + text[-_WINDOW:]
+    head, end = window
+    return text if len(text) <= head + end else text[:head] + "\n" + text[-end:]
 
 
-def _context(messages: tuple[Message, ...], last: Message, users: list[Message]) -> list[str]:
-    """Other texts that say what is wanted: the system prompt, and what the user said last."""
-    system = [message.text for message in messages[:1] if message.role == "system"]
-    spoken = [users[-1].text] if users and users[-1] is not last else []
-    return [_ends(text) for text in (*system, *spoken)]
+def _prompt(messages: tuple[Message, ...]) -> list[str]:
+    """The system prompt; what the system says later would change it midway."""
+    return [message.text for message in takewhile(lambda m: m.role == "system", messages)]
 
 
-def _asked(words: list[str], context: list[str]) -> list[float]:
+def _asked(words: list[str], others: list[str]) -> list[float]:
+    """The cues of the last message, and the wishes that stand in other texts."""
     found = asked.asked_of(words)
-    for text in context:
-        found = [own + 0.5 * other for own, other in zip(found, _again(text), strict=True)]
+    for text in filter(None, others):
+        for at, wish in enumerate(_wishes(_ends(text))):
+            found[at] += _ELSEWHERE * wish
     return found
 
 
 @lru_cache(maxsize=64)
-def _again(text: str) -> tuple[float, ...]:
-    """The cues of a text that comes again with every call of a conversation."""
-    return tuple(asked.asked_of(split(text)))
+def _wishes(text: str) -> tuple[float, ...]:
+    """The wishes in a text that comes again with every call of a conversation."""
+    return tuple(asked.asked_of(split(text))[: len(asked.WISHES)])
 
 
-def _identities(call: Call, last: Message, users: list[Message], key: bytes) -> tuple[int, ...]:
-    opening = users[0] if users else last
-    system = call.system
+def _identities(
+    call: Call, system: str, last: Message, opening: Message, key: bytes
+) -> tuple[int, ...]:
+    shown = call.fingerprint.hex() if call.images else ""
     named = (system, *sorted(call.tools)) if system or call.tools else ()
     return (
-        _hashed(key, b"prompt", *(f"{m.role}\0{m.text}" for m in call.messages)),
+        _hashed(key, b"prompt", shown, *(f"{m.role}\0{m.text}" for m in call.messages)),
         _hashed(key, b"template", template(last.text)),
         _hashed(key, b"tail", tail(last.text)),
+        _hashed(key, b"outline", outline(last.text)),
+        _hashed(key, b"ending", ending(last.text)),
         _hashed(key, b"system", *named),
         _hashed(key, b"opening", opening.text),
         _hashed(key, b"observation", last.text) if last is not opening else 0,

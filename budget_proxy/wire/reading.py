@@ -46,6 +46,8 @@ def call_of(
         images=transcript.images,
         stream=body.get("stream") is True,
         schema=structured,
+        schema_fields=value.properties(schema),
+        temperature=value.number(body.get("temperature")),
         signed=context.signed,
         starts=starts and not transcript.answered,
         cache_past_system=transcript.shared and not transcript.answered,

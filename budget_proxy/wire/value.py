@@ -6,6 +6,7 @@ Left out on purpose: any schema of a provider.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ from budget_proxy.types import NOTHING
 
 _MOST: Final = 2**53
 """Beyond it JSON's numbers are not exact, and no count is meant."""
+_MOST_PARTS: Final = 10_000
+"""Parts of a schema that are looked at; in a body made in Python a part may hold itself."""
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
@@ -40,6 +43,28 @@ def name(value: Any) -> str | None:
 def count(value: Any) -> int | None:
     """The whole number >= 0, or ``None``; true and false are no numbers, nor is one too large."""
     return value if type(value) is int and 0 <= value <= _MOST else None
+
+
+def number(value: Any) -> float | None:
+    """The finite number, or ``None``; true and false are no numbers."""
+    if type(value) is float and math.isfinite(value):
+        return value
+    return float(value) if type(value) is int and -_MOST <= value <= _MOST else None
+
+
+def properties(schema: Any) -> int:
+    """How many properties a JSON schema names, at any depth."""
+    count, parts = 0, [schema]
+    for _ in range(_MOST_PARTS):
+        if not parts:
+            break
+        part = parts.pop()
+        if isinstance(part, dict):
+            count += len(mapping(part.get("properties")))
+            parts.extend(part.values())
+        elif isinstance(part, list):
+            parts.extend(part)
+    return count
 
 
 def least(*values: int | None) -> int | None:
