@@ -158,7 +158,7 @@ class Learner:
 def measured(strategy: str, rows: int) -> Size:
     """Learn, fit, forecast, with so many calls of history."""
     traffic, learner = Traffic(min(rows, PROMPTS)), Learner(strategy)
-    calls = [call(traffic.agent(), 10**7 + number, CHARS) for number in range(CALLS + 20)]
+    calls = [call(traffic.agent(), 10**7 + number, CHARS, rows - 1) for number in range(CALLS + 20)]
     learner.forecast(calls[0])  # loads what is loaded once
     held = megabytes()
     early = min(rows, FIRST_FIT)
