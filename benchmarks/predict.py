@@ -32,12 +32,13 @@ from rich.console import Console
 from rich.table import Table
 from traffic import SALT, Traffic, body, call
 
+from budget_proxy import Engine
 from budget_proxy.classify.characteristics import classify_call
 from budget_proxy.predict.base import Predictor, Refitting
 from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.predict.strategies import fitting, make
-from budget_proxy.types import Call, Features, Forecast
+from budget_proxy.types import Call, Features, Forecast, Outcome, Scope, Usage
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 """For the processes that measure: they read it as numpy loads."""
@@ -50,6 +51,7 @@ LATEST = 100_000
 PROMPTS = 20_000
 FIRST_FIT = 10_000
 BACKTEST = 2_000
+BESIDE = 5_000
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Learner:
 def measured(strategy: str, rows: int) -> Size:
     """Learn, fit, forecast, with so many calls of history."""
     traffic, learner = Traffic(min(rows, PROMPTS)), Learner(strategy)
-    calls = [call(traffic.agent(), 10**7 + number, CHARS) for number in range(CALLS + 20)]
+    calls = [call(traffic.agent(), 10**7 + number, CHARS, rows - 1) for number in range(CALLS + 20)]
     learner.forecast(calls[0])  # loads what is loaded once
     held = megabytes()
     early = min(rows, FIRST_FIT)
@@ -194,6 +196,30 @@ def similar() -> list[Line]:
     return [
         Line("similar tasks of 100,000, p50", statistics.median(taken), "ms", 5.0),
         Line("  p99", p99(taken), "ms", 5.0),
+    ]
+
+
+def beside_fits(strategy: str) -> list[Line]:
+    """How long calls wait in an engine that fits whenever it is due: time less CPU."""
+    if not isinstance(make(strategy), Refitting):
+        return []
+    traffic, waits = Traffic(100), []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Engine.open(f"sqlite:///{folder}/fits.db", strategy=strategy, mode="observe") as engine,
+    ):
+        for number, (features, seen, _) in enumerate(traffic.rows(BESIDE)):
+            asked = body(int(features.agent.rpartition("-")[2]), number, CHARS)
+            scope = Scope(agent=features.agent, session=features.session)
+            clock, cpu = time.perf_counter(), time.thread_time()
+            plan = engine.plan(api="openai.chat", body=asked, scope=scope)
+            engine.settle(plan, Outcome(Usage(input_tokens=260, output_tokens=seen.tokens)))
+            waits.append((time.perf_counter() - clock - (time.thread_time() - cpu)) * 1e3)
+            time.sleep(0.001)
+    waits = sorted(waits[100:])  # the first ones wait for what loads
+    return [
+        Line("wait of a call beside fits, p99.9", waits[int(len(waits) * 0.999)], "ms", 5.0),
+        Line("  longest", waits[-1], "ms"),
     ]
 
 
@@ -261,6 +287,7 @@ def main() -> int:
     parts["Whatever the history"] = [
         Line("growth of a call's p50 with history", growth, "x", 1.5),
         *alone(similar),
+        *alone(beside_fits, options.strategy),
         *backtest(options.strategy, BACKTEST // 4 if options.quick else BACKTEST),
     ]
     lines = [line for part in parts.values() for line in part]

@@ -54,10 +54,16 @@ def body(agent: int, number: int, chars: int) -> dict[str, Any]:
     return {"model": f"model-{(agent + number) % MODELS}", "messages": messages}
 
 
-def call(agent: int, number: int, chars: int) -> Call:
-    """The same, as wire reads it."""
-    context = Context(f"c{number}", _START, scope=Scope(agent=f"agent-{agent}"))
+def call(agent: int, number: int, chars: int, after: int = 0) -> Call:
+    """The same, as wire reads it, in the agent's session after so many calls of all agents."""
+    scope = Scope(agent=f"agent-{agent}", session=session(agent, after))
+    context = Context(f"c{number}", _START + after, scope=scope)
     return DIALECTS["openai.chat"].read(body(agent, number, chars), context)
+
+
+def session(agent: int, number: int) -> str:
+    """An agent's session at the call of that number; most have some eight calls."""
+    return f"s{agent}-{number // (STEPS * AGENTS)}"
 
 
 class Traffic:
@@ -105,7 +111,7 @@ class Traffic:
             characteristics=prompt.kind,
             now=now,
             input_tokens=prompt.input_tokens,
-            session=f"s{prompt.agent}-{number // (STEPS * AGENTS)}",
+            session=session(prompt.agent, number),
             signals=prompt.signals,
         )
         tokens = max(round(math.exp(prompt.centre + self._models[model] + noise)), 1)

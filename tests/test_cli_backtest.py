@@ -293,6 +293,7 @@ def test_a_terminal_gets_a_progress_bar(recording: Path, monkeypatch: pytest.Mon
     """Where someone watches, stderr shows how far it is; with --json it stays silent."""
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes that for a terminal
     assert "Backtesting" in _run(recording).stderr
+    assert "Backtesting" in _run(recording, "--compare").stderr
     assert _json(recording)["rows"] == 30
 
 
