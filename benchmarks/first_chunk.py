@@ -1,12 +1,13 @@
 """How much later a stream's first chunk comes: through the wrapper and the proxy, and without.
 
-    python benchmarks/first_chunk.py [--calls 150] [--pause 0.02] [--json]
+    python benchmarks/first_chunk.py [--calls 150] [--think 0.01] [--pause 0.02] [--json]
 
-The provider, in a process of its own on loopback, sends its first event at once and the others
-after a pause. What counts is the time from an SDK's call to the first chunk in the caller's
-hand. All ways are taken by turns with one and the same client: directly, through the wrapper,
-through a bare pass-through of uvicorn and pyreqwest (the floor of any proxy in Python), and
-through our proxy. A delay is the median of the differences in a turn:
+The provider, in a process of its own on loopback, thinks for a while, sends its first event,
+and the others after a pause. No real one thinks as short as that. What counts is the time from
+an SDK's call to the first chunk in the caller's hand. All ways are taken by turns with one and
+the same client: directly, through the wrapper, through a bare pass-through of uvicorn and
+pyreqwest (the floor of any proxy in Python), and through our proxy. A delay is the median of
+the differences in a turn:
 
 * wrapper: to the direct way; 1 ms at most;
 * proxy: to the floor, which is the hop itself; 1 ms at most.
@@ -31,8 +32,9 @@ from typing import Any
 
 import anthropic
 import openai
+from answers import CHAT, MESSAGES
 from history import AGENT, experienced, filled
-from loopback import CHAT, MESSAGES, provide, running, serve_floor, serve_ours
+from loopback import provide, running, serve_floor, serve_ours
 from prompts import Turns, chat, messages, opening, turn
 from rich.console import Console
 from rich.table import Table
@@ -127,12 +129,12 @@ def delays(name: str, taken: dict[str, list[float]]) -> list[Delay]:
     ]
 
 
-def measure(calls: int, pause: float) -> tuple[list[Delay], dict[str, int]]:
+def measure(calls: int, think: float, pause: float) -> tuple[list[Delay], dict[str, int]]:
     """All delays, and the wrapper's faults, of which there must be none."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())
         filled(folder)
-        port, _ = stack.enter_context(running(provide, str(pause)))
+        port, _ = stack.enter_context(running(provide, str(think), str(pause)))
         direct = f"http://127.0.0.1:{port}"
         floor, _ = stack.enter_context(running(serve_floor, direct))
         proxy, _ = stack.enter_context(running(serve_ours, direct, folder))
@@ -162,10 +164,11 @@ def main() -> int:
     """Measure, print, and say whether all limits hold."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--calls", type=int, default=150, help="turns measured (150)")
+    parser.add_argument("--think", type=float, default=0.01, help="seconds until the first event")
     parser.add_argument("--pause", type=float, default=0.02, help="seconds after the first event")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    lines, faults = measure(options.calls, options.pause)
+    lines, faults = measure(options.calls, options.think, options.pause)
     if options.json:
         shown = [{**asdict(line), "within": line.within} for line in lines]
         print(json.dumps({"milliseconds": shown, "faults": faults}, indent=2))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from loopback import MODELS
+from answers import MODELS
 
 from budget_proxy import Engine
 from budget_proxy.store.sqlite import SQLiteStore

@@ -1,6 +1,6 @@
 """Servers on loopback, each in a process of its own, so that their CPU is nobody else's.
 
-A provider that answers at once, the proxy, and the least that a proxy on the same parts can
+A provider, the proxy, and the least that a proxy on the same parts can
 do: uvicorn receives a body, pyreqwest sends it on, the answer goes back; it reads, plans and
 remembers nothing.
 """
@@ -8,84 +8,35 @@ remembers nothing.
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import socket
+import ssl
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import trustme
 import uvicorn
+from answers import CHAT, MESSAGES, events, plain
 from pyreqwest.client import ClientBuilder
 
-CHAT = "/v1/chat/completions"
-MESSAGES = "/v1/messages"
-CHUNKS = 50
-MODELS = {CHAT: "gpt-5.4", MESSAGES: "claude-sonnet-5"}
 _PROCESSES = get_context("spawn")
-_TEXT = "The quick brown fox jumps over the lazy dog while the builders look on. " * 13
-_USAGE = {"input_tokens": 240, "output_tokens": 190}
-ANSWERS: dict[str, dict[str, Any]] = {
-    CHAT: {
-        "id": "c", "object": "chat.completion", "created": 1_790_000_000, "model": MODELS[CHAT],
-        "choices": [{
-            "index": 0, "finish_reason": "stop",
-            "message": {"role": "assistant", "content": _TEXT},
-        }],
-        "usage": {"prompt_tokens": 240, "completion_tokens": 190, "total_tokens": 430},
-    },
-    MESSAGES: {
-        "id": "m", "type": "message", "role": "assistant", "model": MODELS[MESSAGES],
-        "content": [{"type": "text", "text": _TEXT}], "stop_reason": "end_turn",
-        "stop_sequence": None, "usage": _USAGE,
-    },
-}  # fmt: skip
-"""A plain answer of each API."""
-
-_CHUNK = {
-    "id": "c", "object": "chat.completion.chunk", "created": 1_790_000_000, "model": MODELS[CHAT],
-}  # fmt: skip
-_SAID = {"index": 0, "delta": {"content": " and so on"}, "finish_reason": None}
-_EVENTS: dict[str, list[dict[str, Any]]] = {
-    CHAT: [
-        *[{**_CHUNK, "choices": [_SAID]}] * CHUNKS,
-        {**_CHUNK, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
-        {**_CHUNK, "choices": [], "usage": ANSWERS[CHAT]["usage"]},
-    ],
-    MESSAGES: [
-        {"type": "message_start", "message": {**ANSWERS[MESSAGES], "content": []}},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        *[{
-            "type": "content_block_delta", "index": 0,
-            "delta": {"type": "text_delta", "text": " and so on"},
-        }] * CHUNKS,
-        {"type": "content_block_stop", "index": 0},
-        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": _USAGE},
-        {"type": "message_stop"},
-    ],
-}  # fmt: skip
-
-
-def _event(item: dict[str, Any]) -> bytes:
-    """One server-sent event as one chunk of an HTTP answer."""
-    name = f"event: {item['type']}\n" if "type" in item else ""
-    part = f"{name}data: {json.dumps(item)}\n\n".encode()
-    return b"%x\r\n%s\r\n" % (len(part), part)
 
 
 class Provider(asyncio.Protocol):
-    """Answers every call at once: by one object, or by a stream of events in chunks.
+    """Answers every call, ``think`` seconds after it came: by one object, or by a stream.
 
-    Of a stream the first event goes at once, the others after a pause.
+    Of a stream the second event comes after a ``pause``, the others a ``gap`` apart (seconds).
     """
 
-    def __init__(self, pause: float) -> None:
-        """``pause`` is in seconds."""
+    def __init__(self, think: float, pause: float, gap: float) -> None:
         self._buffer = b""
-        self._pause = pause
-        self._plain = {path: _plain(answer) for path, answer in ANSWERS.items()}
-        self._events = {path: [_event(item) for item in items] for path, items in _EVENTS.items()}
+        self._think, self._pause, self._gap = think, pause, gap
+        self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way back."""
@@ -98,33 +49,40 @@ class Provider(asyncio.Protocol):
         head, found, rest = self._buffer.partition(b"\r\n\r\n")
         if not found:
             return
-        length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+        head = head.lower()
+        length = int(head.partition(b"content-length:")[2].split(b"\r\n")[0])
         if len(rest) < length:
             return
         self._buffer = rest[length:]
-        path = MESSAGES if head.startswith(b"POST " + MESSAGES.encode()) else CHAT
+        path = MESSAGES if head.startswith(b"post " + MESSAGES.encode()) else CHAT
         if b'"stream": true' in rest or b'"stream":true' in rest:
-            self._stream(*self._events[path])
+            self._after(self._think, *_stream(path))
         else:
-            self._transport.write(self._plain[path])
+            packed = b"gzip" in head.partition(b"accept-encoding:")[2].split(b"\r\n")[0]
+            self._after(self._think, _plain(path, packed))
 
-    def _stream(self, first: bytes, *others: bytes) -> None:
-        head = (
-            b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n"
-            b"transfer-encoding: chunked\r\n\r\n"
-        )
-        self._transport.write(head + first)
-        rest = b"".join(others) + b"0\r\n\r\n"
-        if self._pause:
-            asyncio.get_running_loop().call_later(self._pause, self._transport.write, rest)
+    def _after(self, seconds: float, first: bytes, *others: bytes) -> None:
+        if seconds:
+            self._loop.call_later(seconds, self._write, first, others)
         else:
-            self._transport.write(rest)
+            self._write(first, others)
+
+    def _write(self, first: bytes, others: tuple[bytes, ...]) -> None:
+        self._transport.write(first)
+        if others and self._gap:
+            self._after(self._gap, *others)
+        elif others:
+            self._after(self._pause, b"".join(others))
 
 
-def _plain(answer: dict[str, Any]) -> bytes:
-    content = json.dumps(answer).encode()
-    head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: "
-    return f"{head}{len(content)}\r\n\r\n".encode() + content
+@cache
+def _plain(path: str, packed: bool) -> bytes:  # noqa: FBT001 (of a cache)
+    return plain(path, packed=packed)
+
+
+@cache
+def _stream(path: str) -> list[bytes]:
+    return events(path)
 
 
 class Floor:
@@ -154,15 +112,41 @@ class Floor:
         await send({"type": "http.response.body", "body": b""})
 
 
-def provide(listener: socket.socket, pause: str = "0") -> None:
-    """Run the provider; ``pause`` is in seconds."""
+def provide(
+    listener: socket.socket, think: str = "0", pause: str = "0", gap: str = "0", cert: str = ""
+) -> None:
+    """Run the provider (times in seconds), with TLS where ``cert`` names a certificate."""
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Provider(float(pause)), sock=listener)
+        server = await loop.create_server(
+            lambda: Provider(float(think), float(pause), float(gap)),
+            sock=listener, ssl=_tls(cert) if cert else None,
+        )  # fmt: skip
         await server.serve_forever()
 
     asyncio.run(run())
+
+
+def _tls(cert: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert)
+    return context
+
+
+@contextmanager
+def certified() -> Iterator[str]:
+    """A certificate for loopback, as a file that clients trust for the time being."""
+    authority = trustme.CA()
+    with tempfile.TemporaryDirectory() as folder:
+        cert, trusted = Path(folder) / "cert.pem", Path(folder) / "trusted.pem"
+        authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(cert)
+        authority.cert_pem.write_to_path(trusted)
+        os.environ["SSL_CERT_FILE"] = str(trusted)
+        try:
+            yield str(cert)
+        finally:
+            del os.environ["SSL_CERT_FILE"]
 
 
 def serve_floor(listener: socket.socket, upstream: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from loopback import CHAT, MESSAGES, MODELS
+from answers import CHAT, MESSAGES, MODELS
 
 Turns = list[dict[str, str]]
 Body = dict[str, Any]

@@ -20,7 +20,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from loopback import CHAT, CHUNKS, MODELS, provide, running, serve_floor, serve_ours
+from answers import CHAT, CHUNKS, MODELS
+from loopback import provide, running, serve_floor, serve_ours
 
 TICKS = os.sysconf("SC_CLK_TCK")
 _TEXT = "The quick brown fox jumps over the lazy dog while the builders look on. " * 13

@@ -2,11 +2,13 @@
 
     python benchmarks/sdk.py [--rounds 25] [--calls 40] [--json]
 
-Calls are real ones: an SDK's own client, HTTP on loopback, a provider in a process of its own;
-the same with httpx's MockTransport stands below, as a base without sockets. Plain and wrapped
-calls are made by turns, and the CPU of all threads counts, the recorder's included, until
-every row is on disk. A round's own CPU is wrapped - plain, its ratio that by plain; the median
-of the ratios is held against the limit:
+Calls are real ones: an SDK's own client, TLS on loopback, a provider in a process of its own
+that answers as providers do: after a while (a short one here: 5 ms), with all their headers,
+packed where it may be, streams event by event. The same stands below bare, as a base that no
+provider gives: no TLS, answers at once, in one piece. Plain and wrapped calls are made by turns,
+and the CPU of all threads counts, the recorder's included, until every row is on disk. A round's
+own CPU is wrapped - plain, its ratio that by plain; the median of the ratios is held against the
+limit, but for the bare ones:
 
 * without planning (the request read, our keys removed, what was asked of it read, no plan): 5 %;
 * everything on: 30 %. 10,000 rows of history in SQLite, mode enforce, with evidence, so that
@@ -29,11 +31,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 import anthropic
-import httpx2
 import openai
+from answers import CHAT, MESSAGES
 from decided import Decided
 from history import AGENT, experienced
-from loopback import ANSWERS, CHAT, MESSAGES, provide, running
+from loopback import certified, provide, running
 from prompts import Turns, chat, messages, opening, turn
 from rich.console import Console
 from rich.table import Table
@@ -42,6 +44,8 @@ from rounds import Case, Run, by_turns
 from budget_proxy import Engine, budget, wrap
 
 SEAM_LIMIT, ON_LIMIT = 0.05, 0.30
+THINK, GAP = "0.005", "0.002"
+"""Seconds until a provider's first byte, and from one event of its streams to the next."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class Ratio:
 class Door:
     """An SDK's client: its name, the client as it is and wrapped, and the path it calls.
 
-    ``unplanned`` is wrapped with planning left out; ``mocked`` says that answers are at hand
-    and no sockets in use.
+    ``unplanned`` is wrapped with planning left out; ``bare`` says that its provider answers at
+    once and in the clear.
     """
 
     name: str
@@ -77,7 +81,7 @@ class Door:
     wrapped: Any
     unplanned: Any
     path: str
-    mocked: bool
+    bare: bool
 
 
 def called(door: Door, client: Any, turns: Callable[[], Turns], **more: Any) -> Run:
@@ -138,12 +142,10 @@ def measured(door: Door, engine: Engine, rounds: int, calls: int) -> list[Ratio]
     """The ratios of one door. Only those of real exchanges are held against a limit."""
     ratios = []
     for name, (plain, wrapped, limit) in pairs(door, engine).items():
-        if door.mocked and "stream" in name:
-            continue
         each = calls // 4 if "stream" in name else calls
         cases = [Case(name, run, each, clock=time.process_time) for run in (plain, wrapped)]
         as_it_is, ours = by_turns(cases, rounds)
-        counts = None if door.mocked else limit
+        counts = None if door.bare else limit
         ratios.append(ratio(f"{door.name}: {name}", as_it_is, ours, counts))
     return ratios
 
@@ -158,27 +160,21 @@ def ratio(what: str, plain: list[float], wrapped: list[float], limit: float | No
     )  # fmt: skip
 
 
-def doors(engine: Engine, port: int) -> Iterator[Door]:
-    """Each SDK, sync and async, on loopback and with an answer at hand."""
-    url = f"http://127.0.0.1:{port}"
-    mock = httpx2.MockTransport(
-        lambda request: httpx2.Response(200, json=ANSWERS[request.url.path])
-    )
+def doors(engine: Engine, real: int, bare: int) -> Iterator[Door]:
+    """Each SDK, sync and async, before the provider at either port."""
     kinds: list[tuple[type, str, str]] = [
-        (openai.OpenAI, CHAT, f"{url}/v1"), (openai.AsyncOpenAI, CHAT, f"{url}/v1"),
-        (anthropic.Anthropic, MESSAGES, url), (anthropic.AsyncAnthropic, MESSAGES, url),
+        (openai.OpenAI, CHAT, "/v1"), (openai.AsyncOpenAI, CHAT, "/v1"),
+        (anthropic.Anthropic, MESSAGES, ""), (anthropic.AsyncAnthropic, MESSAGES, ""),
     ]  # fmt: skip
-    for mocked in (False, True):
-        for kind, path, base in kinds:
-            waits = "Async" in kind.__name__
-            client: Any = httpx2.AsyncClient if waits else httpx2.Client
-            http = client(transport=mock) if mocked else None
-            plain = kind(api_key="k", base_url=base, http_client=http)
-            name = kind.__module__.partition(".")[0] + (" async" if waits else "")
-            name += " (mock)" if mocked else ""
+    for url, is_bare in ((f"https://127.0.0.1:{real}", False), (f"http://127.0.0.1:{bare}", True)):
+        for kind, path, suffix in kinds:
+            plain = kind(api_key="k", base_url=url + suffix)
+            name = kind.__module__.partition(".")[0]
+            name += " async" if "Async" in kind.__name__ else ""
+            name += ", bare" if is_bare else ""
             wrapped = wrap(plain, engine=engine, agent=AGENT)
             unplanned = wrap(plain, engine=cast("Engine", Decided()))
-            yield Door(name, plain, wrapped, unplanned, path, mocked)
+            yield Door(name, plain, wrapped, unplanned, path, is_bare)
 
 
 def begin(door: Door) -> None:
@@ -218,8 +214,13 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
     ratios = []
-    with running(provide) as (port, _), experienced() as engine:
-        for door in doors(engine, port):
+    with (
+        certified() as cert,
+        running(provide, THINK, GAP, GAP, cert) as (real, _),
+        running(provide) as (bare, _),
+        experienced() as engine,
+    ):
+        for door in doors(engine, real, bare):
             if options.only in door.name:
                 begin(door)
                 ratios += measured(door, engine, options.rounds, options.calls)

@@ -18,9 +18,9 @@ from dataclasses import asdict, replace
 from typing import Any, cast
 
 import orjson
+from answers import ANSWERS, CHAT
 from decided import Decided
 from history import AGENT, ROWS, experienced
-from loopback import ANSWERS, CHAT
 from prompts import chat, opening
 from rich.console import Console
 from rich.table import Table

@@ -25,13 +25,15 @@ from budget_proxy.engine import Answer, Core, OnSettled, Step
 from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.policy.base import AgentPolicy, Policy, Tier
 from budget_proxy.policy.router import Choice
+from budget_proxy.predict.base import Predictor, Refitting
 from budget_proxy.predict.similarity import Similarity
-from budget_proxy.predict.strategies import make
+from budget_proxy.predict.strategies import fitting, make
 from budget_proxy.scope import merge, parse
 from budget_proxy.store import open_store
 from budget_proxy.store.base import Store
 from budget_proxy.store.recorder import Recorder
 from budget_proxy.tasks import Selection, Tasks
+from budget_proxy.training.trainer import Trainer
 from budget_proxy.types import (
     Body,
     Call,
@@ -69,6 +71,7 @@ class Engine:
         self.settings = settings
         self.store = store
         self.faults: Counter[str] = Counter()
+        self._trainer: Trainer | None = None
         self._begin_process()
         self._logged: dict[str, float] = {}
         self._preloaded = False
@@ -86,6 +89,7 @@ class Engine:
             instance=instance,
         )
         predictor = make(settings.strategy, window=settings.window)
+        self._trainer = self._trained_by(predictor, instance)
         memory = (
             predictor if isinstance(predictor, Similarity) else Similarity(window=settings.window)
         )
@@ -98,11 +102,10 @@ class Engine:
             capabilities=self.capabilities,
             route=self._route if settings.tiers else None,
             instance=instance,
+            on_learned=self._trainer.learned if self._trainer is not None else None,
         )
         self._tasks = Tasks(self.core, self.capabilities)
-        history = store.recent(settings.window)
-        self._learn(history)
-        self.recorder.start_polling(after=max((row.id or 0 for row in history), default=0))
+        self.recorder.start_polling(after=self._replay())
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_if_alive(weakref.WeakMethod(self._begin_process)))
 
@@ -288,6 +291,8 @@ class Engine:
 
     def close(self) -> None:
         """Write what is queued and close the history."""
+        if self._trainer is not None:
+            self._trainer.close()
         self.recorder.close()
 
     def __enter__(self) -> Self:
@@ -306,6 +311,29 @@ class Engine:
         self._lock = threading.RLock()
         self._prefix = uuid.uuid4().hex[:20]
         self._numbers = itertools.count()
+        if self._trainer is not None:
+            self._trainer.begin_process()
+
+    def _trained_by(self, predictor: Predictor, instance: str) -> Trainer | None:
+        """The worker that fits the predictor, if it is one that is fitted."""
+        if not isinstance(predictor, Refitting):
+            return None
+        return Trainer(
+            predictor, fitting(predictor.name), self.store, locked=lambda: self._lock,
+            on_fault=self.fault, now=self.now, instance=instance,
+        )  # fmt: skip
+
+    def _replay(self) -> int:
+        """Learn the newest rows of the history again; the id of the last."""
+        trainer = self._trainer
+        rows = self.store.recent(max(self.settings.window, trainer.rows if trainer else 0))
+        with self._lock:
+            if trainer is not None:
+                trainer.replay(rows, self.core.learn)
+            else:
+                for row in rows:
+                    self.core.learn(row)
+        return max((row.id or 0 for row in rows), default=0)
 
     def _preload(self) -> None:
         """Load the table of prices while the first call is on its way: it takes half a second."""

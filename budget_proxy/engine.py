@@ -36,6 +36,7 @@ from budget_proxy.policy.router import Choice
 from budget_proxy.policy.sessions import Sessions
 from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.input_ratio import InputRatio
+from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.store.base import Journal
 from budget_proxy.types import (
@@ -72,6 +73,8 @@ Route = Callable[[Call, Characteristics, int, str | None], Choice]
 """(call, characteristics, input tokens, the session's model) -> what the router chooses."""
 OnSettled = Callable[[Plan, CallRecord], None]
 """Told of every attempt as it settles."""
+OnLearned = Callable[[CallRecord], None]
+"""Told of every row that the predictor learned from."""
 
 
 @frozen
@@ -116,6 +119,7 @@ class Core:
         capabilities: CapabilitiesOf,
         route: Route | None = None,
         instance: str = "",
+        on_learned: OnLearned | None = None,
     ) -> None:
         self.policy = policy
         self.predictor = predictor
@@ -128,6 +132,7 @@ class Core:
         self._capabilities = capabilities
         self._route = route
         self._instance = instance
+        self._on_learned = on_learned
         self._refusals = Refusals()
 
     def run(
@@ -258,6 +263,8 @@ class Core:
         if record.exact and record.input_tokens and record.input_chars:
             tokens = record.input_tokens - record.guidance_tokens
             self.ratio.learn(record.model, record.input_chars, tokens)
+        if self._on_learned is not None:
+            self._on_learned(record)
 
     def foresee(self, features: Features) -> tuple[Features, Forecast]:
         """A forecast, with the novelty of the task filled in from the history."""
@@ -277,9 +284,13 @@ class Core:
         if self._route is not None and call.model == self.policy.alias:
             choice = self._route(call, kind, tokens, session.model)
             call = replace(call, model=choice.model)
+        signals = signals_of(call, kind, self._salt)
         features, forecast = self.foresee(
-            Features(agent, call.model, kind.task_type, kind, call.now, tokens, call.ceiling)
-        )
+            Features(
+                agent, call.model, kind.task_type, kind, call.now, tokens, call.ceiling,
+                session.id, call.scope.task, signals,
+            )
+        )  # fmt: skip
         return _View(
             call=call,
             agent=agent,
@@ -350,11 +361,15 @@ def features_of(record: CallRecord) -> Features:
     )
     return Features(
         record.agent, record.model, record.task_type, kind, record.ts,
-        record.input_estimate, record.ceiling,
+        record.input_estimate, record.ceiling, record.session, record.task, record.signals,
     )  # fmt: skip
 
 
 def observation_of(record: CallRecord) -> Observation:
     """The length of one choice that a recorded call tells."""
-    each = round((record.output_tokens or 0) / max(record.n, 1))
-    return Observation(max(each, 1), record.truncated, record.ts)
+    choices = max(record.n, 1)
+    each = round((record.output_tokens or 0) / choices)
+    reasoning = record.reasoning_tokens
+    if reasoning is not None:
+        reasoning = round(reasoning / choices)
+    return Observation(max(each, 1), record.truncated, record.ts, reasoning)

@@ -440,7 +440,10 @@ class Ticket(Protocol):
 
 @frozen
 class CallRecord:
-    """One row of the history: one attempt, all that was decided and all that came back."""
+    """One row of the history: one attempt, all that was decided and all that came back.
+
+    ``signals`` are its Features', kept for recent rows only, in a table of their own.
+    """
 
     ts: float
     api: str
@@ -509,6 +512,23 @@ class CallRecord:
     instance: str = ""
     pending: bool = False
     id: int | None = None
+    signals: bytes = b""
+
+
+@frozen
+class Fit:
+    """What a strategy fitted in the background, and where in the history.
+
+    ``taken`` is the newest row (call id, attempt) that it rests on, ``effective`` the one after
+    which it was in force. ``content`` is the strategy's own; empty where it is kept no more.
+    """
+
+    strategy: str
+    taken: tuple[str, int]
+    effective: tuple[str, int]
+    ts: float
+    instance: str = ""
+    content: bytes = field(default=b"", repr=False)
 
 
 @frozen

@@ -76,6 +76,60 @@ def test_the_summary_is_json_and_nothing_else(recording: Path) -> None:
     assert set(found["last_40_percent"]["skill"]) == set(LEVEL_NAMES)
 
 
+def test_baselines_and_the_control_stand_beside(recording: Path) -> None:
+    """--compare prints one table of all of them on the same rows; JSON has the same."""
+    result = _run(recording, "--strategy", "rolling", "--compare")
+    table = result.stdout.partition("Compared on the last 40 %")[2]
+    names = [line.split()[0] for line in table.splitlines()[3:10]]
+    expected = [
+        "rolling", "heuristic", "similarity", "quantile", "fixed:4096", "fixed:15000", "shuffled",
+    ]  # fmt: skip
+    assert names == expected
+    found = _json(recording, "--strategy", "rolling", "--compare")
+    assert [one["strategy"] for one in found["comparison"]] == expected
+    by_name = {one["strategy"]: one["last_40_percent"] for one in found["comparison"]}
+    assert {scores["n"] for scores in by_name.values()} == {12}
+    alone = _json(recording, "--strategy", "quantile")
+    del alone["last_40_percent"]["seconds"], by_name["quantile"]["seconds"]
+    assert by_name["quantile"] == alone["last_40_percent"]
+    assert "comparison" not in alone
+
+
+def test_the_control_has_the_outcomes_of_other_calls(tmp_path: Path) -> None:
+    """A strategy that tells two agents apart cannot once their lengths are permuted."""
+    rows = [_call(n, (40, 4000)[n % 2], agent=("short", "long")[n % 2]) for n in range(400)]
+    found = _json(_write(tmp_path / "calls.jsonl", rows), "--compare")["comparison"]
+    skill = {one["strategy"]: one["last_40_percent"]["skill"]["q50"] for one in found}
+    assert skill["rolling"] > 0.95
+    assert skill["shuffled"] < 0.10
+
+
+def test_groups_of_two_hundred_calls_are_told_apart(tmp_path: Path) -> None:
+    """--groups shows coverage by model and agent, with a star where it is too far off."""
+    rows = [_call(n, 50 if n % 2 else 500, agent=f"a{n % 2}") for n in range(1000)]
+    file = _write(tmp_path / "calls.jsonl", rows)
+    found = _json(file, "--strategy", "fixed:100")
+    assert [(one["by"], one["name"], one["n"]) for one in found["groups"]] == [
+        ("model", "gpt-x", 400), ("agent", "a0", 200), ("agent", "a1", 200),
+    ]  # fmt: skip
+    assert found["groups"][0]["holds"] == dict.fromkeys(LEVEL_NAMES, False) | {"q50": True}
+    assert found["groups"][1]["coverage"]["q95"] == 0.0
+    assert found["groups"][2]["allowed"]["q95"] == pytest.approx(0.05)
+    shown = _run(file, "--strategy", "fixed:100", "--groups").stdout
+    assert "100.0 %*" in shown
+    assert "a0" in shown
+    assert "a0" not in _run(file, "--strategy", "fixed:100").stdout
+
+
+def test_confidence_is_told_by_decile(recording: Path) -> None:
+    """Ten parts of the scored calls, with the confidence promised and the share that held."""
+    parts = _json(recording, "--strategy", "fixed:100")["confidence_by_decile"]
+    assert [part["n"] for part in parts] == [2, 2, 1, 1, 1, 1, 1, 1, 1, 1]
+    assert {part["promised"] for part in parts} == {0.0}
+    assert sum(part["n"] * part["held"] for part in parts) == 6  # 81 to 95 among the last twelve
+    assert "decile" in _run(recording, "--groups").stdout
+
+
 def test_predictions_are_written_one_line_a_row(recording: Path, tmp_path: Path) -> None:
     """--out gets every row in order, with five ascending quantiles and what made them."""
     out = tmp_path / "predictions.jsonl"
@@ -93,7 +147,9 @@ def test_predictions_are_written_one_line_a_row(recording: Path, tmp_path: Path)
     assert lines[-1]["q50"] == pytest.approx(95, rel=0.10)
 
 
-@pytest.mark.parametrize("strategy", ["auto", "quantile", "similarity", "heuristic", "fixed:4096"])
+@pytest.mark.parametrize(
+    "strategy", ["auto", "quantile", "rolling", "similarity", "heuristic", "fixed:4096"]
+)
 def test_a_prediction_knows_only_the_rows_before_it(tmp_path: Path, strategy: str) -> None:
     """Changing everything that came back from row 20 on leaves predictions 0 to 20 alike."""
 
@@ -114,7 +170,7 @@ def test_a_prediction_knows_only_the_rows_before_it(tmp_path: Path, strategy: st
 
     first, second = predictions("one", changed=False), predictions("two", changed=True)
     assert first[:21] == second[:21]
-    if strategy in {"auto", "quantile", "similarity"}:
+    if strategy in {"auto", "quantile", "rolling", "similarity"}:
         assert first[21:] != second[21:]
 
 
@@ -211,7 +267,10 @@ def test_odd_messages_do_not_stop_it(tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         (["nowhere.jsonl"], "nowhere.jsonl cannot be read"),
-        (["{file}", "--strategy", "best"], "known are auto, heuristic, similarity, quantile"),
+        (
+            ["{file}", "--strategy", "best"],
+            "known are auto, heuristic, similarity, quantile",
+        ),
         (["{file}", "--strategy", "fixed:0"], ">= 1"),
         (["{file}", "--out", "{file}"], "is the recording itself"),
         (["{file}", "--out", "/nowhere/out.jsonl"], "cannot be written"),
@@ -234,11 +293,14 @@ def test_a_terminal_gets_a_progress_bar(recording: Path, monkeypatch: pytest.Mon
     """Where someone watches, stderr shows how far it is; with --json it stays silent."""
     monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes that for a terminal
     assert "Backtesting" in _run(recording).stderr
+    assert "Backtesting" in _run(recording, "--compare").stderr
     assert _json(recording)["rows"] == 30
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("strategy", ["quantile", "similarity", "heuristic", "fixed:4096"])
+@pytest.mark.parametrize(
+    "strategy", ["quantile", "rolling", "similarity", "heuristic", "fixed:4096"]
+)
 @pytest.mark.parametrize(
     ("name", "rows"),
     [

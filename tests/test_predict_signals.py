@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,13 @@ def test_what_is_damaged_is_not_decoded(made: Call, data: st.DataObject) -> None
     at = data.draw(st.integers(0, len(stored) - 1))
     stored[at] ^= data.draw(st.integers(1, 255))
     assert decode(bytes(stored)) is None
+
+
+def test_other_names_are_another_version() -> None:
+    """Signals of other names or another order carry another version: old ones are not misread."""
+    names = "|".join((*NUMBERS, *IDENTITIES))
+    known = {3: "c5be99d49cd279a4"}
+    assert known[encoded(call("x"))[0]] == blake2b(names.encode(), digest_size=8).hexdigest()
 
 
 def test_another_salt_gives_other_hashes() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.predict.strategies import NAMES, make
+from budget_proxy.predict.strategies import BASELINES, NAMES, make
 from budget_proxy.types import Characteristics, Features, Observation
 
 CALL = Features("a", "m", "question", Characteristics(), 0.0)
@@ -15,13 +15,21 @@ CALL = Features("a", "m", "question", Characteristics(), 0.0)
         ("heuristic", "heuristic"),
         ("similarity", "similarity"),
         ("quantile", "quantile"),
-        ("auto", "quantile"),
+        ("rolling", "rolling"),
+        ("auto", "learned"),
+        ("learned", "learned"),
         ("fixed:15000", "fixed:15000"),
     ],
 )
 def test_a_strategy_is_made_by_its_name(asked: str, got: str) -> None:
-    """Every known name gives a predictor of that name; auto is quantile."""
+    """Every known name gives a predictor of that name; auto is learned."""
     assert make(asked).name == got
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_every_baseline_is_a_strategy(name: str) -> None:
+    """Each name that comparisons use makes the predictor of that name."""
+    assert make(name).name == name
 
 
 @pytest.mark.parametrize("name", ["", "Quantile", "best", "fixed", "fixed:", "fixed:1k", "fixed:٣"])

@@ -13,7 +13,7 @@ from budget_proxy.errors import InvalidInput
 from budget_proxy.store.base import Store
 from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.sqlite import SQLiteStore
-from budget_proxy.types import CallRecord, Guidance, Session, Thinking
+from budget_proxy.types import CallRecord, Fit, Guidance, Session, Thinking
 from tests.makers import record, session
 
 OPENERS: Final[dict[str, Callable[[Path], Store]]] = {
@@ -35,7 +35,7 @@ FULL: Final = CallRecord(
     overridden=True, strategy="quantile", confidence=0.6, support=30, guidance="g",
     guidance_tokens=12, cost=0.0125, prices="2026-11-01", tier="flex", rejected="effort",
     response_id="resp", reason="why — not", score=0.5, instance="i1",
-    pending=True,
+    pending=True, signals=b"\x00\xff",
 )  # fmt: skip
 """A record that has the default nowhere."""
 
@@ -298,4 +298,46 @@ def test_counts_by_table(store: Store) -> None:
     store.append([record(), record()])
     store.save_sessions([session(guidance=note), session(id="s2", guidance=note), session(id="s3")])
     store.meta("salt", "x")
-    assert store.counts() == {"calls": 2, "sessions": 3, "guidance": 1, "meta": 1}
+    store.append([record(signals=b"x")])
+    store.save_fit(FIT)
+    counts = {"calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1}
+    assert store.counts() == counts
+
+
+def test_signals_of_recent_rows_come_back(store: Store) -> None:
+    """Whoever learns gets them, with the newest rows, newer ones, and a late answer."""
+    told, silent = record(signals=b"\x00told"), record()
+    store.append([told, silent])
+    assert [row.signals for row in store.recent(9)] == [b"\x00told", b""]
+    assert [row.signals for row in store.since(0)] == [b"\x00told", b""]
+    assert [row.signals for row in store.since(0, besides="x")] == [b"\x00told", b""]
+    store.append([record(response_id="r", pending=True, signals=b"late")])
+    settled = store.settle_late("r", lambda row: replace(row, pending=False))
+    assert settled is not None
+    assert settled.signals == b"late"
+    assert store.recent(1) == [settled]
+    assert store.counts()["features"] == 2
+
+
+def test_signals_of_old_rows_are_let_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the newest rows keep theirs; the rows themselves stay."""
+    for place in ("sqlite", "memory"):
+        monkeypatch.setattr(f"budget_proxy.store.{place}.KEPT_SIGNALS", 2)
+    for name in "abcd":
+        store.append([record(call_id=name, signals=name.encode())])
+    assert [row.signals for row in store.recent(9)] == [b"", b"", b"c", b"d"]
+
+
+FIT: Final = Fit("learned", ("c1", 1), ("c3", 2), ts=1_800_000_000.5, instance="i", content=b"\x00")
+
+
+def test_fits_come_back(store: Store) -> None:
+    """The fits of a strategy, oldest first; only the newest keep their content."""
+    made = [replace(FIT, ts=float(ts)) for ts in range(4)]
+    for fit in made:
+        store.save_fit(fit)
+    store.save_fit(replace(FIT, strategy="other"))
+    old, new = [replace(fit, content=b"") for fit in made[:2]], made[2:]
+    assert store.fits("learned") == [*old, *new]
+    assert store.fits("learned", 1) == made[3:]
+    assert store.fits("none") == []

@@ -113,6 +113,7 @@ def record_of(
         reason=given.reason,
         instance=identity.instance,
         pending=is_awaited(plan, outcome),
+        signals=plan.features.signals,
     )
 
 

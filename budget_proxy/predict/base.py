@@ -1,7 +1,12 @@
-"""What every forecasting strategy offers: predict one call, learn from one outcome."""
+"""What every forecasting strategy offers: predict one call, learn from one outcome.
+
+Some also fit to many outcomes at once, now and then, beside the calls.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from budget_proxy.types import Features, Forecast, Observation
@@ -23,34 +28,36 @@ class Predictor(Protocol):
         """Take one outcome into the history."""
 
 
-class Snapshot(Protocol):
-    """A window of outcomes, copied: a refit of it may run in another thread or process."""
-
-    def fit(self) -> Any:
-        """Learn all of it anew: pure, cold, from a fixed seed. Takes seconds."""
-
-
 @runtime_checkable
-class Refitting(Protocol):
-    """A predictor that also learns its newest outcomes anew from time to time.
+class Refitting(Predictor, Protocol):
+    """A predictor that is also fitted: to its newest outcomes, ``window`` of them at most.
 
-    What it forecasts after ``adopt`` depends on nothing but the snapshot's outcomes and those
-    since: a replay of the last ``window`` + 2 x ``interval`` outcomes gives the same.
+    Once it has many, a fit is due every ``interval`` of them.
+
+    What it is after ``adopt`` rests on the rows of the snapshot's window and those learned
+    since, and on nothing else. Each of the three takes at most some milliseconds.
     """
 
     window: int
     interval: int
 
     def due(self) -> bool:
-        """Whether, by the number of outcomes, a refit should start now."""
+        """Whether, by the number of outcomes learned, a fit should begin now."""
 
-    def snapshot(self) -> Snapshot:
-        """Copy what a refit needs. Takes a few milliseconds."""
+    def snapshot(self) -> Any:
+        """What a fit rests on: a value that later outcomes do not change."""
 
     def adopt(self, fitted: Any) -> None:
-        """Put into force what ``refit`` found, with the outcomes learned since its snapshot."""
+        """Put a fit in force, with what was learned since its snapshot."""
 
 
-def refit(snapshot: Snapshot) -> Any:
-    """Learn a snapshot anew, here or in another process; the result is for ``adopt``."""
-    return snapshot.fit()
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """How a strategy is fitted.
+
+    ``refit`` makes of a snapshot what is adopted: a pure function, cold from a fixed seed, in
+    one thread. ``shapes`` are the dataclasses that the two consist of.
+    """
+
+    refit: Callable[[Any], Any]
+    shapes: tuple[type, ...]

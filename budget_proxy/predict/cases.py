@@ -1,7 +1,7 @@
 """A call as the learned forecast sees it: numbers, hashed words, and the keys of its groups.
 
-Everything here is known before the call is sent. Keys are 64-bit numbers, the same in every
-process; 0 stands for "none".
+Everything here is known before the call is sent. Keys are 63-bit numbers (a signed column of
+them is exact), the same in every process; 0 stands for "none".
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ GROUPS: Final = ("all", "model", "agent+model", "agent+task+model")
 ALL: Final = 1
 """The key of the group of all calls."""
 
-_MASK: Final = (1 << 64) - 1
+MASK: Final = (1 << 63) - 1
+"""The largest key."""
+
 _PLACES: Final = tuple(IDENTITIES.index(name) for name in ("prompt", "template", "tail"))
 _NO_NUMBERS: Final = np.zeros(len(NUMBERS), np.float32)
 _NO_GRAMS: Final = np.zeros(0, np.uint16)
@@ -78,7 +80,7 @@ def case_of(features: Features) -> Case:
         prompt = template = tail = 0
         numbers, grams = _NO_NUMBERS, _NO_GRAMS
     else:
-        prompt, template, tail = (signals.identities[place] for place in _PLACES)
+        prompt, template, tail = (signals.identities[place] & MASK for place in _PLACES)
         numbers, grams = signals.numbers, signals.grams
     factors = (
         model, agent, pair, template, joined(model, template), tail, prompt,
@@ -92,14 +94,14 @@ def case_of(features: Features) -> Case:
 def key_of(name: str) -> int:
     """Turn a name into a key, the same in every process and never 0."""
     data = name.encode("utf-8", "surrogatepass")
-    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little") or 1
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little") & MASK or 1
 
 
 def joined(one: int, other: int) -> int:
     """The key of two together; 0 where either is."""
     if not (one and other):
         return 0
-    return ((one * 0x9E3779B97F4A7C15 ^ other) * 0xD6E8FEB86659FD93) & _MASK or 1
+    return ((one * 0x9E3779B97F4A7C15 ^ other) * 0xD6E8FEB86659FD93) & MASK or 1
 
 
 def _named(name: str | None) -> int:

@@ -31,6 +31,8 @@ class Outcome(NamedTuple):
 class Columns:
     """The last ``window`` outcomes; ``total`` counts all that were ever added."""
 
+    __slots__ = ("_grams", "_keys", "_numbers", "_sizes", "_values", "_window", "total")
+
     def __init__(self, window: int) -> None:
         self._window = window
         self.total = 0
@@ -64,10 +66,11 @@ class Columns:
         """A copy of the ``count`` newest, in order."""
         count = min(count, len(self))
         at = np.arange(self.total - count, self.total) % self._window
-        copy = object.__new__(Columns)
-        copy._window, copy.total = max(count, 1), count  # noqa: SLF001
-        for name in ("_keys", "_values", "_numbers", "_grams", "_sizes"):
-            setattr(copy, name, getattr(self, name)[at])
+        copy = Columns(max(count, 1))
+        copy.total = count
+        copy._keys, copy._values = self._keys[at], self._values[at]
+        copy._numbers, copy._grams = self._numbers[at], self._grams[at]
+        copy._sizes = self._sizes[at]
         return copy
 
     def rows(self) -> Iterator[tuple[Case, Outcome]]:
@@ -83,9 +86,9 @@ class Columns:
             yield case, Outcome(tokens, bool(censored), reasoning)
 
     def _grow(self) -> None:
-        old = [self._keys, self._values, self._numbers, self._grams, self._sizes]
-        self._allot(min(2 * len(self._sizes), self._window))
-        for name, column in zip(
-            ("_keys", "_values", "_numbers", "_grams", "_sizes"), old, strict=True
-        ):
-            getattr(self, name)[: len(column)] = column
+        keys, values, numbers = self._keys, self._values, self._numbers
+        grams, sizes = self._grams, self._sizes
+        n = len(sizes)
+        self._allot(min(2 * n, self._window))
+        self._keys[:n], self._values[:n], self._numbers[:n] = keys, values, numbers
+        self._grams[:n], self._sizes[:n] = grams, sizes

@@ -33,7 +33,9 @@ _DOUBT: Final = 5.0  # distances that "no change" counts as
 _WIDER: Final = 10.0
 
 
-class _Level:
+class Level:
+    """One level, how sure it is, and what speaks for a change."""
+
     __slots__ = ("down", "level", "since", "unsure", "up", "variance")
 
     def __init__(self) -> None:
@@ -71,7 +73,9 @@ class _Level:
         return False
 
 
-def _summed(suspect: tuple[float, float, int], score: float, step: float) -> tuple[float, float, int]:
+def _summed(
+    suspect: tuple[float, float, int], score: float, step: float
+) -> tuple[float, float, int]:
     """The cumulative sum of scores, with the sum and number of the steps that it is of."""
     above = suspect[0] + score - SLACK
     return (above, suspect[1] + step, suspect[2] + 1) if above > 0.0 else (0.0, 0.0, 0)
@@ -84,7 +88,7 @@ class Drift:
 
     def __init__(self, most: int = 4096) -> None:
         self._most = most
-        self._levels: OrderedDict[int, _Level] = OrderedDict({ALL: _Level()})
+        self._levels: OrderedDict[int, Level] = OrderedDict({ALL: Level()})
 
     def look(self, case: Case) -> tuple[float, float]:
         """By how much ln(tokens) has moved, and by what factor forecasts are to be wider."""
@@ -105,7 +109,7 @@ class Drift:
         general = self._levels[ALL]
         own = self._levels.get(case.pair)
         if own is None:
-            own = self._levels[case.pair] = _Level()
+            own = self._levels[case.pair] = Level()
             if len(self._levels) > self._most:
                 self._levels.move_to_end(ALL)
                 self._levels.popitem(last=False)

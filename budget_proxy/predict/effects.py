@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from budget_proxy.predict import prior
-from budget_proxy.predict.cases import FACTORS
+from budget_proxy.predict.cases import FACTORS, MASK
 
 Floats = NDArray[np.float64]
 Keys = NDArray[np.uint64]
@@ -30,9 +30,8 @@ FINE: Final = [FACTORS.index(name) for name in ("prompt", "model and prompt", "s
 _SWEEPS: Final = 4
 _SPREAD, _SPREAD_STRENGTH, _LARGEST = 0.4, 5.0, 3.0
 _COUNTS: Final = len(FACTORS)
-_MASK: Final = (1 << 64) - 1
 _APART: Final = 0x9E3779B97F4A7C15  # what tells the same number under two factors apart
-_TAGS: Final = tuple(place * _APART & _MASK for place in range(_COUNTS))
+_TAGS: Final = tuple(place * _APART & MASK for place in range(_COUNTS))
 
 
 class Effects:
@@ -55,7 +54,10 @@ class Effects:
     def find(self, keys: Sequence[int]) -> list[int]:
         """The table's rows of a case's keys; 0 for those never seen."""
         rows = self._rows
-        return [rows.get(key + tag & _MASK, 0) if key else 0 for key, tag in zip(keys, _TAGS)]
+        return [
+            rows.get(key + tag & MASK, 0) if key else 0
+            for key, tag in zip(keys, _TAGS, strict=True)
+        ]
 
     def look(self, rows: list[int]) -> tuple[Floats, Floats, Floats]:
         """Effects, counts and mean abs(rest) of ``rows``, by FACTORS."""
@@ -68,7 +70,7 @@ class Effects:
         self._clock += 1
         for place, key in enumerate(keys):
             if key and not rows[place]:
-                rows[place] = self._new(key + _TAGS[place] & _MASK)
+                rows[place] = self._new(key + _TAGS[place] & MASK)
         table = self._table
         change = np.empty((_COUNTS, 3))
         change[:, 0] = effects + rest
@@ -93,8 +95,8 @@ class Effects:
         self,
         keys: Sequence[Keys],
         effects: Sequence[Floats],
-        counts: Sequence[NDArray[np.intp]],
-        rests: Sequence[Floats],
+        counts: Sequence[NDArray[Any]],
+        rests: Sequence[NDArray[Any]],
     ) -> None:
         """Replace everything by fitted effects, given by factor."""
         seen = [(n > 0) & (found != 0) for n, found in zip(counts, keys, strict=True)]
@@ -103,12 +105,14 @@ class Effects:
             for a, n, k, r, at in zip(effects, counts, STRENGTHS, rests, seen, strict=True)
         ]
         owned = [
-            found[at] + np.uint64(place * _APART & _MASK)
-            for place, (found, at) in enumerate(zip(keys, seen, strict=True))
+            found[at] + np.uint64(tag) & np.uint64(MASK)
+            for found, at, tag in zip(keys, seen, _TAGS, strict=True)
         ]
         self._table = np.concatenate((np.zeros((1, 3)), *rows))
         self._age = np.zeros(len(self._table), np.int64)
-        self._rows = dict(zip(np.concatenate(owned).tolist(), range(1, len(self._table))))
+        self._rows = dict(
+            zip(np.concatenate(owned).tolist(), range(1, len(self._table)), strict=True)
+        )
 
     def tidy(self) -> None:
         """Make room where the table is nearly full. Changes rows: none may be held over it."""

@@ -13,8 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from budget_proxy.predict.base import Predictor, Refitting, refit
+from budget_proxy.predict.base import Predictor, Refitting
+from budget_proxy.predict.promises import By, Decile, GroupCoverage, deciles, group_coverage
 from budget_proxy.predict.recommend import HIGHEST_USE, LOWEST_USE
+from budget_proxy.predict.strategies import fitting
 from budget_proxy.types import LEVELS, Features, Forecast, Observation
 
 Floats = NDArray[np.float64]
@@ -87,13 +89,16 @@ class Summary:
     """``rows`` were predicted; the scores are those of all with a length, and of the last 40 %.
 
     Only the latter have skill: the first 60 % are what the static quantiles are fitted on.
-    Either is ``None`` where no row has a length.
+    Either is ``None`` where no row has a length. ``groups`` (models, then agents) and
+    ``confidence`` (by decile) are of the last 40 % too.
     """
 
     strategy: str
     rows: int
     all: Scores | None
     last: Scores | None
+    groups: tuple[GroupCoverage, ...] = ()
+    confidence: tuple[Decile, ...] = ()
 
 
 def evaluate(
@@ -102,8 +107,8 @@ def evaluate(
     """Forecast every row, then learn it if its length is known. ``clock`` counts seconds.
 
     Rows are taken one by one: row i is predicted before row i + 1 is asked for. A row is
-    learned with the novelty that its forecast found, as a row of the history would be. A refit
-    that is due runs at once and is in force before the next row.
+    learned with the novelty that its forecast found, as a row of the history would be. A fit
+    that is due is made at once, and in force before the next row.
     """
     refitting = predictor if isinstance(predictor, Refitting) else None
     for row in rows:
@@ -114,7 +119,7 @@ def evaluate(
             seen = Observation(row.tokens, row.censored, row.features.now, row.reasoning)
             predictor.learn_one(_as_found(row.features, forecast), seen, row.call_id)
             if refitting is not None and refitting.due():
-                refitting.adopt(refit(refitting.snapshot()))
+                refitting.adopt(fitting(predictor.name).refit(refitting.snapshot()))
         yield Scored(row, forecast, seconds)
 
 
@@ -125,6 +130,7 @@ class Tally:
         self._strategy = strategy
         self._rows = 0
         self._models: list[str] = []
+        self._agents: list[str] = []
         self._numbers: list[tuple[float, ...]] = []
 
     def add(self, scored: Scored) -> None:
@@ -134,6 +140,7 @@ class Tally:
         if tokens is None:
             return
         self._models.append(scored.row.features.model)
+        self._agents.append(scored.row.features.agent)
         promised = (forecast.quantile(level) for level in LEVELS)
         self._numbers.append(
             (tokens, forecast.recommended, forecast.confidence, scored.seconds, *promised)
@@ -146,11 +153,20 @@ class Tally:
         table = np.array(self._numbers)
         cut = int(FITTED * len(table))
         static = static_quantiles(table[:, 0], self._models, cut) if cut else None
+        lengths, recommended, confidence = table[cut:, :3].T
+        use = lengths / recommended
+        named: tuple[tuple[By, list[str]], ...] = (("model", self._models), ("agent", self._agents))
         return Summary(
             strategy=self._strategy,
             rows=self._rows,
             all=_scores(table),
             last=_scores(table[cut:], None if static is None else static[cut:]),
+            groups=tuple(
+                group
+                for by, names in named
+                for group in group_coverage(by, names[cut:], lengths, table[cut:, 4:])
+            ),
+            confidence=deciles(confidence, (use >= LOWEST_USE) & (use <= HIGHEST_USE)),
         )
 
 

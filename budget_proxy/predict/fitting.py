@@ -21,7 +21,7 @@ from budget_proxy.predict.columns import Columns, Outcome
 from budget_proxy.predict.drift import Drift
 from budget_proxy.predict.effects import Backfit
 from budget_proxy.predict.fold import START, WIDTH, Fold, batch
-from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Network, Singles
+from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Network, Singles, Training
 from budget_proxy.predict.ridge import Texts
 
 Floats = NDArray[np.float64]
@@ -30,7 +30,7 @@ SEED: Final = 7
 STAGES: Final = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Shares of the window that each stage of training knows."""
 
-_STEPS, _EPOCHS, _EPOCHS_MORE = 150, 20, 10
+_STEPS, _STEPS_MORE, _EPOCHS, _EPOCHS_MORE = 150, 80, 20, 10
 _STACKED: Final = 0.25  # share of the window from which on forecasts count for the weights
 _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
 _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
@@ -57,10 +57,10 @@ class Snapshot:
     position: int
     width: int
 
-    def fit(self) -> Fitted:
-        """Learn all of it, cold."""
-        rows = list(self.columns.rows())
-        return Fitted(_fit(rows, self.width), self.position)
+
+def refit(snapshot: Snapshot) -> Fitted:
+    """Learn a snapshot's window anew, cold and from a fixed seed; takes seconds."""
+    return Fitted(_fit(list(snapshot.columns.rows()), snapshot.width), snapshot.position)
 
 
 @dataclass(slots=True)
@@ -135,9 +135,7 @@ def _count_lengths(
     return forecasts, tokens
 
 
-def _pass(
-    fold: Fold, cases: list[Case], outcomes: list[Outcome], tokens: list[float]
-) -> _Pass:
+def _pass(fold: Fold, cases: list[Case], outcomes: list[Outcome], tokens: list[float]) -> _Pass:
     n = len(cases)
     lengths = np.log(tokens)
     numbers, centres, coarse = np.empty((n, WIDTH), np.float32), np.empty(n), np.empty(n)
@@ -164,15 +162,15 @@ def _train(seen: _Pass) -> tuple[Network, int, Floats]:
     ends = [max(int(share * n), 1) for share in STAGES]
     first = min(_UNSETTLED, ends[0] // 4)
     rests = seen.rests
-    network = Network(seen.numbers[first : ends[0]], seed=SEED)
-    network.train(seen.numbers[first : ends[0]], rests[first : ends[0]], _steps(ends[0], _EPOCHS))
+    training = Training(seen.numbers[first : ends[0]], seed=SEED)
+    steps = _STEPS + _EPOCHS * ends[0] // BATCH
+    training.train(seen.numbers[first : ends[0]], rests[first : ends[0]], steps)
     forecasts = []
     for end, later in pairwise(ends):
-        forecasts.append(network.predict(seen.numbers[end:later]))
-        network.train(
-            seen.numbers[first:later], rests[first:later], _steps(later, _EPOCHS_MORE)
-        )
-    return network.settled(), ends[0], np.concatenate(forecasts)
+        forecasts.append(training.network.predict(seen.numbers[end:later]))
+        steps = _STEPS_MORE + _EPOCHS_MORE * later // BATCH
+        training.train(seen.numbers[first:later], rests[first:later], steps)
+    return training.network, ends[0], np.concatenate(forecasts)
 
 
 def _count_rests(fold: Fold, cases: list[Case], rests: Floats) -> Floats:
@@ -186,10 +184,6 @@ def _count_rests(fold: Fold, cases: list[Case], rests: Floats) -> Floats:
             fold.count_rest(case, rest)
         at = to
     return forecasts
-
-
-def _steps(n: int, epochs: int) -> int:
-    return _STEPS + epochs * n // BATCH
 
 
 def _clipped(rests: Floats) -> Floats:

@@ -122,14 +122,14 @@ class Fold:
         seen = self.look(case)
         members = self.members([case], seen.numbers[None], np.array([seen.centre]))
         found = self.calibrated([case], members)
-        return np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST))
+        return np.asarray(np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST)))
 
     def calibrated(self, cases: list[Case], members: Floats) -> Floats:
         """Ln(tokens) at LEVELS (n, levels) of members: mixed, tracked, moved with the drift."""
         found = self.tracking.apply(stack.combine(members, self.weights))
         moved, wider = np.array([self.drift.look(case) for case in cases]).T[:, :, None]
         median = found[:, MEDIAN, None]
-        return median + wider * (found - median) + moved
+        return np.asarray(median + wider * (found - median) + moved)
 
     def look(self, case: Case) -> Sight:
         """See a call that is to come, by all that is known."""
@@ -182,7 +182,7 @@ class Fold:
         if not rows[GROUPS.index("model")]:
             return None
         found = log_quantiles(self.reasoning.distributions(np.array([rows])), _LEVELS)[0]
-        return np.exp(found) - 1.0
+        return np.asarray(np.exp(found) - 1.0)
 
     def learn(self, case: Case, outcome: Outcome) -> None:
         """Take one outcome in."""

@@ -31,7 +31,9 @@ def reasons_of(fold: Fold, case: Case) -> tuple[str, ...]:
         reasons.append(f"{alike[0]} {alike[1]}")
     ago = fold.drift.changed(case)
     if ago is not None:
-        reasons.append(f"lengths of this group changed {ago} calls ago: a wider forecast for a while")
+        reasons.append(
+            f"lengths of this group changed {ago} calls ago: a wider forecast for a while"
+        )
     if fold.network is None:
         reasons.append("too few outcomes to fit networks")
     return tuple(reasons)

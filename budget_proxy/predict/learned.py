@@ -12,18 +12,32 @@ import numpy as np
 
 from budget_proxy.predict.cases import GROUPS, case_of
 from budget_proxy.predict.columns import UNKNOWN, Columns, Outcome
+from budget_proxy.predict.drift import Drift, Level
+from budget_proxy.predict.effects import Effects
 from budget_proxy.predict.fitting import Fitted, Snapshot
 from budget_proxy.predict.fold import Fold, recommend_of
-from budget_proxy.predict.network import LEVELS
 from budget_proxy.predict.grounds import reasons_of
+from budget_proxy.predict.mixture import Mixture
+from budget_proxy.predict.network import LEVELS, Network
+from budget_proxy.predict.pace import Pace
+from budget_proxy.predict.ridge import Ridge
+from budget_proxy.predict.sessions import Before, Sessions
+from budget_proxy.predict.tracking import Tracking
+from budget_proxy.predict.trust import Trust
 from budget_proxy.types import Features, Forecast, Observation
 
 WINDOW: Final = 8000
 """Outcomes that a refit learns from: as many as are learned in some seconds."""
 
 _FIRST: Final = 40
-_GROWTH: Final = 0.25
+_GROWTH: Final = 0.3
 _FEWEST, INTERVAL = 20, 1000
+SHAPES: Final = (
+    Snapshot, Columns, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Mixture,
+    Tracking, Drift, Level, Trust,
+)  # fmt: skip
+"""What snapshots and fits consist of."""
+
 _SOURCES: Final = ("prior", *GROUPS)
 
 

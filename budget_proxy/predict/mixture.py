@@ -45,7 +45,7 @@ class Mixture:
         self._clock = 0
 
     def find(self, chain: Sequence[int]) -> list[int]:
-        """The table's rows of a chain's keys, parents first; 0 (always empty) for unknown ones and for 0."""
+        """The rows of a chain's keys, parents first; 0, which is empty, where there is none."""
         rows = self._rows
         return [rows.get(key, 0) for key in chain]
 
@@ -156,4 +156,5 @@ def log_quantiles(distributions: Floats, levels: Floats) -> Floats:
     before = np.where(at > 0, np.take_along_axis(reached, np.maximum(at - 1, 0), axis=1), 0.0)
     share = (goals - before) / np.maximum(above - before, 1e-300)
     low = LOG_EDGES[at]
-    return low + share.clip(0.0, 1.0) * (LOG_EDGES[at + 1] - low)
+    found: Floats = low + share.clip(0.0, 1.0) * (LOG_EDGES[at + 1] - low)
+    return found

@@ -9,6 +9,7 @@ see the same batches, so that one matrix product serves them all; they differ in
 
 from __future__ import annotations
 
+from math import prod, sqrt
 from typing import Final
 
 import numpy as np
@@ -39,37 +40,53 @@ _MOMENTUM, _SQUARES, _TINY = 0.9, 0.999, 1e-8
 
 
 class Network:
-    """The networks, with what standardises their input; grows better by ``train``."""
+    """The networks' weights, with what standardises their input.
 
-    def __init__(self, inputs: Singles, *, seed: int) -> None:
-        random = np.random.default_rng(seed)
-        size = inputs.shape[1]
-        self._random = random
-        self._mean: Singles = inputs.mean(axis=0)
-        self._scale: Singles = 1.0 / (inputs.std(axis=0) + np.float32(_LEAST))
-        units = random.standard_normal((size, MEMBERS * UNITS), np.float32) / np.sqrt(size)
-        heads = random.standard_normal((MEMBERS, UNITS, _COUNT), np.float32) * 0.1 / np.sqrt(UNITS)
-        self._weights: list[Singles] = [
-            units.astype(np.float32),
-            np.zeros(MEMBERS * UNITS, np.float32),
-            heads.astype(np.float32),
-            np.zeros((size, MEMBERS * _COUNT), np.float32),
-            np.tile(np.array(_GAPS, np.float32), (MEMBERS, 1, 1)),
-        ]
-        self._first = [np.zeros_like(weight) for weight in self._weights]
-        self._second = [np.zeros_like(weight) for weight in self._weights]
-        self._steps = 0
+    ``weights`` are all in one: of units and their bias, of the heads by unit, of the linear way,
+    and of the heads' bias.
+    """
+
+    __slots__ = ("mean", "scale", "weights")
+
+    def __init__(self, mean: Singles, scale: Singles, weights: Singles) -> None:
+        self.mean = mean
+        self.scale = scale
+        self.weights = weights
 
     def predict(self, inputs: Singles) -> Floats:
         """Quantiles (n, LEVELS) of what the effects leave, the mean of all members'."""
-        standard = self._standard(inputs)
-        _, _, raw = self._forward(standard)
-        found: Floats = _heads(raw).mean(axis=0, dtype=np.float64)
-        return found
+        _, _, raw = _forward(self.standard(inputs), _parts(self.weights, len(self.mean)))
+        return np.asarray(_heads(raw).mean(axis=0), np.float64)
+
+    def standard(self, inputs: Singles) -> Singles:
+        """Inputs with mean 0 and deviation 1, cut off at some deviations."""
+        standard = inputs - self.mean
+        standard *= self.scale
+        standard.clip(-_CLIP, _CLIP, out=standard)
+        return standard
+
+
+class Training:
+    """A network while it is trained: always from the same start, in the same random order."""
+
+    def __init__(self, inputs: Singles, *, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        size = inputs.shape[1]
+        weights = np.zeros(_size(size), np.float32)
+        units, _, heads, _, bias = _parts(weights, size)
+        units[:] = self._random.standard_normal(units.shape, np.float32) / np.sqrt(size)
+        heads[:] = self._random.standard_normal(heads.shape, np.float32) * 0.1 / np.sqrt(UNITS)
+        bias[:] = _GAPS
+        scale = np.float32(1.0) / (inputs.std(axis=0) + np.float32(_LEAST))
+        self.network = Network(inputs.mean(axis=0), scale, weights)
+        self._moment = np.zeros_like(weights)
+        self._square = np.zeros_like(weights)
+        self._slope = np.zeros_like(weights)
+        self._steps = 0
 
     def train(self, inputs: Singles, rests: Singles, steps: int) -> None:
-        """Take ``steps`` batches of the cases, in a random order that is always the same."""
-        standard = self._standard(inputs)
+        """Take ``steps`` batches; ``rests`` are what the effects leave of ln(tokens)."""
+        standard = self.network.standard(inputs)
         taken = 0
         while taken < steps:
             order = self._random.permutation(len(rests))
@@ -80,49 +97,76 @@ class Network:
                 if taken == steps:
                     break
 
-    def settled(self) -> Network:
-        """Forget what only training needs. Returns itself."""
-        self._first, self._second = [], []
-        return self
-
-    def _standard(self, inputs: Singles) -> Singles:
-        standard = inputs - self._mean
-        standard *= self._scale
-        return np.minimum(np.maximum(standard, -_CLIP, out=standard), _CLIP, out=standard)
-
-    def _forward(self, standard: Singles) -> tuple[Singles, Singles, Singles]:
-        units, bias, heads, past, rest = self._weights
-        n = len(standard)
-        hidden = np.tanh(standard @ units + bias)
-        apart = hidden.reshape(n, MEMBERS, UNITS).transpose(1, 0, 2)
-        direct = (standard @ past).reshape(n, MEMBERS, _COUNT).transpose(1, 0, 2)
-        return hidden, apart, apart @ heads + direct + rest
-
     def _step(self, standard: Singles, rests: Singles, rate: float) -> None:
+        weights, size = self.network.weights, standard.shape[1]
         kept = self._random.random(standard.shape, np.float32) >= DROPOUT
-        seen = standard * (kept / np.float32(1.0 - DROPOUT))
-        hidden, apart, raw = self._forward(seen)
+        seen = standard * kept
+        seen *= np.float32(1.0 / (1.0 - DROPOUT))
+        parts = _parts(weights, size)
+        hidden, apart, raw = _forward(seen, parts)
         slope = _slope(raw, rests)
         n = len(rests)
-        into = (slope @ self._weights[2].transpose(0, 2, 1)).transpose(1, 0, 2).reshape(n, -1)
+        into = (slope @ parts[2].transpose(0, 2, 1)).transpose(1, 0, 2).reshape(n, -1)
         into *= 1.0 - hidden * hidden
-        slopes = (
-            seen.T @ into,
-            into.sum(axis=0),
-            apart.transpose(0, 2, 1) @ slope,
-            seen.T @ slope.transpose(1, 0, 2).reshape(n, -1),
-            slope.sum(axis=1, keepdims=True),
-        )
+        units, bias, heads, past, rest = _parts(self._slope, size)
+        np.matmul(seen.T, into, out=units)
+        into.sum(axis=0, out=bias)
+        np.matmul(apart.transpose(0, 2, 1), slope, out=heads)
+        np.matmul(seen.T, slope.transpose(1, 0, 2).reshape(n, -1), out=past)
+        slope.sum(axis=1, keepdims=True, out=rest)
+        self._descend(rate)
+
+    def _descend(self, rate: float) -> None:
+        """One step of Adam."""
         self._steps += 1
-        rate *= np.sqrt(1.0 - _SQUARES**self._steps) / (1.0 - _MOMENTUM**self._steps)
-        for weight, change, first, second in zip(
-            self._weights, slopes, self._first, self._second, strict=True
-        ):
-            first *= _MOMENTUM
-            first += (1.0 - _MOMENTUM) * change
-            second *= _SQUARES
-            second += (1.0 - _SQUARES) * (change * change)
-            weight -= np.float32(rate) * first / (np.sqrt(second) + np.float32(_TINY))
+        rate *= sqrt(1.0 - _SQUARES**self._steps) / (1.0 - _MOMENTUM**self._steps)
+        slope = self._slope
+        self._moment *= _MOMENTUM
+        self._moment += (1.0 - _MOMENTUM) * slope
+        self._square *= _SQUARES
+        slope *= slope
+        slope *= 1.0 - _SQUARES
+        self._square += slope
+        np.sqrt(self._square, out=slope)
+        slope += _TINY
+        np.divide(self._moment, slope, out=slope)
+        slope *= rate
+        self.network.weights -= slope
+
+
+def _size(inputs: int) -> int:
+    per_member = inputs * UNITS + UNITS + UNITS * _COUNT + inputs * _COUNT + _COUNT
+    return MEMBERS * per_member
+
+
+def _parts(weights: Singles, inputs: int) -> tuple[Singles, Singles, Singles, Singles, Singles]:
+    """Views of the parts: units, their bias, heads, the linear way, the heads' bias."""
+    shapes = (
+        (inputs, MEMBERS * UNITS),
+        (MEMBERS * UNITS,),
+        (MEMBERS, UNITS, _COUNT),
+        (inputs, MEMBERS * _COUNT),
+        (MEMBERS, 1, _COUNT),
+    )
+    parts, start = [], 0
+    for shape in shapes:
+        stop = start + prod(shape)
+        parts.append(weights[start:stop].reshape(shape))
+        start = stop
+    one, two, three, four, five = parts
+    return one, two, three, four, five
+
+
+def _forward(
+    standard: Singles, parts: tuple[Singles, Singles, Singles, Singles, Singles]
+) -> tuple[Singles, Singles, Singles]:
+    """The hidden units (n, all), the same by member, and the heads (members, n, LEVELS)."""
+    units, bias, heads, past, rest = parts
+    n = len(standard)
+    hidden = np.tanh(standard @ units + bias)
+    apart = hidden.reshape(n, MEMBERS, UNITS).transpose(1, 0, 2)
+    direct = (standard @ past).reshape(n, MEMBERS, _COUNT).transpose(1, 0, 2)
+    return hidden, apart, apart @ heads + direct + rest
 
 
 def _heads(raw: Singles) -> Singles:

@@ -62,7 +62,7 @@ class Texts:
         values /= (np.sqrt(np.bincount(rows, values * values, n)) + _TINY)[rows]
 
         def back(of: Floats) -> Floats:
-            return np.bincount(words, values * of[rows], _WORDS)
+            return np.asarray(np.bincount(words, values * of[rows], _WORDS), np.float64)
 
         worth = np.zeros(_WORDS)
         left = back(rests)
@@ -71,7 +71,7 @@ class Texts:
         for _ in range(_ROUNDS):
             if size <= _ENOUGH * goal:
                 break
-            across = back(np.bincount(rows, values * step[words], n)) + _DAMPING * step
+            across = back(np.asarray(np.bincount(rows, values * step[words], n))) + _DAMPING * step
             length = size / max(float(step @ across), _TINY)
             worth += length * step
             left -= length * across

@@ -25,7 +25,9 @@ _LATELY, _SPREAD = 0.3, 0.2  # weight of the newest
 _NEW_VARIANCE: Final = 0.5
 
 
-class _Session:
+class Before:
+    """What came before in one session."""
+
     __slots__ = (
         "count", "first_input", "grown", "input", "lately", "lengths", "most", "reasoning",
         "rest", "since", "sum", "tail", "variance",
@@ -52,7 +54,7 @@ class Sessions:
 
     def __init__(self, most: int = 4096) -> None:
         self._most = most
-        self._sessions: OrderedDict[int, _Session] = OrderedDict()
+        self._sessions: OrderedDict[int, Before] = OrderedDict()
 
     def look(self, case: Case, general: float) -> tuple[float, ...]:
         """NUMBERS for a call that is to come; ``general`` is the mean ln(tokens) of all calls."""
@@ -91,7 +93,7 @@ class Sessions:
             return
         known = self._sessions.get(case.session)
         if known is None:
-            known = self._sessions[case.session] = _Session(length, case.input)
+            known = self._sessions[case.session] = Before(length, case.input)
             if len(self._sessions) > self._most:
                 self._sessions.popitem(last=False)
         else:

@@ -41,13 +41,14 @@ with what varies masked, ``outline`` and ``ending`` of how its first and last li
 """
 
 _VERSION: Final = 3
+"""Counts up with every change of what a name or a number means: old rows are then left aside."""
 _HEAD: Final = struct.Struct("<BBI")
 """Version, number of n-grams, and a checksum of all but the version."""
 _BODY: Final = struct.Struct(f"<{len(IDENTITIES)}Q{len(NUMBERS)}e")
 _IDENTITIES: Final = struct.Struct(f"<{len(IDENTITIES)}Q")
 _AT_NUMBERS: Final = _HEAD.size + _IDENTITIES.size
 _AT_GRAMS: Final = _HEAD.size + _BODY.size
-GRAMS: Final = (600 - _AT_GRAMS) // 2
+GRAMS: Final = min((600 - _AT_GRAMS) // 2, 255)
 """How many hashed n-grams are kept at most."""
 
 _SPOKEN: Final = (2000, 2000)

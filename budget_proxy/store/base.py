@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from budget_proxy.types import CallRecord, Session
+from budget_proxy.types import CallRecord, Fit, Session
+
+KEPT_SIGNALS: Final = 20_000
+"""Newest rows whose signals are kept: more than any learner looks back."""
+
+KEPT_FITS: Final = 2
+"""Newest fits of a strategy whose content is kept; of the others remains when they were made."""
 
 Complete = Callable[[CallRecord], CallRecord]
 """Makes of a pending row the one that takes its place."""
@@ -40,12 +46,15 @@ class Store(Protocol):
         """
 
     def recent(self, limit: int) -> list[CallRecord]:
-        """The newest ``limit`` rows, oldest first."""
+        """The newest ``limit`` rows, oldest first, with the signals that are kept."""
 
     def since(
         self, row: int, *, besides: str | None = None, limit: int = 10_000
     ) -> list[CallRecord]:
-        """Rows with a greater id, oldest first; ``besides`` leaves out one instance's own."""
+        """Rows with a greater id, oldest first; ``besides`` leaves out one instance's own.
+
+        With the signals that are kept.
+        """
 
     def calls(
         self, *, start: float | None = None, end: float | None = None, **where: Any
@@ -57,6 +66,12 @@ class Store(Protocol):
 
     def meta(self, name: str, default: str) -> str:
         """A setting of this installation; set to ``default`` if it was not there (atomic)."""
+
+    def save_fit(self, fit: Fit) -> None:
+        """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""
+
+    def fits(self, strategy: str, limit: int = 1_000) -> list[Fit]:
+        """The newest ``limit`` fits of a strategy, oldest first."""
 
     def counts(self) -> Mapping[str, int]:
         """Rows by table."""

@@ -9,9 +9,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from budget_proxy.store.base import Complete
+from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, Complete
 from budget_proxy.store.rows import check_columns, completed
-from budget_proxy.types import CallRecord, Guidance, Session
+from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
 class MemoryStore:
@@ -28,6 +28,7 @@ class MemoryStore:
         self._of_id: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         self._guidance: dict[str, Guidance] = {}
         self._meta: dict[str, str] = {}
+        self._fits: defaultdict[str, list[Fit]] = defaultdict(list)
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -42,6 +43,7 @@ class MemoryStore:
                 self._rows.append(replace(record, id=self._last))
             for record in records:
                 self._mark_seen(record)
+            self._let_signals_go(len(records))
             return list(range(first, self._last + 1))
 
     def settle_late(self, response: str, complete: Complete) -> CallRecord | None:
@@ -132,6 +134,19 @@ class MemoryStore:
         with self._lock:
             return self._meta.setdefault(name, default)
 
+    def save_fit(self, fit: Fit) -> None:
+        """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""
+        with self._lock:
+            its = self._fits[fit.strategy]
+            its.append(fit)
+            if len(its) > KEPT_FITS:
+                its[-KEPT_FITS - 1] = replace(its[-KEPT_FITS - 1], content=b"")
+
+    def fits(self, strategy: str, limit: int = 1_000) -> list[Fit]:
+        """Give the newest ``limit`` fits of a strategy, oldest first."""
+        with self._lock:
+            return self._fits[strategy][-limit:] if limit else []
+
     def counts(self) -> Mapping[str, int]:
         """Count the rows by table."""
         with self._lock:
@@ -139,6 +154,8 @@ class MemoryStore:
                 "calls": len(self._rows),
                 "sessions": len(self._sessions),
                 "guidance": len(self._guidance),
+                "features": sum(1 for row in self._rows if row.signals),
+                "fits": sum(map(len, self._fits.values())),
                 "meta": len(self._meta),
             }
 
@@ -149,6 +166,13 @@ class MemoryStore:
         found = list(islice(reversed(self._rows), count))
         found.reverse()
         return found
+
+    def _let_signals_go(self, added: int) -> None:
+        """Of the rows that were among the newest KEPT_SIGNALS before ``added`` came."""
+        end = len(self._rows) - KEPT_SIGNALS
+        for index in range(max(end - added, 0), end):
+            if self._rows[index].signals:
+                self._rows[index] = replace(self._rows[index], signals=b"")
 
     def _mark_seen(self, record: CallRecord) -> None:
         for place in self._of_id.get(record.session or "", ()):

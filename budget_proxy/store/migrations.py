@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SET = "budget_proxy"
-TABLES = ("calls", "sessions", "guidance", "meta")
+TABLES = ("calls", "sessions", "guidance", "features", "fits", "meta")
 
 
 def m001_first_tables(db: Database) -> None:
@@ -135,7 +135,30 @@ def m002_pending(db: Database) -> None:
     db.execute("ALTER TABLE calls ADD COLUMN pending INTEGER NOT NULL DEFAULT 0")
 
 
-STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables, m002_pending)
+def m003_features(db: Database) -> None:
+    """Keep what the learner takes from recent calls, and what it fitted."""
+    db.executescript("""
+        CREATE TABLE features (
+            id INTEGER PRIMARY KEY,
+            signals BLOB NOT NULL
+        );
+
+        CREATE TABLE fits (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            strategy TEXT NOT NULL,
+            taken TEXT NOT NULL,
+            taken_attempt INTEGER NOT NULL,
+            effective TEXT NOT NULL,
+            effective_attempt INTEGER NOT NULL,
+            ts REAL NOT NULL,
+            instance TEXT NOT NULL,
+            content BLOB NOT NULL
+        );
+        CREATE INDEX fits_strategy ON fits (strategy, id);
+    """)
+
+
+STEPS: tuple[Callable[[Database], None], ...] = (m001_first_tables, m002_pending, m003_features)
 """In the order of application."""
 
 

@@ -15,9 +15,12 @@ from typing import Any, Final, cast
 from budget_proxy.errors import InvalidInput
 from budget_proxy.types import Arm, CallRecord, Guidance, GuidancePlace, Session, Thinking
 
-_FIELDS: Final = fields(CallRecord)
+_FIELDS: Final = tuple(field for field in fields(CallRecord) if field.name != "signals")
 CALL_COLUMNS: Final = tuple(field.name for field in _FIELDS)
-"""Every column of ``calls``, in the order that ``read_call`` takes them."""
+"""Every column of ``calls``, in the order that ``read_call`` takes them.
+
+The signals of recent rows, in ``features``, may follow them.
+"""
 
 WRITTEN_COLUMNS: Final = tuple(name for name in CALL_COLUMNS if name != "id")
 """The columns that a new row brings along; its id is the database's to give."""
@@ -57,7 +60,7 @@ def write_call(record: CallRecord) -> list[Any]:
 
 
 def read_call(row: Sequence[Any]) -> CallRecord:
-    """Make a record from the values of ``CALL_COLUMNS``."""
+    """Make a record from the values of ``CALL_COLUMNS``, its signals behind them or not."""
     values = list(row)
     for index in _read_lists:
         values[index] = _texts(values[index])

@@ -18,13 +18,18 @@ from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.store import migrations, rows
-from budget_proxy.store.base import Complete
+from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, Complete
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
-from budget_proxy.types import CallRecord, Session
+from budget_proxy.types import CallRecord, Fit, Session
 
 PREFIX: Final = "sqlite:///"
 _PAGE: Final = 1000
 _CALL: Final = f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
+_LEARNED: Final = (
+    f"SELECT {', '.join(f'calls.{name}' for name in rows.CALL_COLUMNS)}, "  # noqa: S608 (our own names)
+    "coalesce(features.signals, x'') FROM calls LEFT JOIN features ON features.id = calls.id"
+)
+"""A call with its signals."""
 _INSERT_CALL: Final = (
     f"INSERT INTO calls ({', '.join(rows.WRITTEN_COLUMNS)}) "  # noqa: S608 (our own names)
     f"VALUES ({', '.join('?' * len(rows.WRITTEN_COLUMNS))})"
@@ -111,11 +116,13 @@ class SQLiteStore:
             with _storable("a call"):
                 connection.executemany(_INSERT_CALL, map(rows.write_call, records))
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+            first = last - len(records) + 1  # one transaction: no gaps
+            _keep_signals(connection, first, records)
             connection.executemany(
                 "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?",
                 [(ts, session) for session, ts in seen.items()],
             )
-        return list(range(last - len(records) + 1, last + 1))  # one transaction: no gaps
+        return list(range(first, last + 1))
 
     def settle_late(self, response: str, complete: Complete) -> CallRecord | None:
         """Replace the pending row of a response by a newest one, in one transaction.
@@ -124,15 +131,19 @@ class SQLiteStore:
         """
         with self._transaction("written") as connection:
             row = connection.execute(
-                f"{_CALL} WHERE response_id = ? AND pending ORDER BY id DESC LIMIT 1", (response,)
+                f"{_LEARNED} WHERE response_id = ? AND pending ORDER BY calls.id DESC LIMIT 1",
+                (response,),
             ).fetchone()
             if row is None:
                 return None
             pending = rows.read_call(row)
             settled = complete(pending)
-            connection.execute("DELETE FROM calls WHERE id = ?", (pending.id,))
+            for table in ("calls", "features"):
+                connection.execute(f"DELETE FROM {table} WHERE id = ?", (pending.id,))  # noqa: S608
             with _storable("a call"):
-                number = connection.execute(_INSERT_CALL, rows.write_call(settled)).lastrowid
+                connection.execute(_INSERT_CALL, rows.write_call(settled))
+            number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
+            _keep_signals(connection, number, [settled])
         return replace(settled, id=number)
 
     def save_sessions(self, sessions: Sequence[Session]) -> None:
@@ -179,7 +190,7 @@ class SQLiteStore:
 
     def recent(self, limit: int) -> list[CallRecord]:
         """Give the newest ``limit`` rows, oldest first."""
-        found = self._calls("ORDER BY id DESC LIMIT ?", [limit])
+        found = self._calls(f"{_LEARNED} ORDER BY calls.id DESC LIMIT ?", [limit])
         found.reverse()
         return found
 
@@ -188,9 +199,12 @@ class SQLiteStore:
     ) -> list[CallRecord]:
         """Give rows with a greater id, oldest first; ``besides`` leaves out one instance's own."""
         if besides is None:
-            return self._calls("WHERE id > ? ORDER BY id LIMIT ?", [row, limit])
+            return self._calls(
+                f"{_LEARNED} WHERE calls.id > ? ORDER BY calls.id LIMIT ?", [row, limit]
+            )
         return self._calls(
-            "WHERE id > ? AND instance <> ? ORDER BY id LIMIT ?", [row, besides, limit]
+            f"{_LEARNED} WHERE calls.id > ? AND instance <> ? ORDER BY calls.id LIMIT ?",
+            [row, besides, limit],
         )
 
     def calls(
@@ -235,6 +249,33 @@ class SQLiteStore:
                 row = connection.execute(read, (name,)).fetchone()
         return str(row[0])
 
+    def save_fit(self, fit: Fit) -> None:
+        """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""
+        with self._transaction("written") as connection:
+            connection.execute(
+                "INSERT INTO fits (strategy, taken, taken_attempt, effective, effective_attempt, "
+                "ts, instance, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (fit.strategy, *fit.taken, *fit.effective, fit.ts, fit.instance, fit.content),
+            )
+            connection.execute(
+                "UPDATE fits SET content = x'' WHERE strategy = ? AND content <> x'' AND id NOT IN "
+                "(SELECT id FROM fits WHERE strategy = ? ORDER BY id DESC LIMIT ?)",
+                (fit.strategy, fit.strategy, KEPT_FITS),
+            )
+
+    def fits(self, strategy: str, limit: int = 1_000) -> list[Fit]:
+        """Give the newest ``limit`` fits of a strategy, oldest first."""
+        with self._connection("read") as connection:
+            found = connection.execute(
+                "SELECT taken, taken_attempt, effective, effective_attempt, ts, instance, content "
+                "FROM fits WHERE strategy = ? ORDER BY id DESC LIMIT ?",
+                (strategy, limit),
+            ).fetchall()
+        return [
+            Fit(strategy, (taken, first), (effective, second), ts, instance, content)
+            for taken, first, effective, second, ts, instance, content in reversed(found)
+        ]
+
     def counts(self) -> Mapping[str, int]:
         """Count the rows by table."""
         with self._connection("read") as connection:
@@ -247,15 +288,16 @@ class SQLiteStore:
         """Close every connection; whatever is called afterwards raises StoreError."""
         self._connections.close()
 
-    def _calls(self, clause: str, values: Sequence[Any]) -> list[CallRecord]:
+    def _calls(self, query: str, values: Sequence[Any]) -> list[CallRecord]:
         with self._connection("read") as connection:
-            return [rows.read_call(row) for row in connection.execute(f"{_CALL} {clause}", values)]
+            return [rows.read_call(row) for row in connection.execute(query, values)]
 
     def _pages(self, ids: array[int]) -> Iterator[CallRecord]:
         for first in range(0, len(ids), _PAGE):
             page = json.dumps(ids[first : first + _PAGE].tolist())
             yield from self._calls(
-                "WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id", [page]
+                f"{_CALL} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",  # noqa: S608 (our own names)
+                [page],
             )
 
     @contextmanager
@@ -272,6 +314,18 @@ class SQLiteStore:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise _explained(error, self.path, doing) from error
+
+
+def _keep_signals(
+    connection: sqlite3.Connection, first: int, records: Sequence[CallRecord]
+) -> None:
+    """Keep the signals of new rows, whose ids begin at ``first``; let the oldest go."""
+    connection.executemany(
+        "INSERT INTO features (id, signals) VALUES (?, ?)",
+        [(id_, row.signals) for id_, row in enumerate(records, first) if row.signals],
+    )
+    last = first + len(records) - 1
+    connection.execute("DELETE FROM features WHERE id <= ?", (last - KEPT_SIGNALS,))
 
 
 @contextmanager

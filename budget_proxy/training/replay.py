@@ -1,0 +1,49 @@
+"""The history, learned again in order, with every fit in force from where it was.
+
+The same rows and fits give the same forecasts, to the bit (design decision 15).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from budget_proxy.predict.base import Fitting, Refitting
+from budget_proxy.training.arrays import unpacked
+from budget_proxy.types import CallRecord, Fit
+
+
+def replay(
+    rows: Iterable[CallRecord],
+    fits: Sequence[Fit],
+    learn: Callable[[CallRecord], None],
+    predictor: Refitting,
+    how: Fitting,
+) -> None:
+    """Learn rows by ``learn``, which shows them to ``predictor``, and adopt its fits.
+
+    A fit whose content is kept no more is made again. One that was in force before the rows
+    begin is left out; so is one whose content is of another version.
+    """
+    taken = {fit.taken: fit for fit in fits}
+    effective = {fit.effective: fit for fit in fits}
+    snapshots: dict[tuple[str, int], Any] = {}
+    for record in rows:
+        learn(record)
+        row = (record.call_id, record.attempt)
+        if row in taken:
+            snapshots[row] = predictor.snapshot()
+        if row in effective and effective[row].taken in snapshots:
+            snapshot = snapshots.pop(effective[row].taken)
+            fitted = _fitted(effective[row], snapshot, how)
+            if fitted is not None:
+                predictor.adopt(fitted)
+
+
+def _fitted(fit: Fit, snapshot: Any, how: Fitting) -> Any:
+    if not fit.content:
+        return how.refit(snapshot)
+    try:
+        return unpacked(fit.content, how.shapes)
+    except ValueError:
+        return None

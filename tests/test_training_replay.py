@@ -1,0 +1,114 @@
+"""The history learned again gives what the process that lived it had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from budget_proxy.predict.base import Fitting
+from budget_proxy.training.arrays import packed
+from budget_proxy.training.replay import replay
+from budget_proxy.types import CallRecord, Features, Fit, Forecast, Observation
+from tests.makers import forecast, record
+
+
+@dataclass(frozen=True)
+class Sum:
+    """What the toy fits: the sum of its window."""
+
+    total: int
+
+
+@dataclass
+class Toy:
+    """Knows the sum that was fitted, and what came since its snapshot."""
+
+    name: str = "toy"
+    window: int = 2
+    interval: int = 2
+    lengths: list[int] = field(default_factory=list)
+    marks: list[int] = field(default_factory=list)
+    fitted: int = 0
+
+    def predict_one(self, features: Features) -> Forecast:
+        """The same always."""
+        del features
+        return forecast()
+
+    def learn_one(self, features: Features, observation: Observation, call_id: str = "") -> None:
+        """Note the length."""
+        del features, call_id
+        self.lengths.append(observation.tokens)
+
+    def due(self) -> bool:
+        """Every ``interval`` rows."""
+        return len(self.lengths) % self.interval == 0
+
+    def snapshot(self) -> tuple[int, ...]:
+        """The window."""
+        self.marks.append(len(self.lengths))
+        return tuple(self.lengths[-self.window :])
+
+    def adopt(self, fitted: Sum) -> None:
+        """Take the sum, and add what came since."""
+        self.fitted = fitted.total * 1000 + sum(self.lengths[self.marks[-1] :])
+
+
+def refit(snapshot: Any) -> Sum:
+    """Fit the toy."""
+    return Sum(sum(snapshot))
+
+
+HOW = Fitting(refit, (Sum,))
+
+
+def rows(count: int) -> list[CallRecord]:
+    """Rows of 1, 2, 3, ... tokens."""
+    return [record(call_id=f"c{n}", output_tokens=n) for n in range(1, count + 1)]
+
+
+def replayed(history: list[CallRecord], *fits: Fit) -> Toy:
+    """A toy that learned a history."""
+    toy = Toy()
+
+    def learn(row: CallRecord) -> None:
+        seen = Observation(row.output_tokens or 0, censored=False, ts=row.ts)
+        toy.learn_one(Features(row.agent, row.model, "", None, row.ts), seen)  # type: ignore[arg-type]
+
+    replay(history, fits, learn, toy, HOW)
+    return toy
+
+
+def fit(taken: str, effective: str, content: bytes = b"") -> Fit:
+    """A fit between two rows."""
+    return Fit("toy", (taken, 1), (effective, 1), ts=1.0, content=content)
+
+
+def test_a_fit_is_in_force_from_where_it_was() -> None:
+    """It rests on the rows up to its snapshot; those up to its adoption count as learned since."""
+    toy = replayed(rows(6), fit("c3", "c5", packed(Sum(5), (Sum,))))
+    assert toy.fitted == 5_000 + 4 + 5
+    assert toy.lengths == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_fit_whose_content_is_gone_is_made_again() -> None:
+    """From the same rows, so that it comes out the same."""
+    kept = replayed(rows(6), fit("c3", "c5", packed(Sum(2 + 3), (Sum,))))
+    assert replayed(rows(6), fit("c3", "c5")) == kept
+
+
+def test_a_fit_from_before_the_rows_is_left_out() -> None:
+    """Its window is not there; the next fit will be."""
+    assert replayed(rows(6)[3:], fit("c3", "c5", packed(Sum(5), (Sum,)))).fitted == 0
+
+
+def test_a_fit_of_another_version_is_left_out() -> None:
+    """What cannot be read changes nothing."""
+    assert replayed(rows(6), fit("c3", "c5", b"old")).fitted == 0
+
+
+def test_attempts_of_one_call_are_told_apart() -> None:
+    """A fit taken after the second attempt does not count the first alone."""
+    history = [record(call_id="c", attempt=n, output_tokens=n) for n in (1, 2, 3)]
+    found = Fit("toy", ("c", 2), ("c", 3), ts=1.0)
+    assert replayed(history, found).fitted == 3_000 + 3
