@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import blake2b
-from math import log1p
+from math import inf, log1p
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,6 +40,7 @@ _NO_GRAMS: Final = np.zeros(0, np.uint16)
 
 class Case(NamedTuple):
     """``factors`` are keys by FACTORS, ``groups`` by GROUPS; ``input`` is ln(1 + tokens).
+    ``ceiling`` is the cap in tokens, infinite where there is none.
 
     ``numbers`` and ``grams`` are those of Signals, zeros and none where there are none.
     """
@@ -47,6 +48,7 @@ class Case(NamedTuple):
     factors: tuple[int, ...]
     groups: tuple[int, ...]
     input: float
+    ceiling: float
     numbers: NDArray[np.float32]
     grams: Grams
 
@@ -87,7 +89,8 @@ def case_of(features: Features) -> Case:
         joined(model, prompt), _named(features.task), _named(features.session),
     )  # fmt: skip
     groups = (ALL, model, pair, joined(pair, key_of(features.task_type)))
-    return Case(factors, groups, log1p(features.input_tokens or 0), numbers, grams)
+    ceiling = float(features.ceiling or inf)
+    return Case(factors, groups, log1p(features.input_tokens or 0), ceiling, numbers, grams)
 
 
 @lru_cache(maxsize=4096)

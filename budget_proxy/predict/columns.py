@@ -43,7 +43,7 @@ class Columns:
 
     def _allot(self, size: int) -> None:
         self._keys: NDArray[np.uint64] = np.zeros((size, _KEYS), np.uint64)
-        self._values: NDArray[np.float64] = np.zeros((size, 4))
+        self._values: NDArray[np.float64] = np.zeros((size, 5))
         self._numbers: NDArray[np.float16] = np.zeros((size, len(NUMBERS)), np.float16)
         self._grams: NDArray[np.uint16] = np.zeros((size, GRAMS), np.uint16)
         self._sizes: NDArray[np.int16] = np.zeros(size, np.int16)
@@ -55,7 +55,7 @@ class Columns:
         at = self.total % self._window
         self._keys[at, :_FACTORS] = case.factors
         self._keys[at, _FACTORS:] = case.groups
-        self._values[at] = case.input, *outcome
+        self._values[at] = case.input, case.ceiling, *outcome
         self._numbers[at] = case.numbers
         size = len(case.grams)
         self._grams[at, :size] = case.grams
@@ -79,10 +79,12 @@ class Columns:
         for number in range(start, self.total):
             at = number % self._window
             keys = self._keys[at].tolist()
-            inputs, tokens, censored, reasoning = self._values[at].tolist()
+            inputs, ceiling, tokens, censored, reasoning = self._values[at].tolist()
             numbers = self._numbers[at].astype(np.float32)
             grams = self._grams[at, : self._sizes[at]]
-            case = Case(tuple(keys[:_FACTORS]), tuple(keys[_FACTORS:]), inputs, numbers, grams)
+            case = Case(
+                tuple(keys[:_FACTORS]), tuple(keys[_FACTORS:]), inputs, ceiling, numbers, grams
+            )
             yield case, Outcome(tokens, bool(censored), reasoning)
 
     def _grow(self) -> None:

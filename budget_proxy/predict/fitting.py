@@ -82,6 +82,8 @@ class _Pass:
 def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
     fold = Fold(width)
     cases, outcomes = [case for case, _ in rows], [outcome for _, outcome in rows]
+    if any(outcome.censored for outcome in outcomes):
+        fold.expect_cuts()
     by_group, tokens = _count_lengths(fold, cases, outcomes)
     seen = _pass(fold, cases, outcomes, tokens)
     network, start, median_and_more = _train(seen)

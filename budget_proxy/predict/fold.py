@@ -35,6 +35,9 @@ Floats = NDArray[np.float64]
 MEMORY: Final = 300.0
 """Outcomes after which a group has replaced what it knew (as in ``quantile``)."""
 
+LONG: Final = 2000.0
+"""The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
+
 START: Final = np.tile((0.8, 0.1, 0.1), (len(LEVELS), 1))
 """Weights of the members at first: networks, groups, groups of what the networks leave."""
 
@@ -112,10 +115,17 @@ class Fold:
         self.reasoning = Mixture(
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
         )
+        self.tails: Mixture | None = None
         self.tracking = Tracking(_LEVELS)
         self.drift = Drift(most)
         self.trust = Trust()
         self._pending: list[Pending] = []
+
+    def expect_cuts(self) -> None:
+        """Remember lengths for longer, to tell what lies beyond a cut: few are seen there."""
+        self.tails = Mixture(
+            _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=LONG, most=self.most
+        )
 
     def forecast(self, case: Case) -> Floats:
         """Tokens at LEVELS, ascending."""
@@ -162,12 +172,12 @@ class Fold:
 
     def by_group(self, cases: list[Case]) -> Floats:
         """Ln(tokens) at LEVELS by the lengths of each call's groups."""
-        rows = np.array([self.lengths.find(case.groups) for case in cases])
+        rows = [self.lengths.find(case.groups) for case in cases]
         return log_quantiles(self.lengths.distributions(rows), _LEVELS)
 
     def by_rest(self, cases: list[Case]) -> Floats:
         """What the networks' median leaves, at LEVELS, by group."""
-        rows = np.array([self.rests.find(_rest_chain(case)) for case in cases])
+        rows = [self.rests.find(_rest_chain(case)) for case in cases]
         return log_quantiles(self.rests.distributions(rows), _LEVELS) - _EXPECTED
 
     def support(self, case: Case) -> tuple[int, int]:
@@ -181,7 +191,7 @@ class Fold:
         rows = self.reasoning.find(case.groups)
         if not rows[GROUPS.index("model")]:
             return None
-        found = log_quantiles(self.reasoning.distributions(np.array([rows])), _LEVELS)[0]
+        found = log_quantiles(self.reasoning.distributions([rows]), _LEVELS)[0]
         return np.asarray(np.exp(found) - 1.0)
 
     def learn(self, case: Case, outcome: Outcome) -> None:
@@ -202,7 +212,7 @@ class Fold:
         """
         if not outcome.censored:
             return max(outcome.tokens, 1.0)
-        tail = self.lengths.beyond(case.groups, outcome.tokens)
+        tail = (self.tails or self.lengths).beyond(case.groups, outcome.tokens)
         place = np.array([self.count * _GOLDEN % 1.0])
         return max(exp(float(log_quantiles(tail[None], place)[0, 0])), outcome.tokens, 1.0)
 
@@ -235,7 +245,8 @@ class Fold:
         """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
         mixed = self.tracking.apply(stack.combine(members, self.weights))
         final = self.calibrated(cases, members)
-        self.tracking.learn(lengths, final)
+        known = np.log([max(case.ceiling, 1.0) for case in cases])
+        self.tracking.learn(lengths, final, known)
         for case, distance in zip(cases, (lengths - mixed[:, MEDIAN]).tolist(), strict=True):
             self.drift.learn(case, distance)
         recommended, confidence = recommend_of(np.exp(final[-1]))
@@ -244,9 +255,14 @@ class Fold:
 
     def count_length(self, case: Case, outcome: Outcome) -> None:
         """Count a length in the call's groups."""
-        count = self.lengths.add_cut if outcome.censored else self.lengths.add
-        count(case.groups, outcome.tokens)
-
+        counted = (self.lengths,) if self.tails is None else (self.lengths, self.tails)
+        if outcome.censored:
+            tail = counted[-1].beyond(case.groups, outcome.tokens)
+            for groups in counted:
+                groups.add_spread(case.groups, tail)
+        else:
+            for groups in counted:
+                groups.add(case.groups, outcome.tokens)
         if outcome.reasoning >= 0.0:
             self.reasoning.add(case.groups, min(outcome.reasoning, outcome.tokens) + 1.0)
 

@@ -3,7 +3,7 @@
 The distribution of a group is (own counts + k x its parent's distribution) / (n + k), the
 posterior mean under a Dirichlet prior (Ferguson 1973); old outcomes fade. A censored outcome
 is spread over what lies beyond it, in proportion to the group's own distribution there: Efron's
-redistribution to the right (1967), one outcome after the other. In contrast to ``quantile`` many
+redistribution to the right (1967), one outcome after the other (``beyond``). In contrast to ``quantile`` many
 calls are computed at once, and in a few numpy operations.
 """
 
@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from budget_proxy.predict.histogram import BINS, KERNELS, LOG_EDGES, bin_of
 
 Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
 
 _HEAVIEST: Final = 1e30
 _FEWEST_ROWS: Final = 64
@@ -38,10 +37,10 @@ class Mixture:
         self._most = max(most, depth + 1)
         self._rows: OrderedDict[int, int] = OrderedDict()
         self._table: Floats = np.zeros((_FEWEST_ROWS, BINS))
-        self._weight: Floats = np.zeros(_FEWEST_ROWS)
-        self._unit: Floats = np.ones(_FEWEST_ROWS)
-        self._count: NDArray[np.int64] = np.zeros(_FEWEST_ROWS, np.int64)
-        self._newest: NDArray[np.int64] = np.zeros(_FEWEST_ROWS, np.int64)
+        self._weight = [0.0]
+        self._unit = [1.0]
+        self._count = [0]
+        self._newest = [0]
         self._clock = 0
 
     def find(self, chain: Sequence[int]) -> list[int]:
@@ -51,22 +50,24 @@ class Mixture:
 
     def count(self, row: int) -> int:
         """How many outcomes were counted in a row."""
-        return int(self._count[row])
+        return self._count[row]
 
     def age(self, row: int) -> int:
         """How many outcomes ago the newest of a row came; 0 for the newest of all."""
-        return self._clock - int(self._newest[row])
+        return self._clock - self._newest[row]
 
-    def distributions(self, rows: Rows) -> Floats:
-        """The distributions by bin (n, BINS) of n chains, given by their rows (n, depth)."""
+    def distributions(self, chains: Sequence[Sequence[int]]) -> Floats:
+        """The distributions by bin (n, BINS) of n chains, given by the rows of each."""
         k = self._strength
-        shares = k / (self._weight[rows] / self._unit[rows] + k)  # the parent's part in each
+        units = np.array([[self._unit[row] for row in chain] for chain in chains])
+        weights = np.array([[self._weight[row] for row in chain] for chain in chains])
+        shares = k / (weights / units + k)  # the parent's part in each
         below = np.multiply.accumulate(shares[:, ::-1], axis=1)[:, ::-1]
         own = np.empty_like(shares)
         own[:, :-1] = shares[:, :-1] * below[:, 1:]
         own[:, -1] = shares[:, -1]
-        own /= k * self._unit[rows]
-        mixed: Floats = np.matmul(own[:, None, :], self._table[rows])[:, 0]
+        own /= k * units
+        mixed: Floats = np.matmul(own[:, None, :], self._table[np.array(chains)])[:, 0]
         mixed += below[:, :1] * self._prior
         return mixed
 
@@ -74,15 +75,14 @@ class Mixture:
         """Count one length (tokens) in each group of a chain."""
         self._count_in(self._touch(chain), *KERNELS[bin_of(length)])
 
-    def add_cut(self, chain: Sequence[int], length: float) -> None:
-        """Count a length that was cut off at ``length`` tokens as what may lie beyond."""
-        tail = self.beyond(chain, length)
-        self._count_in(self._touch(chain), slice(None), tail)
+    def add_spread(self, chain: Sequence[int], distribution: Floats) -> None:
+        """Count one outcome of which only a distribution by bin is known."""
+        self._count_in(self._touch(chain), slice(None), distribution)
 
     def beyond(self, chain: Sequence[int], length: float) -> Floats:
         """The distribution of a length of which is known only that it is above ``length``."""
         place = bin_of(length)
-        tail: Floats = self.distributions(np.array([self.find(chain)]))[0]
+        tail: Floats = self.distributions([self.find(chain)])[0]
         tail[:place] = 0.0
         whole = float(tail.sum())
         if whole <= 0.0:
@@ -93,14 +93,14 @@ class Mixture:
     def _count_in(self, rows: list[int], where: slice, weights: Floats) -> None:
         # The newest outcome grows instead of all others shrinking: O(1), not O(bins).
         self._clock += 1
-        unit = self._unit[rows] * self._growth
-        self._unit[rows] = unit
-        self._table[rows, where] += unit[:, None] * weights
-        self._weight[rows] += unit
-        self._count[rows] += 1
-        self._newest[rows] = self._clock
-        if unit[0] > _HEAVIEST:
-            for row in rows:
+        for row in rows:
+            unit = self._unit[row] = self._unit[row] * self._growth
+            reach = self._table[row, where]
+            reach += unit * weights
+            self._weight[row] += unit
+            self._count[row] += 1
+            self._newest[row] = self._clock
+            if unit > _HEAVIEST:
                 self._rescale(row)
 
     def _touch(self, chain: Sequence[int]) -> list[int]:
@@ -126,10 +126,10 @@ class Mixture:
             if row >= len(self._table):
                 more = min(len(self._table), self._most + 1 - len(self._table))
                 self._table = np.concatenate((self._table, np.zeros((more, BINS))))
-                self._weight = np.concatenate((self._weight, np.zeros(more)))
-                self._unit = np.concatenate((self._unit, np.ones(more)))
-                self._count = np.concatenate((self._count, np.zeros(more, np.int64)))
-                self._newest = np.concatenate((self._newest, np.zeros(more, np.int64)))
+            self._weight.append(0.0)
+            self._unit.append(1.0)
+            self._count.append(0)
+            self._newest.append(0)
         self._rows[key] = row
         return row
 

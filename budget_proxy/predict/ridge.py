@@ -8,6 +8,7 @@ stopped early, which shrinks too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -25,20 +26,19 @@ _TINY: Final = 1e-6
 
 
 class Ridge:
-    """Fitted weights: ``rare`` by word (inverse document frequency) and ``worth`` by word."""
+    """Fitted: by word what it adds in a text of it alone, and its square in a text's length."""
 
-    __slots__ = ("rare", "worth")
+    __slots__ = ("_table",)
 
     def __init__(self, rare: Floats, worth: Floats) -> None:
-        self.rare = rare
-        self.worth = worth
+        self._table: Floats = np.stack((rare * worth, rare * rare), axis=1)
 
     def predict(self, grams: Grams) -> float:
         """What the words of one text add to ln(tokens)."""
         if not len(grams):
             return 0.0
-        rare = self.rare[grams]
-        return float(rare @ self.worth[grams] / (np.sqrt(rare @ rare) + _TINY))
+        total, square = self._table[grams].sum(axis=0).tolist()
+        return float(total / (sqrt(square) + _TINY))
 
 
 class Texts:

@@ -2,7 +2,7 @@
 
 Quantile tracking (Angelopoulos, Candès and Tibshirani 2023, "Conformal PID control"; Gibbs and
 Candès 2021): offset += rate x size x (1[y > q] - (1 - level)), on ln(tokens), where size is the
-running mean error of the median.
+half the width of the forecast.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 RATE: Final = 0.01
+_SEEN_RATE, _RAREST = 0.01, 0.1
 _FARTHEST: Final = 3.0
 _NARROWEST: Final = 0.05
 
@@ -22,21 +23,31 @@ _NARROWEST: Final = 0.05
 class Tracking:
     """An offset in ln(tokens) for each of ``levels``."""
 
-    __slots__ = ("_levels", "offsets")
+    __slots__ = ("_levels", "_seen", "offsets")
 
     def __init__(self, levels: Floats) -> None:
         self._levels = levels
         self.offsets: Floats = np.zeros(len(levels))
+        self._seen: Floats = np.ones(len(levels))
 
     def apply(self, forecasts: Floats) -> Floats:
         """Shift forecasts (n, levels) in ln(tokens); they still ascend."""
         shifted = forecasts + self.offsets * _spread(forecasts)
         return np.maximum.accumulate(shifted, axis=1)
 
-    def learn(self, lengths: Floats, shifted: Floats) -> None:
-        """Learn from n lengths in ln(tokens) and what was forecast of them, shifted."""
-        above = (lengths[:, None] > shifted).sum(axis=0)
-        self.offsets += RATE * (above - len(lengths) * (1.0 - self._levels))
+    def learn(self, lengths: Floats, shifted: Floats, known: Floats) -> None:
+        """Learn from n lengths in ln(tokens) and what was forecast of them, shifted.
+
+        ``known`` are the ln(tokens) that each could have been seen up to. A level above that
+        learns nothing of a call, whatever came of it: to learn from the short ones alone would
+        bias it. The rarer a level learns, the more at a time.
+        """
+        seen = shifted <= known[:, None]
+        above = ((lengths[:, None] > shifted) & seen).sum(axis=0)
+        counts = seen.sum(axis=0)
+        self._seen += _SEEN_RATE * (counts - len(lengths) * self._seen)
+        rate = RATE / np.maximum(self._seen, _RAREST)
+        self.offsets += rate * (above - counts * (1.0 - self._levels))
         np.clip(self.offsets, -_FARTHEST, _FARTHEST, out=self.offsets)
 
 
