@@ -40,9 +40,9 @@ _NO_GRAMS: Final = np.zeros(0, np.uint16)
 
 class Case(NamedTuple):
     """``factors`` are keys by FACTORS, ``groups`` by GROUPS; ``input`` is ln(1 + tokens).
-    ``ceiling`` is the cap in tokens, infinite where there is none.
 
-    ``numbers`` and ``grams`` are those of Signals, zeros and none where there are none.
+    ``ceiling`` is the cap in tokens, infinite where there is none; ``numbers`` and ``grams``
+    are those of Signals, zeros and none where there are none.
     """
 
     factors: tuple[int, ...]

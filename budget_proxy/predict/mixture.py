@@ -1,10 +1,10 @@
 """Lengths of nested groups, counted on the grid of ``histogram``, each drawn to its parent.
 
 The distribution of a group is (own counts + k x its parent's distribution) / (n + k), the
-posterior mean under a Dirichlet prior (Ferguson 1973); old outcomes fade. A censored outcome
-is spread over what lies beyond it, in proportion to the group's own distribution there: Efron's
-redistribution to the right (1967), one outcome after the other (``beyond``). In contrast to ``quantile`` many
-calls are computed at once, and in a few numpy operations.
+posterior mean under a Dirichlet prior (Ferguson 1973); old outcomes fade. An outcome that was
+cut off is spread over what may lie beyond, in proportion to what the group has there: Efron's
+redistribution to the right (1967), one outcome after the other. Unlike ``quantile``, many calls
+are computed at once, and in a few numpy operations.
 """
 
 from __future__ import annotations

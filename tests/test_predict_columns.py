@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+
+from budget_proxy.predict.columns import Columns
+from tests.cases import case, outcome
+
+
+def _filled(window: int, count: int) -> Columns:
+    columns = Columns(window)
+    for number in range(count):
+        one = case(prompt=number + 1, words=(number, number + 1), input_tokens=number)
+        columns.add(one, outcome(number + 1, censored=number % 2 == 0, reasoning=number))
+    return columns
+
+
+def test_what_went_in_comes_out_again() -> None:
+    """Cases and outcomes are the same to the bit, from the oldest to the newest."""
+    rows = list(_filled(1000, 300).rows())
+    assert len(rows) == 300
+    for number, (found, came) in enumerate(rows):
+        put = case(prompt=number + 1, words=(number, number + 1), input_tokens=number)
+        assert found[:4] == put[:4]
+        assert (found.numbers == put.numbers).all()
+        assert found.grams.tolist() == [number, number + 1]
+        assert came == outcome(number + 1, censored=number % 2 == 0, reasoning=number)
+
+
+def test_the_newest_are_kept_in_order() -> None:
+    """Of 250 outcomes in a window of 100, the last 100; a copy of 30 has the last 30."""
+    columns = _filled(100, 250)
+    assert [came.tokens for _, came in columns.rows()] == list(range(151, 251))
+    copy = columns.newest(30)
+    columns.add(case(), outcome(9999))
+    assert [came.tokens for _, came in copy.rows()] == list(range(221, 251))
+    assert list(columns.newest(0).rows()) == []
+
+
+def test_signals_numbers_survive_being_halved() -> None:
+    """Numbers come as half floats, and are stored as such without loss."""
+    numbers = np.array([0.1, 2.5, -3.25], np.float16).astype(np.float32)
+    columns = Columns(10)
+    plain = case()
+    whole = np.zeros_like(plain.numbers)
+    whole[:3] = numbers
+    columns.add(plain._replace(numbers=whole), outcome(5))
+    ((found, _),) = columns.rows()
+    assert found.numbers.tolist() == whole.tolist()

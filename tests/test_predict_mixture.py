@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from budget_proxy.predict import prior
+from budget_proxy.predict.histogram import BINS, EDGES, Histogram, quantiles
+from budget_proxy.predict.mixture import Mixture, log_quantiles
+
+PRIOR = -np.diff(prior.survival(EDGES))
+LEVELS = np.array((0.1, 0.5, 0.9, 0.99))
+CHAIN = (1, 2, 3)
+
+
+def _mixture(memory: float = 300.0, most: int = 4096) -> Mixture:
+    return Mixture(PRIOR, depth=3, strength=5.0, memory=memory, most=most)
+
+
+def _tokens(mixture: Mixture, *chains: tuple[int, ...]) -> np.ndarray:
+    found = mixture.distributions([mixture.find(chain) for chain in chains])
+    return np.exp(log_quantiles(found, LEVELS))
+
+
+def test_a_chain_forecasts_as_histograms_that_back_off_one_to_another() -> None:
+    """Without cuts it is what three nested Histograms give, to rounding, for several calls too."""
+    draw = np.random.default_rng(1)
+    mixture, own = _mixture(), {key: Histogram(300.0) for key in (1, 2, 3, 4)}
+    for number in range(200):
+        chain = (1, 2, 3 + number % 2)
+        length = int(draw.lognormal(5 + number % 2, 0.8))
+        mixture.add(chain, length)
+        for key in chain:
+            own[key].add(length, censored=False)
+    for leaf in (3, 4):
+        survival = prior.survival(EDGES)
+        for key in (1, 2, leaf):
+            survival = own[key].survival(survival, 5.0)
+        assert _tokens(mixture, (1, 2, leaf))[0] == pytest.approx(quantiles(survival, LEVELS))
+    both = _tokens(mixture, (1, 2, 3), (1, 2, 4))
+    assert both[0] == pytest.approx(_tokens(mixture, (1, 2, 3))[0])
+    assert both[1] == pytest.approx(_tokens(mixture, (1, 2, 4))[0])
+
+
+def test_without_outcomes_it_is_the_prior() -> None:
+    """Unknown keys, and the key 0, have the prior's quantiles."""
+    found = _tokens(_mixture(), (0, 8, 9))[0]
+    assert found == pytest.approx([prior.quantile(level) for level in LEVELS], rel=0.05)
+
+
+def test_what_lies_beyond_a_cut_comes_from_those_that_were_not_cut() -> None:
+    """Half of the lengths cut at 300, spread beyond: the upper quantiles are those of all."""
+    draw = np.random.default_rng(2)
+    mixture = _mixture(memory=10_000.0)
+    lengths = draw.lognormal(5.0, 1.0, 4000)
+    for number, length in enumerate(lengths):
+        if number % 2 and length > 300:
+            mixture.add_spread(CHAIN, mixture.beyond(CHAIN, 300))
+        else:
+            mixture.add(CHAIN, length)
+    assert _tokens(mixture, CHAIN)[0] == pytest.approx(np.quantile(lengths, LEVELS), rel=0.15)
+
+
+def test_beyond_the_longest_there_is_still_somewhere() -> None:
+    """The distribution beyond any length adds up to 1 and has nothing below it."""
+    tail = _mixture().beyond(CHAIN, 1e12)
+    assert tail.sum() == pytest.approx(1.0)
+    assert not tail[: BINS - 1].any()
+
+
+def test_counts_and_ages_are_told() -> None:
+    """Three outcomes, the newest two others ago."""
+    mixture = _mixture()
+    for key in (3, 3, 3, 4, 4):
+        mixture.add((1, 2, key), 100)
+    *_, row = mixture.find((1, 2, 3))
+    assert (mixture.count(row), mixture.age(row)) == (3, 2)
+
+
+def test_groups_are_bounded_and_a_reused_row_is_empty() -> None:
+    """With room for 8 groups the oldest leaves; who takes its row starts from its parent."""
+    mixture = _mixture(most=8)
+    for key in range(10, 40):
+        mixture.add((1, 2, key), 5)
+    assert mixture.find((1, 2, 10))[2] == 0
+    mixture.add((1, 2, 99), 5000)
+    assert mixture.count(mixture.find((1, 2, 99))[2]) == 1
+
+
+def test_endless_growth_of_weights_is_rescaled() -> None:
+    """Thousands of outcomes of a short memory leave finite numbers, and the newest count."""
+    mixture = _mixture(memory=2.0)
+    for number in range(1000):
+        mixture.add(CHAIN, 10 if number < 990 else 1000)
+    found = _tokens(mixture, CHAIN)[0]
+    assert math.isfinite(found.sum())
+    assert found[2] == pytest.approx(1000, rel=0.3)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from budget_proxy.predict.network import LEVELS, MEDIAN, Training, _heads, _slope
+
+
+def _data(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rests whose median is the first number, and whose spread grows with the second."""
+    draw = np.random.default_rng(seed)
+    inputs = draw.normal(0, 1, (count, 6)).astype(np.float32)
+    noise = draw.normal(0, 1, count) * np.exp(0.5 * inputs[:, 1])
+    return inputs, (inputs[:, 0] + noise).astype(np.float32)
+
+
+def test_quantiles_are_learned_with_their_spread() -> None:
+    """On fresh cases each level holds its share, and the spread follows what it depends on."""
+    inputs, rests = _data(4000, 1)
+    training = Training(inputs, seed=1)
+    training.train(inputs, rests, 1500)
+    fresh, true = _data(4000, 2)
+    found = training.network.predict(fresh)
+    assert (true[:, None] <= found).mean(axis=0) == pytest.approx(LEVELS, abs=0.04)
+    spread = found[:, 4] - found[:, MEDIAN]
+    wide, narrow = spread[fresh[:, 1] > 1].mean(), spread[fresh[:, 1] < -1].mean()
+    assert wide > 2 * narrow
+
+
+def test_quantiles_never_cross() -> None:
+    """Whatever comes in, levels ascend."""
+    inputs, rests = _data(200, 3)
+    training = Training(inputs, seed=1)
+    training.train(inputs, rests, 50)
+    wild = np.random.default_rng(4).normal(0, 100, (500, 6)).astype(np.float32)
+    assert (np.diff(training.network.predict(wild), axis=1) >= 0).all()
+
+
+def test_the_same_seed_and_cases_give_the_same_network() -> None:
+    """To the bit; another seed gives another one."""
+    inputs, rests = _data(300, 5)
+
+    def trained(seed: int) -> np.ndarray:
+        training = Training(inputs, seed=seed)
+        training.train(inputs, rests, 40)
+        return training.network.predict(inputs)
+
+    assert (trained(1) == trained(1)).all()
+    assert (trained(1) != trained(2)).any()
+
+
+def test_the_slope_is_the_loss_s_derivative() -> None:
+    """By finite differences of the mean pinball loss, at some of the raw outputs."""
+    draw = np.random.default_rng(6)
+    raw = draw.normal(0, 1, (1, 5, len(LEVELS))).astype(np.float32)
+    rests = draw.normal(0, 1, 5).astype(np.float32)
+
+    def loss(at: np.ndarray) -> float:
+        short = rests[None, :, None] - _heads(at).astype(np.float64)
+        return float(np.maximum(LEVELS * short, (np.array(LEVELS) - 1) * short).sum() / 5)
+
+    slope = _slope(raw, rests)
+    for place in np.ndindex(raw.shape):
+        step = np.zeros_like(raw)
+        step[place] = 1e-2
+        assert slope[place] == pytest.approx((loss(raw + step) - loss(raw - step)) / 2e-2, abs=0.05)

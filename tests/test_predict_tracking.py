@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from budget_proxy.predict.tracking import Tracking
+
+LEVELS = np.array((0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99))
+NORMAL = np.array((-1.2816, -0.6745, 0.0, 0.6745, 1.2816, 1.6449, 2.3263))
+
+
+def _tracked(tracking: Tracking, lengths: np.ndarray, spread: float, cap: float) -> np.ndarray:
+    """Coverage while forecasts of ``spread`` are tracked, one by one."""
+    forecasts = np.array([spread * NORMAL])
+    below = np.zeros(len(LEVELS))
+    for length in lengths:
+        shifted = tracking.apply(forecasts)
+        seen = min(length, cap)
+        below += length <= shifted[0]
+        tracking.learn(np.array([seen]), shifted, np.array([cap]))
+    return below / len(lengths)
+
+
+@pytest.mark.parametrize("spread", [0.5, 2.0])
+def test_forecasts_too_narrow_or_too_wide_come_to_hold(spread: float) -> None:
+    """Half as wide or twice as wide as the truth: after 4,000 calls each level holds its share."""
+    draw = np.random.default_rng(1)
+    tracking = Tracking(LEVELS)
+    _tracked(tracking, draw.normal(0, 1, 4000), spread, np.inf)
+    found = _tracked(tracking, draw.normal(0, 1, 4000), spread, np.inf)
+    assert found == pytest.approx(LEVELS, abs=0.02)
+
+
+def test_a_level_above_a_cap_is_left_alone_by_what_was_cut() -> None:
+    """With every answer cut at 1, q95 neither sinks nor rises, while the median is calibrated."""
+    draw = np.random.default_rng(2)
+    tracking = Tracking(LEVELS)
+    _tracked(tracking, draw.normal(0.5, 1, 2000), 1.0, 1.0)
+    assert tracking.offsets[5] == tracking.offsets[6] == 0.0
+    assert tracking.offsets[2] > 0.3
+
+
+def test_shifted_levels_ascend_and_shifts_are_bounded() -> None:
+    """However wrong forecasts were, levels do not cross, and no shift runs away."""
+    tracking = Tracking(LEVELS)
+    for length in (-50.0, 50.0) * 5000:
+        tracking.learn(np.array([length]), tracking.apply(NORMAL[None]), np.array([np.inf]))
+    shifted = tracking.apply(NORMAL[None])
+    assert (np.diff(shifted) >= 0).all()
+    assert np.abs(tracking.offsets).max() <= 3.0
