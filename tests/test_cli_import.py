@@ -49,6 +49,12 @@ def _imported(url: str, *arguments: str | Path) -> Any:
     return run_json("import", *arguments, "--store", url)
 
 
+def _finding(found: Any, kind: str) -> tuple[int, list[str]]:
+    """How many rows of a kind were found, and the examples."""
+    (one,) = (one for one in found["findings"] if one["kind"] == kind)
+    return one["rows"], one["examples"]
+
+
 def test_rows_are_classified_and_written(url: str, tmp_path: Path) -> None:
     """With what the recording says, no forecast, and the text's kind but not the text."""
     call = _call(
@@ -108,13 +114,21 @@ def test_importing_twice_changes_nothing(url: str, recording: Path) -> None:
 
 
 def test_a_row_twice_in_one_file_is_one(url: str, tmp_path: Path) -> None:
-    """The same content is the same call; one that differs in anything is not."""
+    """The same time, model, tokens and prompt are the same call, whatever else is said of it."""
     lines = [
         _call(1), _call(1), _call(1, session="other"), _call(1, output_tokens=7),
-        _call(1, messages=[]), _call(1, quality=1),
+        _call(1, messages=[]), _call(1, quality=1), _call(1, ts=NOW + 1.5), _call(1, model="m"),
     ]  # fmt: skip
     found = _imported(url, _write(tmp_path / "calls.jsonl", *lines))
-    assert (found["written"], found["duplicates"]) == (5, 1)
+    assert (found["written"], found["duplicates"]) == (5, 3)
+    assert _finding(found, "repeated") == (3, ["line 2", "line 3", "line 6"])
+
+
+def test_calls_with_an_id_are_told_by_it(url: str, tmp_path: Path) -> None:
+    """Whether or not they are alike."""
+    lines = [_call(1, id="a"), _call(1, id="b"), _call(2, id="a")]
+    found = _imported(url, _write(tmp_path / "calls.jsonl", *lines))
+    assert (found["written"], found["duplicates"]) == (2, 1)
 
 
 def test_two_installations_do_not_give_a_row_the_same_id(tmp_path: Path, recording: Path) -> None:
@@ -150,22 +164,25 @@ def test_rows_that_cannot_be_taken_are_told_with_their_place(url: str, tmp_path:
     )  # fmt: skip
     found = _imported(url, file)
     assert (found["read"], found["written"], found["skipped"]) == (5, 2, 3)
-    first, second, third = found["reasons"]
-    assert first.startswith("line 2: no valid JSON")
-    assert second == "row 3: no output_tokens, so nothing to learn"
-    assert third.startswith("line 4: ts")
+    count, (broken, untimed) = _finding(found, "malformed")
+    assert count == 2
+    assert broken.startswith("line 2: no valid JSON")
+    assert untimed.startswith("line 4: ts")
+    assert _finding(found, "no-usage") == (1, ["line 3: no output_tokens"])
     output = run("import", file, "--store", f"{url}2").stdout
     assert "5 rows read, 2 written, 0 already there, 3 skipped" in output
-    assert "skipped line 2" in output
+    assert "Cannot be read:\n  line 2: no valid JSON" in output
 
 
-def test_only_the_first_reasons_are_listed(url: str, tmp_path: Path) -> None:
-    """A file of another kind does not flood the terminal, and ends in an exit code of 1."""
+def test_only_the_first_examples_are_listed(url: str, tmp_path: Path) -> None:
+    """A broken file does not flood the terminal, and ends in an exit code of 1."""
     file = _write(tmp_path / "calls.jsonl", *("{" for _ in range(50)))
-    found = run_json("import", file, "--store", url, exit_code=1)
-    assert len(found["reasons"]) == 20
-    result = run("import", file, "--store", url)
-    assert "and 30 more" in result.stdout
+    wanted = ("import", file, "--format", "recorded", "--store", url)
+    found = run_json(*wanted, exit_code=1)
+    count, examples = _finding(found, "malformed")
+    assert (count, len(examples)) == (50, 5)
+    result = run(*wanted)
+    assert "and 45 more" in result.stdout
     assert result.exit_code == 1
 
 
