@@ -71,7 +71,7 @@ class Source:
         for magic, what in _OTHERS.items():
             if head.startswith(magic):
                 raise InvalidInput(f"the recording {path} cannot be read: it is {what}")
-        self.layout = layout or layout_of(head, whole=len(head) < _HEAD)
+        self.layout = layout or layout_of(head)
         self.unit = "item" if self.layout == "values" else "line"
 
     def rows(self, on_bad: OnBad) -> Iterator[tuple[int, Row]]:
@@ -153,16 +153,13 @@ def _beginning(stream: IO[bytes]) -> bytes:
     return head
 
 
-def layout_of(head: bytes, *, whole: bool) -> Layout:
-    """How a file is laid out, by its beginning (``whole``: by all of it)."""
+def layout_of(head: bytes) -> Layout:
+    """How a file is laid out, by its beginning."""
     text = head.lstrip()
     if text[:1] == b"[":
         return "values"
     if text[:1] == b"{":
-        first, *others = text.split(b"\n")
-        complete = others if whole else others[:-1]
-        spread = _SPREAD.match(text) and not any(map(_is_object, (first, *complete)))
-        return "values" if spread else "lines"
+        return "values" if _SPREAD.match(text) else "lines"
     header = text.partition(b"\n")[0].decode(errors="replace")
     delimiter = _delimiter(header)
     return "table" if header.count(delimiter) + 1 >= _LEAST_COLUMNS else "lines"
@@ -264,13 +261,6 @@ def _unwrapped(value: Row) -> list[Any]:
             if isinstance(value.get(name), list):
                 return cast("list[Any]", value[name])
     return [value]
-
-
-def _is_object(line: bytes) -> bool:
-    try:
-        return isinstance(orjson.loads(line), dict)
-    except orjson.JSONDecodeError:
-        return False
 
 
 def kind(value: Any) -> str:
