@@ -298,4 +298,4 @@ def test_counts_by_table(store: Store) -> None:
     store.append([record(), record()])
     store.save_sessions([session(guidance=note), session(id="s2", guidance=note), session(id="s3")])
     store.meta("salt", "x")
-    assert store.counts() == {"calls": 2, "sessions": 3, "guidance": 1, "meta": 1}
+    assert store.counts() == {"calls": 2, "sessions": 3, "guidance": 1, "meta": 1, "days": 0}

@@ -97,7 +97,7 @@ def compact(
         before = None if age is None else now - age
         found = Compaction(history.url, dry_run, before)
         if dry_run:
-            found.folded = max((history.foldable(s.until, s.before) for s in shares), default=0)
+            found.folded = _foldable(history, shares)
         else:
             with progress_place() as place:
                 found.folded = sum(_fold(history, share, place) for share in shares)
@@ -139,6 +139,16 @@ def _shares(history: Store, settings: Settings, now: float, age: float | None) -
         keep = max(settings.keep_calls, settings.window)
         shares.append(_Share(history.horizon(keep), math.inf))
     return shares
+
+
+def _foldable(history: Store, shares: list[_Share]) -> int:
+    """How many calls there are in the shares together."""
+    count = sum(history.foldable(share.until, share.before) for share in shares)
+    if len(shares) > 1:
+        until = min(share.until for share in shares)
+        before = min(share.before for share in shares)
+        count -= history.foldable(until, before)  # what lies in both was counted twice
+    return count
 
 
 def _fold(history: Store, share: _Share, place: Progress | None) -> int:

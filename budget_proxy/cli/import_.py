@@ -21,10 +21,12 @@ import typer
 from budget_proxy.cli.options import AsJson, StoreUrl
 from budget_proxy.cli.progress import Bar, progress_place
 from budget_proxy.errors import InvalidInput
+from budget_proxy.store.days import day_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from budget_proxy.cli.imported import Imported
     from budget_proxy.settings import Settings
     from budget_proxy.store.base import Store
     from budget_proxy.store.imports import Format
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from budget_proxy.store.imports.spool import Spool
     from budget_proxy.store.recorded import RecordedCall
     from budget_proxy.store.source import Source
+    from budget_proxy.types import CallRecord
 
 _BATCH: Final = 500
 _PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
@@ -152,6 +155,7 @@ class _Import:
         self._summary = summary
         self._salt = bytes.fromhex(history.meta("salt", secrets.token_hex(32)))
         self._inspection = Inspection(time.time(), _max_output(settings))
+        self._folded = {(day.day, day.agent, day.model) for day in history.days()}
         self._place = "{}"
 
     def calls(self, source: Source, format_: Format, *, named: bool) -> Iterator[None]:
@@ -193,11 +197,18 @@ class _Import:
         if self._known(call_id=identifier) or (response and self._known(response_id=response)):
             self._drop("known", where)
             return
+        if self._is_folded(item.record):
+            self._drop("folded", where)
+            return
         self._inspection.look(call, where)
         self._spool.put(item.record, item.signals)
 
     def _known(self, **where: Any) -> bool:
         return any(self._history.calls(**where))
+
+    def _is_folded(self, record: CallRecord) -> bool:
+        """Whether the call may be in a day's sum, which cannot tell."""
+        return (day_of(record.ts), record.agent, record.model) in self._folded
 
     def _drop(self, kind: str, where: str, what: str = "") -> None:
         from budget_proxy.store.imports.inspection import DUPLICATES
@@ -230,7 +241,7 @@ class _Import:
         self._append(batch)
         bar.show(self._summary.written)
 
-    def _append(self, batch: list[Any]) -> None:
+    def _append(self, batch: list[Imported]) -> None:
         if batch:
             self._history.append([item.record for item in batch])
         self._summary.written += len(batch)
@@ -250,7 +261,7 @@ class _Novelty:
             if has_length(row):
                 self._memory.learn_one(features_of(row), observation_of(row), row.call_id)
 
-    def told(self, record: Any) -> Any:
+    def told(self, record: CallRecord) -> CallRecord:
         """The row with its novelty, which is learned from then on."""
         from budget_proxy.engine import features_of, observation_of
         from budget_proxy.ledger.settlement import has_length

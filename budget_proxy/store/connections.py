@@ -23,9 +23,6 @@ from budget_proxy.errors import StoreError
 BUSY: Final = 5.0
 """Seconds to wait for another process's write before giving up."""
 
-INCREMENTAL: Final = 2
-"""SQLite's number for free pages that can be given back to the disk piece by piece."""
-
 _KEPT: Final = 4
 _PRAGMAS: Final = ("synchronous = NORMAL", "foreign_keys = OFF", "recursive_triggers = OFF")
 
@@ -121,11 +118,9 @@ def _connect(path: Path) -> sqlite3.Connection:
 def enable_wal(connection: sqlite3.Connection) -> None:
     """Let readers and the writer not wait for each other. Raises sqlite3.Error.
 
-    A file that is only now made can also give room back without being written anew.
     SQLite does not wait here when another process is switching at the same moment.
     """
     give_up = time.monotonic() + BUSY
-    connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
     while True:
         try:
             connection.execute("PRAGMA journal_mode = WAL").fetchone()

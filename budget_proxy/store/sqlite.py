@@ -19,12 +19,15 @@ from typing import Any, Final
 from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.store import days, migrations, rows
 from budget_proxy.store.base import Complete
-from budget_proxy.store.connections import BUSY, INCREMENTAL, Connections, enable_wal
+from budget_proxy.store.connections import BUSY, Connections, enable_wal
 from budget_proxy.store.days import Day, Sums
 from budget_proxy.types import CallRecord, Session
 
 PREFIX: Final = "sqlite:///"
 _PAGE: Final = 1000
+_INCREMENTAL: Final = 2
+"""SQLite's number for free pages that can be given back to the disk piece by piece."""
+
 _CALL: Final = f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
 _INSERT_CALL: Final = (
     f"INSERT INTO calls ({', '.join(rows.WRITTEN_COLUMNS)}) "  # noqa: S608 (our own names)
@@ -98,6 +101,10 @@ class SQLiteStore:
             raise _explained(error, self.path, "opened") from error
         self._connections = Connections(self.path)
         with self._connection("opened") as connection:
+            if not _pragma(
+                connection, "page_count"
+            ):  # else it would wait for a writer, for nothing
+                connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
             enable_wal(connection)
 
     def migrate(self) -> list[str]:
@@ -324,7 +331,7 @@ class SQLiteStore:
         Always 0 in files that an older version made, until ``vacuum`` has written them anew.
         """
         with self._connection("compacted") as connection:
-            if _pragma(connection, "auto_vacuum") != INCREMENTAL:
+            if _pragma(connection, "auto_vacuum") != _INCREMENTAL:
                 return 0
             free = _pragma(connection, "freelist_count")
             connection.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
@@ -338,7 +345,7 @@ class SQLiteStore:
         with self._connection("compacted") as connection:
             size = _pragma(connection, "page_size")
             before = _pragma(connection, "page_count")
-            connection.execute(f"PRAGMA auto_vacuum = {INCREMENTAL}")
+            connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
             connection.execute("VACUUM")
             connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
             return max(before - _pragma(connection, "page_count"), 0) * size

@@ -31,6 +31,7 @@ KINDS: Final[Mapping[str, tuple[bool, str]]] = MappingProxyType(
         "no-call": (False, "something else than an answered call"),
         "repeated": (False, "the same call twice in what is imported"),
         "known": (False, "in the history already"),
+        "folded": (False, "of a day whose calls were folded into sums already"),
         "contradiction": (True, "a part of the usage beyond the whole: that part is left out"),
         "unfinished": (True, "the end of the answer is missing: counted, but no length"),
         "clock": (True, "an odd time"),
@@ -39,7 +40,7 @@ KINDS: Final[Mapping[str, tuple[bool, str]]] = MappingProxyType(
 )
 """By name: whether such rows are taken all the same, and what they are."""
 
-DUPLICATES: Final = frozenset({"repeated", "known"})
+DUPLICATES: Final = frozenset({"repeated", "known", "folded"})
 
 _COUNTS: Final = (
     "input_tokens", "cached_tokens", "cache_write_tokens", "reasoning_tokens", "max_tokens", "n",
