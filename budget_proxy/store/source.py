@@ -64,8 +64,7 @@ class Source:
         self.position = 0
         try:
             self.size = self.path.stat().st_size
-            with self._opened() as stream:
-                head = _beginning(stream)
+            head = self._beginning()
         except OSError as error:
             raise InvalidInput(f"the recording {path} cannot be read: {error.strerror}") from error
         for magic, what in _OTHERS.items():
@@ -111,6 +110,14 @@ class Source:
                 "what comes before it has been read"
             ) from error
 
+    def _beginning(self) -> bytes:
+        """The first bytes; fewer where it breaks off, which is told on reading. Raises OSError."""
+        head = b""
+        with suppress(EOFError, zlib.error, UnicodeError, gzip.BadGzipFile), self._opened() as file:
+            while len(head) < _HEAD and (more := file.read(_PIECE)):
+                head += more
+        return head
+
     @contextmanager
     def _opened(self) -> Iterator[IO[bytes]]:
         with self.path.open("rb") as file:
@@ -121,7 +128,7 @@ class Source:
                 stream = cast("IO[bytes]", gzip.GzipFile(fileobj=buffered))
             marked = io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
             if marked.peek(2)[:2] in _UTF_16:
-                yield cast("IO[bytes]", codecs.EncodedFile(marked, "utf-8", "utf-16"))
+                yield cast("IO[bytes]", io.BufferedReader(_Recoded(cast("IO[bytes]", marked)), _CHUNK))
             else:
                 if marked.peek(3)[:3] == _BOM:
                     marked.read(3)
@@ -145,12 +152,26 @@ class _Watched(io.RawIOBase):
         return len(data)
 
 
-def _beginning(stream: IO[bytes]) -> bytes:
-    head = b""
-    with suppress(EOFError, zlib.error, UnicodeError, gzip.BadGzipFile):  # told on reading
-        while len(head) < _HEAD and (more := stream.read(_PIECE)):
-            head += more
-    return head
+class _Recoded(io.RawIOBase):
+    """UTF-16 as UTF-8. Reading raises UnicodeError."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-16")()
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._rest:
+            data = self._stream.read(_CHUNK)
+            self._rest = self._decoder.decode(data, final=not data).encode()
+            if not data:
+                break
+        piece, self._rest = self._rest[: len(buffer)], self._rest[len(buffer) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
 
 
 def layout_of(head: bytes) -> Layout:

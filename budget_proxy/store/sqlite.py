@@ -17,17 +17,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput, StoreError
-from budget_proxy.store import days, migrations, rows
+from budget_proxy.store import folding, migrations, rows
 from budget_proxy.store.base import Complete
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
-from budget_proxy.store.days import Day, Sums
+from budget_proxy.store.days import Day, Sums, tells
 from budget_proxy.types import CallRecord, Session
 
 PREFIX: Final = "sqlite:///"
 _PAGE: Final = 1000
-_INCREMENTAL: Final = 2
-"""SQLite's number for free pages that can be given back to the disk piece by piece."""
-
 _CALL: Final = f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
 _INSERT_CALL: Final = (
     f"INSERT INTO calls ({', '.join(rows.WRITTEN_COLUMNS)}) "  # noqa: S608 (our own names)
@@ -51,14 +48,6 @@ _INSERT_SESSION: Final = (
     "model = coalesce(model, excluded.model), "
     "seen = max(seen, excluded.seen)"
 )
-_ADD_DAY: Final = (
-    f"INSERT INTO days ({', '.join(days.COLUMNS)}) "  # noqa: S608 (our own names)
-    f"VALUES ({', '.join('?' * len(days.COLUMNS))}) "
-    f"ON CONFLICT ({', '.join(days.KEY)}) DO UPDATE SET "  # the same as days.added
-    "first = min(first, excluded.first), last = max(last, excluded.last), "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in days.SUMMED)
-)
-_FOLDABLE: Final = "id <= ? AND ts < ? AND NOT (pending AND ts >= ?)"
 _UNWRITABLE: Final = frozenset(
     {
         sqlite3.SQLITE_CANTOPEN,
@@ -101,10 +90,7 @@ class SQLiteStore:
             raise _explained(error, self.path, "opened") from error
         self._connections = Connections(self.path)
         with self._connection("opened") as connection:
-            if not _pragma(
-                connection, "page_count"
-            ):  # else it would wait for a writer, for nothing
-                connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
+            folding.prepare(connection)
             enable_wal(connection)
 
     def migrate(self) -> list[str]:
@@ -262,46 +248,20 @@ class SQLiteStore:
     def horizon(self, keep: int) -> int:
         """Give the id of the newest row that is not among the newest ``keep``; 0 if none is."""
         with self._connection("read") as connection:
-            row = connection.execute(
-                "SELECT id FROM calls ORDER BY id DESC LIMIT 1 OFFSET ?", (keep,)
-            ).fetchone()
-        return int(row[0]) if row else 0
+            return folding.horizon(connection, keep)
 
     def foldable(self, until: int, before: float) -> int:
         """Count the rows that ``fold`` would fold in all."""
         with self._connection("read") as connection:
-            row = connection.execute(
-                f"SELECT count(*) FROM calls WHERE {_FOLDABLE}",  # noqa: S608 (our own names)
-                _limits(until, before),
-            ).fetchone()
-        return int(row[0])
+            return folding.foldable(connection, until, before)
 
     def fold(self, until: int, before: float, sums: Sums, *, limit: int = 500) -> int:
         """Fold some ``limit`` of the oldest rows into days; how many, 0 when none is left.
 
         Raises InvalidInput, and changes nothing, where a sum cannot be stored.
         """
-        with self._transaction("compacted") as connection:
-            found = connection.execute(
-                f"{_CALL} WHERE {_FOLDABLE} ORDER BY ts, id LIMIT ?",
-                [*_limits(until, before), limit],
-            )
-            picked = {row.id: row for row in map(rows.read_call, found)}
-            cut = json.dumps([row.call_id for row in picked.values() if row.cut_by_us])
-            resent = connection.execute(
-                f"{_CALL} WHERE call_id IN (SELECT value FROM json_each(?))",  # noqa: S608 (our own names)
-                (cut,),
-            )
-            picked |= {row.id: row for row in map(rows.read_call, resent)}
-            ids = sorted(id_ for id_ in picked if id_ is not None)
-            with _storable("a day's sum"):
-                made = sums([picked[id_] for id_ in ids])
-                connection.executemany(_ADD_DAY, map(days.write_day, made))
-            connection.execute(
-                "DELETE FROM calls WHERE id IN (SELECT value FROM json_each(?))",
-                (json.dumps(ids),),
-            )
-        return len(ids)
+        with self._transaction("compacted") as connection, _storable("a day's sum"):
+            return folding.fold(connection, until, before, sums, limit)
 
     def days(
         self, *, start: float | None = None, end: float | None = None, **where: Any
@@ -311,19 +271,8 @@ class SQLiteStore:
         Raises InvalidInput where ``where`` names no column.
         """
         rows.check_columns(where)
-        if not days.tells(where):
-            return []
-        terms = [(f"{name} = ?", value) for name, value in where.items()]
-        terms += [("first >= ?", start)] if start is not None else []
-        terms += [("first < ?", end)] if end is not None else []
-        clause = " WHERE " + " AND ".join(term for term, _ in terms) if terms else ""
         with self._connection("read") as connection:
-            found = connection.execute(
-                f"SELECT {', '.join(days.COLUMNS)} FROM days{clause} "  # noqa: S608 (our own names)
-                f"ORDER BY {', '.join(days.KEY)}",
-                [value for _, value in terms],
-            )
-            return [Day(*row) for row in found]
+            return folding.days(connection, start, end, where) if tells(where) else []
 
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last.
@@ -331,24 +280,12 @@ class SQLiteStore:
         Always 0 in files that an older version made, until ``vacuum`` has written them anew.
         """
         with self._connection("compacted") as connection:
-            if _pragma(connection, "auto_vacuum") != _INCREMENTAL:
-                return 0
-            free = _pragma(connection, "freelist_count")
-            connection.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
-            freed = free - _pragma(connection, "freelist_count")
-            if not freed:
-                connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            return max(freed, 0) * _pragma(connection, "page_size")
+            return folding.reclaim(connection, pages)
 
     def vacuum(self) -> int:
         """Write the file anew without free room; the bytes that gave. Others wait meanwhile."""
         with self._connection("compacted") as connection:
-            size = _pragma(connection, "page_size")
-            before = _pragma(connection, "page_count")
-            connection.execute(f"PRAGMA auto_vacuum = {_INCREMENTAL}")
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-            return max(before - _pragma(connection, "page_count"), 0) * size
+            return folding.vacuum(connection)
 
     def close(self) -> None:
         """Close every connection; whatever is called afterwards raises StoreError."""
@@ -379,14 +316,6 @@ class SQLiteStore:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise _explained(error, self.path, doing) from error
-
-
-def _limits(until: int, before: float) -> list[float]:
-    return [until, before, before - rows.SETTLED_WITHIN]
-
-
-def _pragma(connection: sqlite3.Connection, name: str) -> int:
-    return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
 @contextmanager
