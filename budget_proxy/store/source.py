@@ -128,7 +128,9 @@ class Source:
                 stream = cast("IO[bytes]", gzip.GzipFile(fileobj=buffered))
             marked = io.BufferedReader(cast("io.RawIOBase", stream), _CHUNK)
             if marked.peek(2)[:2] in _UTF_16:
-                yield cast("IO[bytes]", io.BufferedReader(_Recoded(cast("IO[bytes]", marked)), _CHUNK))
+                yield cast(
+                    "IO[bytes]", io.BufferedReader(_Recoded(cast("IO[bytes]", marked)), _CHUNK)
+                )
             else:
                 if marked.peek(3)[:3] == _BOM:
                     marked.read(3)
