@@ -308,6 +308,36 @@ def test_a_call_that_went_through_the_proxy_is_not_taken_again(url: str) -> None
     assert _finding(found, "known") == (1, ["line 4"])
 
 
+def test_a_call_that_the_proxy_saw_is_known_by_its_time_and_tokens(
+    url: str, tmp_path: Path
+) -> None:
+    """Other systems' ids tell nothing of ours; calls that were imported are not taken for it."""
+    seen = {"model": "gpt-5.4", "input_tokens": 50, "output_tokens": 100}
+    store = open_store(url)
+    store.append([record(ts=NOW + 0.7, **seen), record(ts=NOW + 50, api="import", **seen)])
+    store.close()
+    lines = [
+        _call(0), _call(0, output_tokens=101), _call(0, model="m"), _call(4, output_tokens=100),
+        _call(50, output_tokens=100),
+    ]  # fmt: skip
+    found = _imported(url, _write(tmp_path / "calls.jsonl", *lines))
+    assert _finding(found, "known") == (1, ["line 1"])
+    assert found["written"] == 4
+
+
+def test_two_exports_of_one_call_are_one(url: str, tmp_path: Path) -> None:
+    """LiteLLM and Claude Code both know the provider's id of an answer."""
+    spent = {
+        "request_id": "msg_1", "call_type": "anthropic_messages", "spend": 0.1,
+        "startTime": "2026-09-01T10:00:01Z", "model": "claude-sonnet-4-5",
+        "prompt_tokens": 11004, "completion_tokens": 350,
+    }  # fmt: skip
+    file = _write(tmp_path / "spend.jsonl", spent)
+    found = _imported(url, file, FOLDER / "claude_code.jsonl")
+    assert (found["written"], found["duplicates"]) == (3, 1)
+    assert _finding(found, "repeated") == (1, ["claude_code.jsonl, line 4"])
+
+
 def test_calls_of_a_day_that_was_folded_are_left_out(url: str, tmp_path: Path) -> None:
     """A sum cannot tell whether they are in it; other agents' and days' calls are taken."""
     file = _write(tmp_path / "calls.jsonl", *(_call(number) for number in range(30)))

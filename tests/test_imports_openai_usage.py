@@ -13,8 +13,8 @@ def test_buckets_of_the_api() -> None:
         (
             1,
             RecordedCall(
-                ts=1759622400.0, model="gpt-5-2025-08-07", input_tokens=5783, cached_tokens=4096,
-                output_tokens=16000, user="user-1",
+                ts=1767225600.0, model="gpt-5-2025-08-07", input_tokens=6100, cached_tokens=4096,
+                output_tokens=15500, user="user-1",
             ),
         )
     ]  # fmt: skip
@@ -29,7 +29,7 @@ def test_the_dashboard_s_table() -> None:
     """Its counts are written as decimals; days without calls are empty."""
     ((line, call),), told = read(FOLDER / "openai_usage.csv", "openai-usage")
     assert line == 3
-    assert (call.ts, call.input_tokens, call.output_tokens) == (1759708800.0, 5783, 16000)
+    assert (call.ts, call.input_tokens, call.output_tokens) == (1767312000.0, 6100, 15500)
     assert told.passes == [(2, SUM), (4, "a time without calls")]
 
 

@@ -6,7 +6,6 @@ go on telling the same totals.
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Final
@@ -15,6 +14,7 @@ import typer
 
 from budget_proxy.cli.options import AsJson, StoreUrl, open_history, seconds_of
 from budget_proxy.cli.progress import Bar, progress_place
+from budget_proxy.cli.retention import DAY, Share, foldable, shares_of
 from budget_proxy.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from budget_proxy.settings import Settings
     from budget_proxy.store.base import Store
 
-_DAY: Final = 86_400.0
 _LONGEST_PAUSE: Final = 0.1
 
 
@@ -41,14 +40,6 @@ class Compaction:
     kept: int = 0
     days: int = 0
     bytes_freed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Share:
-    """Calls that may be folded: ids up to ``until``, times before ``before``."""
-
-    until: int
-    before: float
 
 
 def register(app: typer.Typer) -> None:
@@ -91,13 +82,13 @@ def compact(
 
     settings, now = load(), time.time()
     age = _age(older_than, settings)
+    before = None if age is None else now - age
     history = open_history(store, existing=True)
     try:
-        shares = _shares(history, settings, now, age)
-        before = None if age is None else now - age
+        shares = shares_of(history, settings, before)
         found = Compaction(history.url, dry_run, before)
         if dry_run:
-            found.folded = _foldable(history, shares)
+            found.folded = foldable(history, shares)
         else:
             with progress_place() as place:
                 found.folded = sum(_fold(history, share, place) for share in shares)
@@ -115,43 +106,21 @@ def compact(
 
 def _age(older_than: str | None, settings: Settings) -> float | None:
     """The age in seconds from which on calls are folded. Raises InvalidInput."""
-    if older_than is None and settings.keep_days is None:
-        if settings.keep_calls is None:
+    if older_than is not None:
+        age = seconds_of(older_than)
+        if age < DAY:
             raise InvalidInput(
-                "say what may be folded: --older-than 90d, or keep_days or keep_calls in the "
-                "settings"
+                f"--older-than is at least 1d, since sums are by day, not {older_than}"
             )
-        return None
-    if older_than is None:
-        return (settings.keep_days or 0) * _DAY
-    age = seconds_of(older_than)
-    if age < _DAY:
-        raise InvalidInput(f"--older-than is at least 1d, since sums are by day, not {older_than}")
-    return age
+        return age
+    if settings.keep_days is None and settings.keep_calls is None:
+        raise InvalidInput(
+            "say what may be folded: --older-than 90d, or keep_days or keep_calls in the settings"
+        )
+    return None if settings.keep_days is None else settings.keep_days * DAY
 
 
-def _shares(history: Store, settings: Settings, now: float, age: float | None) -> list[_Share]:
-    """What may go, by age and by number; what forecasts start from never does."""
-    shares = []
-    if age is not None:
-        shares.append(_Share(history.horizon(settings.window), now - age))
-    if settings.keep_calls is not None:
-        keep = max(settings.keep_calls, settings.window)
-        shares.append(_Share(history.horizon(keep), math.inf))
-    return shares
-
-
-def _foldable(history: Store, shares: list[_Share]) -> int:
-    """How many calls there are in the shares together."""
-    count = sum(history.foldable(share.until, share.before) for share in shares)
-    if len(shares) > 1:
-        until = min(share.until for share in shares)
-        before = min(share.before for share in shares)
-        count -= history.foldable(until, before)  # what lies in both was counted twice
-    return count
-
-
-def _fold(history: Store, share: _Share, place: Progress | None) -> int:
+def _fold(history: Store, share: Share, place: Progress | None) -> int:
     """Fold a share in batches, and leave others as much time to write as each has taken."""
     from budget_proxy.analytics.days import days_of
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from budget_proxy.types import CallRecord
 
 _BATCH: Final = 500
+_SEEN_WITHIN: Final = 2.0
+"""Seconds by which another system's clock may tell a call's time apart from ours."""
+
 _PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 
 
@@ -182,29 +185,48 @@ class _Import:
         self._drop("no-call", self._place.format(number), what)
 
     def _take(self, where: str, call: RecordedCall, source: str) -> None:
-        from budget_proxy.cli.imported import identity, imported
+        from budget_proxy.cli.imported import imported
 
         fault = self._inspection.fault(call)
         if fault is not None:
             self._drop(fault[0], where, fault[1])
             return
-        identifier = identity(call, self._salt, source)
-        if not self._spool.is_new(identifier):
+        item = imported(call, self._salt, source=source, agent=self._agent)
+        record = item.record
+        if not self._is_new(record):
             self._drop("repeated", where)
             return
-        item = imported(call, identifier, self._salt, source=source, agent=self._agent)
-        response = item.record.response_id
-        if self._known(call_id=identifier) or (response and self._known(response_id=response)):
+        if self._is_known(record):
             self._drop("known", where)
             return
-        if self._is_folded(item.record):
+        if self._is_folded(record):
             self._drop("folded", where)
             return
         self._inspection.look(call, where)
-        self._spool.put(item.record, item.signals)
+        self._spool.put(record, item.signals)
 
-    def _known(self, **where: Any) -> bool:
-        return any(self._history.calls(**where))
+    def _is_new(self, record: CallRecord) -> bool:
+        """Whether nothing that was read before is the same call."""
+        response = record.response_id
+        return self._spool.is_new(record.call_id) and (
+            response is None or self._spool.is_new(response)
+        )
+
+    def _is_known(self, record: CallRecord) -> bool:
+        """Whether the history has the call: imported before, or seen when it was made."""
+        from budget_proxy.cli.imported import API
+
+        calls, response = self._history.calls, record.response_id
+        if any(calls(call_id=record.call_id)) or (response and any(calls(response_id=response))):
+            return True
+        alike = calls(
+            start=record.ts - _SEEN_WITHIN,
+            end=record.ts + _SEEN_WITHIN,
+            model=record.model,
+            input_tokens=record.input_tokens,
+            output_tokens=record.output_tokens,
+        )
+        return any(row.api != API for row in alike)
 
     def _is_folded(self, record: CallRecord) -> bool:
         """Whether the call may be in a day's sum, which cannot tell."""

@@ -25,9 +25,7 @@ class Imported:
     signals: bytes = b""
 
 
-def imported(
-    call: RecordedCall, identifier: str, salt: bytes, *, source: str, agent: str | None = None
-) -> Imported:
+def imported(call: RecordedCall, salt: bytes, *, source: str, agent: str | None = None) -> Imported:
     """What the history keeps of a recorded call: classified as a live one, and no text of it.
 
     ``source`` names the format; ``agent`` stands in for the recording's own. Novelty is left
@@ -36,6 +34,7 @@ def imported(
     from budget_proxy.engine import DEFAULT_AGENT
     from budget_proxy.policy.rollout import pseudonym
 
+    identifier = identity(call, salt, source)
     record = _row(identifier, call, _classified(identifier, call))
     return Imported(
         replace(

@@ -7,8 +7,9 @@ columns mean: docs/schema.md. What is summed is analytics' business.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import astuple, fields, replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, Final
 
 from budget_proxy.types import CallRecord, frozen
@@ -101,6 +102,7 @@ Sums = Callable[[Sequence[CallRecord]], Iterable[Day]]
 COLUMNS: Final = tuple(field.name for field in fields(Day))
 KEY: Final = COLUMNS[:6]
 SUMMED: Final = COLUMNS[8:]
+_values: Final[Callable[[Day], tuple[Any, ...]]] = attrgetter(*COLUMNS)
 
 
 def day_of(ts: float) -> str:
@@ -110,7 +112,7 @@ def day_of(ts: float) -> str:
 
 def write_day(day: Day) -> tuple[Any, ...]:
     """Give the values of COLUMNS."""
-    return astuple(day)
+    return _values(day)
 
 
 def added(one: Day, other: Day) -> Day:
