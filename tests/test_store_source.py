@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import threading
 import tracemalloc
 from collections.abc import Callable
 from itertools import islice
@@ -244,3 +246,16 @@ def test_any_bytes_are_rows_or_a_clear_error(
     except InvalidInput:
         return
     assert all(isinstance(row, dict) for _, row in rows)
+
+
+def test_a_pipe_cannot_be_looked_at_first(tmp_path: Path) -> None:
+    """What was read to tell its layout would be lost; with a layout it is read once."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InvalidInput, match="it is a pipe"):
+        Source(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_text(LINES))
+    writer.start()
+    rows = list(Source(pipe, layout="lines").rows(lambda *_: None))
+    writer.join()
+    assert [row for _, row in rows] == ROWS

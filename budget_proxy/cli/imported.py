@@ -9,7 +9,7 @@ from budget_proxy.types import CallRecord
 
 if TYPE_CHECKING:
     from budget_proxy.store.recorded import RecordedCall
-    from budget_proxy.types import Characteristics
+    from budget_proxy.types import Body, Call, Characteristics
 
 API: Final = "import"
 _FORM: Final = "openai.chat"  # recordings hold messages in this form
@@ -31,21 +31,22 @@ def imported(call: RecordedCall, salt: bytes, *, source: str, agent: str | None 
     ``source`` names the format; ``agent`` stands in for the recording's own. Novelty is left
     out: it depends on the rows before this one.
     """
+    from budget_proxy.classify.characteristics import classify_call
     from budget_proxy.engine import DEFAULT_AGENT
     from budget_proxy.policy.rollout import pseudonym
 
     identifier = identity(call, salt, source)
-    record = _row(identifier, call, _classified(identifier, call))
-    return Imported(
-        replace(
-            record,
-            agent=_name(agent or call.agent or DEFAULT_AGENT),
-            session=pseudonym(salt, "import", call.session) if call.session else None,
-            user=pseudonym(salt, "user", call.user) if call.user else None,
-            response_id=pseudonym(salt, "response", call.response) if call.response else None,
-            reason=f"imported ({source})",
-        )
+    seen = _as_call(identifier, call)
+    kind = classify_call(seen.messages, None, images=seen.images)
+    record = replace(
+        _row(identifier, call, kind),
+        agent=_name(agent or call.agent or DEFAULT_AGENT),
+        session=pseudonym(salt, "import", call.session) if call.session else None,
+        user=pseudonym(salt, "user", call.user) if call.user else None,
+        response_id=pseudonym(salt, "response", call.response) if call.response else None,
+        reason=f"imported ({source})",
     )
+    return Imported(record)
 
 
 def identity(call: RecordedCall, salt: bytes, source: str) -> str:
@@ -65,12 +66,14 @@ def identity(call: RecordedCall, salt: bytes, source: str) -> str:
     return keyed_hash(salt, "import", *parts).hex()
 
 
-def _classified(identifier: str, call: RecordedCall) -> Characteristics:
-    from budget_proxy.classify.characteristics import classify_call
+def _as_call(identifier: str, call: RecordedCall) -> Call:
+    """The call as ``wire`` would have read it; its messages are forgotten with it."""
     from budget_proxy.wire import DIALECTS, Context
 
-    seen = DIALECTS[_FORM].read({"messages": list(call.messages)}, Context(identifier, call.ts))
-    return classify_call(seen.messages, None, images=seen.images)
+    body: Body = {"model": call.model or _UNNAMED, "messages": list(call.messages), "n": call.n}
+    if call.max_tokens:
+        body["max_completion_tokens"] = call.max_tokens
+    return DIALECTS[_FORM].read(body, Context(identifier, call.ts))
 
 
 def _row(identifier: str, call: RecordedCall, kind: Characteristics) -> CallRecord:

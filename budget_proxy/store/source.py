@@ -13,6 +13,7 @@ import csv
 import gzip
 import io
 import re
+import stat
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -54,8 +55,9 @@ _BREAKS: Final = (OSError, EOFError, zlib.error, UnicodeError)
 
 
 class Source:
-    """One file; ``unit`` says what its rows are counted in. Opening raises InvalidInput.
+    """One file; ``unit`` says what its rows are counted in. Raises InvalidInput if it is none.
 
+    ``layout`` is told by its beginning, if it is not given; it is then read twice.
     ``size`` is the file's, in bytes; ``position`` is how many of them have been read.
     """
 
@@ -63,13 +65,14 @@ class Source:
         self.path = Path(path)
         self.position = 0
         try:
-            self.size = self.path.stat().st_size
-            head = self._beginning()
+            about = self.path.stat()
+            head = b"" if layout else self._beginning(about.st_mode)
         except OSError as error:
-            raise InvalidInput(f"the recording {path} cannot be read: {error.strerror}") from error
+            raise self._unreadable(str(error.strerror)) from error
         for magic, what in _OTHERS.items():
             if head.startswith(magic):
-                raise InvalidInput(f"the recording {path} cannot be read: it is {what}")
+                raise self._unreadable(f"it is {what}")
+        self.size = about.st_size
         self.layout = layout or layout_of(head)
         self.unit = "item" if self.layout == "values" else "line"
 
@@ -105,13 +108,22 @@ class Source:
                 for number, text in _READERS[self.layout](stream):
                     yield number, text
         except _BREAKS as error:
+            if isinstance(error, OSError) and error.errno and not self.position:
+                raise self._unreadable(str(error.strerror)) from error
             raise InvalidInput(
                 f"the recording {self.path} breaks off after {self.unit} {number}: {error}; "
                 "what comes before it has been read"
             ) from error
 
-    def _beginning(self) -> bytes:
+    def _unreadable(self, why: str) -> InvalidInput:
+        return InvalidInput(f"the recording {self.path} cannot be read: {why}")
+
+    def _beginning(self, mode: int) -> bytes:
         """The first bytes; fewer where it breaks off, which is told on reading. Raises OSError."""
+        if stat.S_ISFIFO(mode):
+            raise self._unreadable(
+                "it is a pipe, which cannot be looked at first: save it to a file"
+            )
         head = b""
         with suppress(EOFError, zlib.error, UnicodeError, gzip.BadGzipFile), self._opened() as file:
             while len(head) < _HEAD and (more := file.read(_PIECE)):

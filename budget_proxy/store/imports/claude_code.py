@@ -44,7 +44,7 @@ class ClaudeCode:
 
     def recognises(self, row: Row) -> bool:
         """By the type of a line and an id of Claude Code's own."""
-        return row.get("type") in _TYPES and not row.keys().isdisjoint(_MARKS)
+        return value.text(row, "type") in _TYPES and not row.keys().isdisjoint(_MARKS)
 
     def calls(
         self, rows: Iterable[tuple[int, Row]], listener: Listener

@@ -29,9 +29,9 @@ class OpenAIUsage(RowFormat):
     name = "openai-usage"
 
     def recognises(self, row: Row) -> bool:
-        """By a number of requests, or as a bucket."""
+        """By a number of requests, as a bucket, or as an empty day of the dashboard's table."""
         bucket = row.get("object") == "bucket" or isinstance(row.get("results"), list)
-        return bucket or not row.keys().isdisjoint(_REQUESTS)
+        return bucket or not row.keys().isdisjoint((*_REQUESTS, "start_time_iso"))
 
     def calls(
         self, rows: Iterable[tuple[int, Row]], listener: Listener
@@ -41,7 +41,7 @@ class OpenAIUsage(RowFormat):
 
     def call(self, row: Row) -> RecordedCall:
         """The call that a sum is of, if it is of one."""
-        if row.get("object", _RESULT) not in {_RESULT, "bucket"}:
+        if value.text(row, "object") not in {None, _RESULT}:
             raise NoCall("usage of another API than completions")
         requests = value.whole(row, *_REQUESTS)
         if not requests:
