@@ -249,11 +249,14 @@ class Engine:
         return self.store.score(call_id, score)
 
     def efficiency_report(self, **where: Any) -> EfficiencyReport:
-        """Utilisation, accuracy, truncation and calibration over the history."""
+        """Utilisation, accuracy, truncation and calibration over the history.
+
+        Folded days count too, where ``where`` asks for nothing but what they can tell.
+        """
         from budget_proxy.analytics.efficiency import efficiency_report
 
         self.flush()
-        return efficiency_report(self.store.calls(**where))
+        return efficiency_report(self.store.calls(**where), self.store.days(**where))
 
     # -- life -------------------------------------------------------------------------------
 

@@ -70,7 +70,7 @@ def explain(
 
 def _newest_model(engine: Engine, api: str, agent: str | None) -> str:
     """The model of the newest row that could be this call's; else a current one."""
-    from budget_proxy.cli.import_ import API as IMPORTED
+    from budget_proxy.cli.imported import API as IMPORTED
     from budget_proxy.wire.single import default_model
 
     for row in reversed(engine.store.recent(_RECENT)):
