@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -20,85 +21,111 @@ from budget_proxy.training.arrays import packed, unpacked
 class Layer:
     """A part of a value."""
 
-    weights: np.ndarray[Any, Any]
+    weights: Any
     name: str
 
 
-@dataclass(frozen=True)
-class Whole:
-    """A value with parts."""
+class Slotted:
+    """One with slots, and what it was made of."""
 
-    layers: tuple[Layer, ...]
-    counts: dict[str, Any]
-    rate: float
+    __slots__ = ("lengths", "mean")
+
+    def __init__(self, mean: float, *lengths: float) -> None:
+        self.mean = mean
+        self.lengths = lengths
 
 
+class Plain:
+    """One with a dictionary."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, int] = {}
+        self.sessions: OrderedDict[int, Slotted] = OrderedDict()
+
+
+class Named(NamedTuple):
+    """One that is a tuple."""
+
+    case: str
+    parts: list[Layer]
+
+
+KINDS = (Layer, Slotted, Plain, Named)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 LEAVES = (
     st.none()
     | st.booleans()
     | st.integers()
     | st.floats(allow_nan=False)
-    | st.text(st.characters(exclude_categories=["Cs"]))
+    | TEXTS
     | arrays.arrays(
         st.sampled_from([np.float32, np.float64, np.int64, np.uint16]), arrays.array_shapes()
     )
 )
+KEYS = st.integers(0, 2**64 - 1) | TEXTS | st.tuples(TEXTS, st.integers())
 VALUES = st.recursive(
-    LEAVES,
+    LEAVES | st.lists(st.integers(0, 2**70), max_size=9) | st.lists(st.floats(), max_size=9),
     lambda part: (
-        st.lists(part, max_size=4).map(tuple)
-        | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), part, max_size=4)
+        st.lists(part, max_size=6)
+        | st.lists(part, max_size=6).map(tuple)
+        | st.lists(st.tuples(st.integers(), part), min_size=4, max_size=6)
+        | st.dictionaries(KEYS, part, max_size=6)
+        | st.dictionaries(KEYS, part, max_size=6).map(OrderedDict)
+        | st.builds(Layer, part, TEXTS)
+        | st.lists(st.builds(Slotted, st.floats(), part), max_size=6)
+        | st.builds(Named, TEXTS, st.lists(st.builds(Layer, part, TEXTS), max_size=6))
     ),
-    max_leaves=8,
+    max_leaves=10,
 )
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are alike to the bit, kinds included."""
-    if isinstance(one, np.ndarray):
-        return (
-            isinstance(other, np.ndarray)
-            and one.dtype == other.dtype
-            and one.shape == other.shape
-            and one.tobytes() == other.tobytes()
-        )
-    if isinstance(one, tuple):
-        return (
-            isinstance(other, tuple)
-            and len(one) == len(other)
-            and all(same(a, b) for a, b in zip(one, other, strict=True))
-        )
-    if isinstance(one, dict):
-        return list(one) == list(other) and all(same(one[name], other[name]) for name in one)
-    return bool(type(one) is type(other) and one == other)
+def parts_of(value: Any) -> Any:
+    """What a value is made of; of a leaf its bits."""
+    if isinstance(value, np.ndarray):
+        return [value.dtype.str, value.shape, value.tobytes()]
+    if isinstance(value, tuple | list):
+        return [type(value), *map(parts_of, value)]
+    if isinstance(value, dict):
+        return [type(value), *([parts_of(key), parts_of(part)] for key, part in value.items())]
+    if isinstance(value, Slotted):
+        return [Slotted, parts_of(value.mean), parts_of(value.lengths)]
+    if isinstance(value, KINDS):
+        return [type(value), parts_of(vars(value))]
+    return [type(value), repr(value)]
 
 
 @given(VALUES)
 def test_what_goes_out_comes_back(value: Any) -> None:
-    """Every array comes back to the bit, every number and string as it was."""
-    assert same(unpacked(packed(value), ()), value)
+    """Every array comes back to the bit, every object with its parts, every dict in its order."""
+    assert parts_of(unpacked(packed(value, KINDS), KINDS)) == parts_of(value)
 
 
-def test_dataclasses_come_back_as_what_they_were() -> None:
-    """In any depth, by the classes that the reader names."""
-    value = Whole((Layer(np.arange(3), "a"), Layer(np.zeros((0, 2)), "b")), {"n": 3}, 0.5)
-    found = unpacked(packed(value), (Whole, Layer))
-    assert isinstance(found, Whole)
-    assert [layer.name for layer in found.layers] == ["a", "b"]
-    assert same(found.layers[0].weights, value.layers[0].weights)
-    assert (found.counts, found.rate) == (value.counts, value.rate)
+def test_objects_of_one_kind_become_columns() -> None:
+    """Many sessions take the room of their numbers, not of their names."""
+    value = Plain()
+    value.rows = {2**63 + at: at for at in range(10_000)}
+    for at in range(10_000):
+        value.sessions[at] = Slotted(0.5, 1.0, 2.0, float(at % 7))
+    content = packed(value, KINDS)
+    assert len(content) < 200_000
+    found = unpacked(content, KINDS)
+    assert found.rows == value.rows
+    assert list(found.sessions) == list(value.sessions)
+    assert found.sessions[9].lengths == value.sessions[9].lengths
 
 
-@pytest.mark.parametrize("value", [{1, 2}, object(), np.array([object()]), [1], b"x"])
+@pytest.mark.parametrize("value", [{1, 2}, object(), np.array([object()]), b"x", 1j])
 def test_other_kinds_are_refused_when_written(value: Any) -> None:
-    """What could not be read again is not written."""
+    """What could not be read again is not written, nor is a class that was not named."""
     with pytest.raises(TypeError, match="cannot be packed"):
-        packed(value)
+        packed([value], KINDS)
+    with pytest.raises(TypeError, match="Layer cannot be packed"):
+        packed(Layer(1, "x"), ())
 
 
 def damaged() -> dict[str, bytes]:
     """Bytes that are no packed value of ours."""
-    whole = packed(Whole((), {}, 0.5))
+    whole = packed(Slotted(0.5), KINDS)
     out = io.BytesIO()
     np.savez(out, other=np.zeros(1))
     return {

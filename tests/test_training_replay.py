@@ -86,20 +86,20 @@ def fit(taken: str, effective: str, content: bytes = b"") -> Fit:
 
 def test_a_fit_is_in_force_from_where_it_was() -> None:
     """It rests on the rows up to its snapshot; those up to its adoption count as learned since."""
-    toy = replayed(rows(6), fit("c3", "c5", packed(Sum(5))))
+    toy = replayed(rows(6), fit("c3", "c5", packed(Sum(5), (Sum,))))
     assert toy.fitted == 5_000 + 4 + 5
     assert toy.lengths == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_fit_whose_content_is_gone_is_made_again() -> None:
     """From the same rows, so that it comes out the same."""
-    kept = replayed(rows(6), fit("c3", "c5", packed(Sum(2 + 3))))
+    kept = replayed(rows(6), fit("c3", "c5", packed(Sum(2 + 3), (Sum,))))
     assert replayed(rows(6), fit("c3", "c5")) == kept
 
 
 def test_a_fit_from_before_the_rows_is_left_out() -> None:
     """Its window is not there; the next fit will be."""
-    assert replayed(rows(6)[3:], fit("c3", "c5", packed(Sum(5)))).fitted == 0
+    assert replayed(rows(6)[3:], fit("c3", "c5", packed(Sum(5), (Sum,)))).fitted == 0
 
 
 def test_a_fit_of_another_version_is_left_out() -> None:

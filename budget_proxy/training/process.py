@@ -24,7 +24,7 @@ def main() -> None:
 
     how = fitting(sys.argv[1])
     snapshot = unpacked(sys.stdin.buffer.read(), how.shapes)
-    sys.stdout.buffer.write(packed(how.refit(snapshot)))
+    sys.stdout.buffer.write(packed(how.refit(snapshot), how.shapes))
 
 
 if __name__ == "__main__":

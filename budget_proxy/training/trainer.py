@@ -151,10 +151,10 @@ class Trainer:
         try:
             child = self._start()
         except OSError:  # no more processes, or a frozen program: calls wait a little at times
-            return packed(self._how.refit(snapshot))
+            return packed(self._how.refit(snapshot), self._how.shapes)
         self._child = child
         try:
-            content, said = child.communicate(packed(snapshot), timeout=_LONGEST)
+            content, said = child.communicate(packed(snapshot, self._how.shapes), timeout=_LONGEST)
         finally:
             child.kill()
             child.wait()
