@@ -13,6 +13,7 @@ from budget_proxy.analytics.days import days_of
 from budget_proxy.assemble import Engine
 from budget_proxy.engine import features_of
 from budget_proxy.policy.rollout import pseudonym
+from budget_proxy.predict.signals import decode
 from budget_proxy.store import open_store
 from tests.command_line import answered, history, rows, run, run_json
 from tests.exported import FOLDER
@@ -77,6 +78,18 @@ def test_rows_are_classified_and_written(url: str, tmp_path: Path) -> None:
     assert row.task_type == "bug-fix"
     assert "auth" in row.domains
     assert row.novelty == 1.0
+
+
+def test_a_call_with_messages_is_kept_with_its_signals(url: str, tmp_path: Path) -> None:
+    """What a forecast learns from; a call without messages tells none."""
+    told = _call(1)
+    silent = {**_call(2), "messages": []}
+    assert _imported(url, _write(tmp_path / "calls.jsonl", told, silent))["written"] == 2
+    opened = open_store(url)
+    first, second = opened.recent(9)
+    opened.close()
+    assert decode(first.signals) is not None
+    assert second.signals == b""
 
 
 def test_no_text_and_no_session_name_is_stored(url: str, recording: Path, tmp_path: Path) -> None:

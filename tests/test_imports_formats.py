@@ -87,6 +87,5 @@ def test_whatever_stands_in_a_row_is_taken_or_told(name: str, data: st.DataObjec
         for number, call in FORMATS[name].calls(enumerate(rows, 1), told):
             if inspection.fault(call) is None:
                 inspection.look(call, f"row {number}")
-                item = imported(call, SALT, source=name)
-                spool.put(item.record, item.signals)
+                spool.put(imported(call, SALT, source=name))
         assert len(list(spool.ordered())) == len(spool)

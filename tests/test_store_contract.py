@@ -368,7 +368,7 @@ def many(count: int) -> list[CallRecord]:
             strategy="quantile", q50=50.0, q75=60.0, q90=70.0, q95=80.0, q99=85.0,
             ceiling=70 if number % 4 == 0 else None, truncated=cut, cut_by_us=cut,
             finish_reason="length" if cut else ("stop", "error")[number % 23 == 0],
-            seconds=0.5, score=0.25 if number % 6 == 0 else None, cache_read_tokens=3,
+            signals=b"x", seconds=0.5, score=0.25 if number % 6 == 0 else None, cache_read_tokens=3,
         )  # fmt: skip
         made.append(call)
         if cut:
@@ -408,6 +408,7 @@ def test_reports_tell_the_same_when_rows_are_folded(store: Store, limit: int) ->
     while store.fold(store.horizon(0), NOW + 99 * DAY, days_of, limit=limit):
         pass
     assert list(store.calls()) == []
+    assert store.counts()["features"] == 0
     assert store.counts()["days"] == len(store.days()) > 20
     assert alike(reported(store), before)
 

@@ -26,7 +26,6 @@ from budget_proxy.store.days import day_of
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from budget_proxy.cli.imported import Imported
     from budget_proxy.settings import Settings
     from budget_proxy.store.base import Store
     from budget_proxy.store.imports import Format
@@ -191,8 +190,7 @@ class _Import:
         if fault is not None:
             self._drop(fault[0], where, fault[1])
             return
-        item = imported(call, self._salt, source=source, agent=self._agent)
-        record = item.record
+        record = imported(call, self._salt, source=source, agent=self._agent)
         if not self._is_new(record):
             self._drop("repeated", where)
             return
@@ -203,7 +201,7 @@ class _Import:
             self._drop("folded", where)
             return
         self._inspection.look(call, where)
-        self._spool.put(record, item.signals)
+        self._spool.put(record)
 
     def _is_new(self, record: CallRecord) -> bool:
         """Whether nothing that was read before is the same call."""
@@ -245,8 +243,6 @@ class _Import:
 
     def write(self, progress: Progress | None) -> None:
         """Write what the spool holds, by time, in batches; a dry run only counts it."""
-        from budget_proxy.cli.imported import Imported
-
         self._summary.findings = self._inspection.findings()
         count = len(self._spool)
         if self._summary.dry_run:
@@ -254,18 +250,18 @@ class _Import:
             return
         bar = Bar(progress, "Writing", count)
         novelty = _Novelty(self._history, self._window)
-        batch: list[Imported] = []
-        for record, signals in self._spool.ordered():
-            batch.append(Imported(novelty.told(record), signals))
+        batch: list[CallRecord] = []
+        for record in self._spool.ordered():
+            batch.append(novelty.told(record))
             if len(batch) == _BATCH:
                 self._append(batch)
                 bar.show(self._summary.written)
         self._append(batch)
         bar.show(self._summary.written)
 
-    def _append(self, batch: list[Imported]) -> None:
+    def _append(self, batch: list[CallRecord]) -> None:
         if batch:
-            self._history.append([item.record for item in batch])
+            self._history.append(batch)
         self._summary.written += len(batch)
         batch.clear()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from budget_proxy.types import CallRecord
@@ -17,15 +17,9 @@ _UNNAMED: Final = "unknown"
 _LONGEST_NAME: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """A row of the history, and the signals of its call (empty: none)."""
-
-    record: CallRecord
-    signals: bytes = b""
-
-
-def imported(call: RecordedCall, salt: bytes, *, source: str, agent: str | None = None) -> Imported:
+def imported(
+    call: RecordedCall, salt: bytes, *, source: str, agent: str | None = None
+) -> CallRecord:
     """What the history keeps of a recorded call: classified as a live one, and no text of it.
 
     ``source`` names the format; ``agent`` stands in for the recording's own. Novelty is left
@@ -34,19 +28,20 @@ def imported(call: RecordedCall, salt: bytes, *, source: str, agent: str | None 
     from budget_proxy.classify.characteristics import classify_call
     from budget_proxy.engine import DEFAULT_AGENT
     from budget_proxy.policy.rollout import pseudonym
+    from budget_proxy.predict.signals import signals_of
 
     identifier = identity(call, salt, source)
     seen = _as_call(identifier, call)
     kind = classify_call(seen.messages, None, images=seen.images)
-    record = replace(
+    return replace(
         _row(identifier, call, kind),
         agent=_name(agent or call.agent or DEFAULT_AGENT),
         session=pseudonym(salt, "import", call.session) if call.session else None,
         user=pseudonym(salt, "user", call.user) if call.user else None,
         response_id=pseudonym(salt, "response", call.response) if call.response else None,
         reason=f"imported ({source})",
+        signals=signals_of(seen, kind, salt) if call.messages else b"",
     )
-    return Imported(record)
 
 
 def identity(call: RecordedCall, salt: bytes, source: str) -> str:

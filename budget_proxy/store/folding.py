@@ -64,9 +64,11 @@ def fold(connection: sqlite3.Connection, until: int, before: float, sums: Sums, 
     picked |= {row.id: row for row in map(rows.read_call, attempts)}
     ids = sorted(id_ for id_ in picked if id_ is not None)
     connection.executemany(_ADD, map(write_day, sums([picked[id_] for id_ in ids])))
-    connection.execute(
-        "DELETE FROM calls WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(ids),)
-    )
+    for table in ("calls", "features"):
+        connection.execute(
+            f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+            (json.dumps(ids),),
+        )
     return len(ids)
 
 

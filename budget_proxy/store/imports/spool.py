@@ -42,23 +42,23 @@ class Spool:
         """Whether a call has not been seen before; it has been from now on."""
         return self._run("INSERT OR IGNORE INTO seen VALUES (?)", identifier).rowcount > 0
 
-    def put(self, record: CallRecord, signals: bytes) -> None:
-        """Keep a row and its signals."""
+    def put(self, record: CallRecord) -> None:
+        """Keep a row, with its signals."""
         values = orjson.dumps(rows.write_call(record))
         self._run(
             "INSERT INTO waiting (ts, record, signals) VALUES (?, ?, ?)",
-            record.ts, values, signals,
+            record.ts, values, record.signals,
         )  # fmt: skip
 
     def __len__(self) -> int:
         count: int = self._run("SELECT count(*) FROM waiting").fetchone()[0]
         return count
 
-    def ordered(self) -> Iterator[tuple[CallRecord, bytes]]:
-        """The rows and their signals by time; those of one moment as they came."""
+    def ordered(self) -> Iterator[CallRecord]:
+        """The rows by time, with their signals; those of one moment as they came."""
         found = self._run("SELECT record, signals FROM waiting ORDER BY ts, number")
         for record, signals in found:
-            yield rows.read_call([*orjson.loads(record), None]), signals
+            yield rows.read_call([*orjson.loads(record), None, signals])
 
     def _run(self, statement: str, *values: Any) -> sqlite3.Cursor:
         try:
