@@ -124,3 +124,13 @@ def test_findings_are_counted_and_the_first_shown() -> None:
     assert malformed.examples == [f"line {number}: odd" for number in range(EXAMPLES)]
     assert known.what == KINDS["known"][1]
     assert known.examples[0] == "line 0"
+
+
+def test_of_rows_that_are_no_calls_one_of_each_sort_is_shown() -> None:
+    """An export may begin with thousands of one sort."""
+    inspection = Inspection(NOW, lambda _: None)
+    for number in range(50):
+        inspection.note("no-call", f"line {number}", "type SPAN" if number < 40 else "type EVENT")
+    (found,) = inspection.findings()
+    assert found.rows == 50
+    assert found.examples == ["line 0: type SPAN", "line 40: type EVENT"]

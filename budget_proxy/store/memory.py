@@ -179,7 +179,7 @@ class MemoryStore:
             cut = {row.call_id for row in oldest if row.cut_by_us}
             picked = {row.id for row in oldest}
             gone = [row for row in self._rows if row.id in picked or row.call_id in cut]
-            for day in sums(gone):
+            for day in list(sums(gone)):  # all are made before the first is added
                 old = self._days.get(day.key)
                 self._days[day.key] = day if old is None else added(old, day)
             ids = {row.id for row in gone}

@@ -86,7 +86,8 @@ class Inspection:
             kept, description = KINDS[kind]
             found = self._findings[kind] = Finding(kind, description, kept)
         found.rows += 1
-        if len(found.examples) < EXAMPLES:
+        told = kind == "no-call" and any(example.endswith(what) for example in found.examples)
+        if len(found.examples) < EXAMPLES and not told:  # one of each sort says more there
             found.examples.append(f"{where}: {what}" if what else where)
 
     def fault(self, call: RecordedCall) -> tuple[str, str] | None:
