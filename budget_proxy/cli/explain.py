@@ -146,6 +146,7 @@ def _decided(plan: Plan) -> dict[str, str]:
         "Input": f"about {whole(plan.input_tokens)} tokens",
         "Forecast": ", ".join(quantiles),
         "Rests on": f"{whole(forecast.support)} outcomes of {group} ({forecast.strategy})",
+        "Known": "; ".join(forecast.reasons) or "nothing",
         "Recommended": f"{whole(given.recommended)} tokens, confidence {percent(given.confidence)}",
         "Target": f"{whole(given.target)}, reserve {whole(given.reserve)}, cap {whole(given.cap)}",
         "Steer": f"thinking {steer}, effort {given.effort or 'none'}, "
