@@ -236,6 +236,7 @@ class Forecast:
     ``levels`` ascend and ``values`` never decrease; ``support`` is the number of outcomes of
     the ``group`` that the forecast rests on; ``confidence`` is P(.50 B <= used <= .95 B) at
     B = ``recommended`` for calibrated strategies, the origin's weights for the others.
+    ``reasoning`` has the part that is reasoning at the same levels, where that is known.
     """
 
     levels: tuple[float, ...]
@@ -249,6 +250,7 @@ class Forecast:
     similar: tuple[Similar, ...] = ()
     reasons: tuple[str, ...] = ()
     novelty: float = 1.0
+    reasoning: tuple[float, ...] = ()
 
     def quantile(self, level: float) -> float:
         """Tokens at ``level``, interpolated between the levels in log space."""

@@ -13,7 +13,7 @@ from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.strategies import make
 from budget_proxy.types import LEVELS, Characteristics, Features, Forecast, Observation
 
-STRATEGIES = ("heuristic", "similarity", "quantile", "rolling", "fixed:4096")
+STRATEGIES = ("heuristic", "similarity", "quantile", "rolling", "learned", "fixed:4096")
 Outcome = tuple[Features, Observation, str]
 
 _characteristics = st.builds(

@@ -16,12 +16,13 @@ CALL = Features("a", "m", "question", Characteristics(), 0.0)
         ("similarity", "similarity"),
         ("quantile", "quantile"),
         ("rolling", "rolling"),
-        ("auto", "quantile"),
+        ("auto", "learned"),
+        ("learned", "learned"),
         ("fixed:15000", "fixed:15000"),
     ],
 )
 def test_a_strategy_is_made_by_its_name(asked: str, got: str) -> None:
-    """Every known name gives a predictor of that name; auto is quantile."""
+    """Every known name gives a predictor of that name; auto is learned."""
     assert make(asked).name == got
 
 

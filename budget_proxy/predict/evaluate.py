@@ -13,9 +13,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from budget_proxy.predict.base import Predictor
+from budget_proxy.predict.base import Predictor, Refitting
 from budget_proxy.predict.promises import By, Decile, GroupCoverage, deciles, group_coverage
 from budget_proxy.predict.recommend import HIGHEST_USE, LOWEST_USE
+from budget_proxy.predict.strategies import fitting
 from budget_proxy.types import LEVELS, Features, Forecast, Observation
 
 Floats = NDArray[np.float64]
@@ -106,8 +107,10 @@ def evaluate(
     """Forecast every row, then learn it if its length is known. ``clock`` counts seconds.
 
     Rows are taken one by one: row i is predicted before row i + 1 is asked for. A row is
-    learned with the novelty that its forecast found, as a row of the history would be.
+    learned with the novelty that its forecast found, as a row of the history would be. A fit
+    that is due is made at once, and in force before the next row.
     """
+    refitting = predictor if isinstance(predictor, Refitting) else None
     for row in rows:
         start = clock()
         forecast = predictor.predict_one(row.features)
@@ -115,6 +118,8 @@ def evaluate(
         if row.tokens is not None:
             seen = Observation(row.tokens, row.censored, row.features.now, row.reasoning)
             predictor.learn_one(_as_found(row.features, forecast), seen, row.call_id)
+            if refitting is not None and refitting.due():
+                refitting.adopt(fitting(predictor.name).refit(refitting.snapshot()))
         yield Scored(row, forecast, seconds)
 
 

@@ -41,8 +41,8 @@ EDGES: Final[Floats] = np.array(_EDGES)
 """Bin b holds the whole numbers between EDGES[b] and EDGES[b + 1]: one each up to about 40
 tokens, then as many as fit into 5 %."""
 
-_LOG_EDGES: Final[Floats] = np.log(EDGES)
-_BINS: Final = len(_EDGES) - 1
+LOG_EDGES: Final[Floats] = np.log(EDGES)
+BINS: Final = len(_EDGES) - 1
 
 
 def _kernels() -> tuple[tuple[slice, Floats], ...]:
@@ -50,11 +50,11 @@ def _kernels() -> tuple[tuple[slice, Floats], ...]:
 
     Bins of a single number keep it: short answers are often exactly alike.
     """
-    centres = (_LOG_EDGES[:-1] + _LOG_EDGES[1:]) / 2.0
-    widths = np.diff(_LOG_EDGES)
+    centres = (LOG_EDGES[:-1] + LOG_EDGES[1:]) / 2.0
+    widths = np.diff(LOG_EDGES)
     first = int(np.argmax(np.diff(EDGES) > 1.0))
     kernels = [(slice(place, place + 1), np.ones(1)) for place in range(first)]
-    for place in range(first, _BINS):
+    for place in range(first, BINS):
         scores = (centres - centres[place]) / BANDWIDTH
         near = np.flatnonzero(np.abs(scores) <= _REACH)
         near = near[near >= first]
@@ -63,7 +63,13 @@ def _kernels() -> tuple[tuple[slice, Floats], ...]:
     return tuple(kernels)
 
 
-_KERNELS: Final = _kernels()
+KERNELS: Final = _kernels()
+"""For each bin the bins that a length in it counts in, and the weights, which add up to 1."""
+
+
+def bin_of(tokens: float) -> int:
+    """The bin that a length falls into; what lies beyond the grid counts at its end."""
+    return min(max(bisect_right(_EDGES, tokens) - 1, 0), BINS - 1)
 
 
 class Histogram:
@@ -78,8 +84,8 @@ class Histogram:
     def __init__(self, memory: float | None = None) -> None:
         self._growth = 1.0 if memory is None else memory / (memory - 1.0)
         self._weight = 1.0
-        self._ended: Floats = np.zeros(_BINS)
-        self._cut: Floats = np.zeros(_BINS)
+        self._ended: Floats = np.zeros(BINS)
+        self._cut: Floats = np.zeros(BINS)
         self.count = 0
         self.censored = 0
 
@@ -91,13 +97,13 @@ class Histogram:
             self._ended /= self._weight
             self._cut /= self._weight
             self._weight = 1.0
-        place = min(max(bisect_right(_EDGES, tokens) - 1, 0), _BINS - 1)
+        place = bin_of(tokens)
         self.count += 1
         if censored:
             self.censored += 1
             self._cut[place] += self._weight
         else:
-            where, weights = _KERNELS[place]
+            where, weights = KERNELS[place]
             reach = self._ended[where]
             reach += self._weight * weights
 
@@ -115,7 +121,7 @@ class Histogram:
         alive = self._ended + self._cut if self.censored else self._ended
         reached = np.add.accumulate(alive[::-1])[::-1]
         hazard = (self._ended + strength * (before - parent[1:])) / (reached + strength * before)
-        values = np.empty(_BINS + 1)
+        values = np.empty(BINS + 1)
         values[0] = 1.0
         np.multiply.accumulate(np.maximum(1.0 - hazard, _LEAST), out=values[1:])
         values[-1] = 0.0
@@ -124,5 +130,5 @@ class Histogram:
 
 def quantiles(survival: Floats, levels: Sequence[float] | Floats) -> Floats:
     """Tokens at ``levels`` of a survival function at EDGES, log-linear within a bin."""
-    values = np.exp(np.interp(levels, 1.0 - survival, _LOG_EDGES))
+    values = np.exp(np.interp(levels, 1.0 - survival, LOG_EDGES))
     return np.maximum.accumulate(values)

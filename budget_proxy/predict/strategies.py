@@ -7,13 +7,17 @@ from typing import Final
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.predict.base import Fitting, Predictor
+from budget_proxy.predict.fitting import refit
 from budget_proxy.predict.fixed import Fixed
 from budget_proxy.predict.heuristic import Heuristic
+from budget_proxy.predict.learned import SHAPES, Learned
 from budget_proxy.predict.quantile import Quantile
 from budget_proxy.predict.rolling import Rolling
 from budget_proxy.predict.similarity import Similarity
 
-NAMES: Final = ("auto", "heuristic", "similarity", "quantile", "rolling", "fixed:N")
+NAMES: Final = (
+    "auto", "learned", "heuristic", "similarity", "quantile", "rolling", "fixed:N",
+)  # fmt: skip
 
 BASELINES: Final = (
     "heuristic", "similarity", "quantile", "rolling", "fixed:4096", "fixed:15000",
@@ -24,13 +28,14 @@ _FIXED: Final = "fixed:"
 
 
 def make(name: str, *, window: int = 10_000) -> Predictor:
-    """Make a predictor; ``window`` is the number of tasks that ``similarity`` remembers.
+    """Make a predictor; ``window`` is the number of outcomes that those with one remember.
 
-    ``auto`` is the best there is: ``quantile``. Raises InvalidInput for an unknown name.
+    ``auto`` is the best there is: ``learned``. Raises InvalidInput for an unknown name.
     """
     makers: dict[str, Callable[[], Predictor]] = {
-        "auto": Quantile,
+        "auto": lambda: Learned(window=window),
         "heuristic": Heuristic,
+        "learned": lambda: Learned(window=window),
         "quantile": Quantile,
         "rolling": Rolling,
         "similarity": lambda: Similarity(window=window),
@@ -45,4 +50,6 @@ def make(name: str, *, window: int = 10_000) -> Predictor:
 
 def fitting(name: str) -> Fitting:
     """How a strategy is fitted. Raises InvalidInput where it is not."""
+    if name in {"auto", Learned.name}:
+        return Fitting(refit, SHAPES)
     raise InvalidInput(f"the strategy {name!r} is not fitted")

@@ -1,0 +1,108 @@
+"""A call as the learned forecast sees it: numbers, hashed words, and the keys of its groups.
+
+Everything here is known before the call is sent. Keys are 63-bit numbers (a signed column of
+them is exact), the same in every process; 0 stands for "none".
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from math import log1p
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budget_proxy.predict.grams import Grams
+from budget_proxy.predict.signals import IDENTITIES, NUMBERS, decode
+from budget_proxy.types import Features
+
+FACTORS: Final = (
+    "model", "agent", "agent and model", "template", "model and template", "tail", "prompt",
+    "model and prompt", "task", "session",
+)  # fmt: skip
+"""What an effect may belong to, from coarse to fine."""
+
+GROUPS: Final = ("all", "model", "agent+model", "agent+task+model")
+"""Nested groups, each with its parent before it."""
+
+ALL: Final = 1
+"""The key of the group of all calls."""
+
+MASK: Final = (1 << 63) - 1
+"""The largest key."""
+
+_PLACES: Final = tuple(IDENTITIES.index(name) for name in ("prompt", "template", "tail"))
+_NO_NUMBERS: Final = np.zeros(len(NUMBERS), np.float32)
+_NO_GRAMS: Final = np.zeros(0, np.uint16)
+
+
+class Case(NamedTuple):
+    """``factors`` are keys by FACTORS, ``groups`` by GROUPS; ``input`` is ln(1 + tokens).
+
+    ``numbers`` and ``grams`` are those of Signals, zeros and none where there are none.
+    """
+
+    factors: tuple[int, ...]
+    groups: tuple[int, ...]
+    input: float
+    numbers: NDArray[np.float32]
+    grams: Grams
+
+    @property
+    def pair(self) -> int:
+        """The key of agent and model together."""
+        return self.factors[2]
+
+    @property
+    def tail(self) -> int:
+        """The key of how the last message ends."""
+        return self.factors[5]
+
+    @property
+    def task(self) -> int:
+        """The key of the caller's task."""
+        return self.factors[8]
+
+    @property
+    def session(self) -> int:
+        """The key of the session."""
+        return self.factors[9]
+
+
+def case_of(features: Features) -> Case:
+    """See a call as a case; signals that cannot be read count as none."""
+    model, agent = key_of(features.model), key_of(features.agent)
+    pair = joined(model, agent)
+    signals = decode(features.signals)
+    if signals is None:
+        prompt = template = tail = 0
+        numbers, grams = _NO_NUMBERS, _NO_GRAMS
+    else:
+        prompt, template, tail = (signals.identities[place] & MASK for place in _PLACES)
+        numbers, grams = signals.numbers, signals.grams
+    factors = (
+        model, agent, pair, template, joined(model, template), tail, prompt,
+        joined(model, prompt), _named(features.task), _named(features.session),
+    )  # fmt: skip
+    groups = (ALL, model, pair, joined(pair, key_of(features.task_type)))
+    return Case(factors, groups, log1p(features.input_tokens or 0), numbers, grams)
+
+
+@lru_cache(maxsize=4096)
+def key_of(name: str) -> int:
+    """Turn a name into a key, the same in every process and never 0."""
+    data = name.encode("utf-8", "surrogatepass")
+    return int.from_bytes(blake2b(data, digest_size=8).digest(), "little") & MASK or 1
+
+
+def joined(one: int, other: int) -> int:
+    """The key of two together; 0 where either is."""
+    if not (one and other):
+        return 0
+    return ((one * 0x9E3779B97F4A7C15 ^ other) * 0xD6E8FEB86659FD93) & MASK or 1
+
+
+def _named(name: str | None) -> int:
+    return key_of(name) if name else 0

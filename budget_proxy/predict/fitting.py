@@ -1,0 +1,199 @@
+"""A refit: everything learned anew from a window of outcomes, cold and always alike.
+
+The window is passed through once, outcome by outcome, so that each is seen as it was before it
+was known; effects are swept and words fitted at growing intervals on the way. The networks are
+trained in three stages: what the first two forecast of the outcomes after them gives the weights
+of the stack, the groups of what is left, and the calibration; the last one knows them all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budget_proxy.predict import stack
+from budget_proxy.predict.cases import Case
+from budget_proxy.predict.columns import Columns, Outcome
+from budget_proxy.predict.drift import Drift
+from budget_proxy.predict.effects import Backfit
+from budget_proxy.predict.fold import START, WIDTH, Fold, batch
+from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Network, Singles, Training
+from budget_proxy.predict.ridge import Texts
+
+Floats = NDArray[np.float64]
+
+SEED: Final = 7
+STAGES: Final = (0.15, 0.3, 0.5, 0.75, 1.0)
+"""Shares of the window that each stage of training knows."""
+
+_STEPS, _STEPS_MORE, _EPOCHS, _EPOCHS_MORE = 150, 80, 20, 10
+_STACKED: Final = 0.25  # share of the window from which on forecasts count for the weights
+_FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
+_FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
+_LARGEST_REST: Final = 2.5
+_LEVELS: Final = np.array(LEVELS)
+_TOGETHER: Final = 16
+_RECENT: Final = 400
+_UNSETTLED: Final = 20  # the first outcomes are no examples: nothing was known before them
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """What a refit found: a state that knows the outcomes up to number ``position``."""
+
+    fold: Fold
+    position: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A window of outcomes, up to number ``position``; plain arrays."""
+
+    columns: Columns
+    position: int
+    width: int
+
+
+def refit(snapshot: Snapshot) -> Fitted:
+    """Learn a snapshot's window anew, cold and from a fixed seed; takes seconds."""
+    return Fitted(_fit(list(snapshot.columns.rows()), snapshot.width), snapshot.position)
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What the pass through the window saw: by outcome numbers, centre and ln(tokens)."""
+
+    cases: list[Case]
+    outcomes: list[Outcome]
+    numbers: Singles
+    centres: Floats
+    lengths: Floats
+
+    @property
+    def rests(self) -> Singles:
+        rests: Singles = (self.lengths - self.centres).astype(np.float32)
+        return rests
+
+
+def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
+    fold = Fold(width)
+    cases, outcomes = [case for case, _ in rows], [outcome for _, outcome in rows]
+    by_group, tokens = _count_lengths(fold, cases, outcomes)
+    seen = _pass(fold, cases, outcomes, tokens)
+    network, start, median_and_more = _train(seen)
+    members = np.empty((3, len(rows) - start, len(LEVELS)))
+    members[0] = seen.centres[start:, None] + median_and_more
+    members[1] = by_group[start:]
+    members[2] = members[0, :, MEDIAN, None] + _count_rests(
+        fold, cases[start:], seen.lengths[start:] - members[0, :, MEDIAN]
+    )
+    scored = max(int(_STACKED * len(rows)) - start, 0)
+    fold.weights = stack.fit(
+        members[:, scored:], np.exp(seen.lengths[start + scored :]), _LEVELS, START
+    )
+    fold.network = network
+    for at in range(scored, len(cases) - start, _TOGETHER):
+        to = at + _TOGETHER
+        part = slice(start + at, start + to)
+        fold.calibrate(cases[part], members[:, at:to], seen.lengths[part])
+    _settle_drift(fold, seen)
+    return fold
+
+
+def _settle_drift(fold: Fold, seen: _Pass) -> None:
+    """Learn drift anew from what the last networks leave: they know the newest outcomes."""
+    fold.drift = Drift(fold.most)
+    part = slice(max(len(seen.cases) - _RECENT, 0), None)
+    cases = seen.cases[part]
+    members = fold.members(cases, seen.numbers[part], seen.centres[part])
+    mixed = fold.tracking.apply(stack.combine(members, fold.weights))
+    for case, distance in zip(cases, (seen.lengths[part] - mixed[:, MEDIAN]).tolist(), strict=True):
+        fold.drift.learn(case, distance)
+
+
+def _count_lengths(
+    fold: Fold, cases: list[Case], outcomes: list[Outcome]
+) -> tuple[Floats, list[float]]:
+    """Count lengths by group: what each group forecast before, and every length completed."""
+    forecasts = np.empty((len(cases), len(LEVELS)))
+    at = 0
+    while at < len(cases):
+        to = min(at + batch(at), len(cases))
+        forecasts[at:to] = fold.by_group(cases[at:to])
+        for case, outcome in zip(cases[at:to], outcomes[at:to], strict=True):
+            fold.count_length(case, outcome)
+        at = to
+    tokens = []
+    for number, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
+        fold.count = number
+        tokens.append(fold.completed(case, outcome))
+    fold.count = 0
+    return forecasts, tokens
+
+
+def _pass(fold: Fold, cases: list[Case], outcomes: list[Outcome], tokens: list[float]) -> _Pass:
+    n = len(cases)
+    lengths = np.log(tokens)
+    numbers, centres, coarse = np.empty((n, WIDTH), np.float32), np.empty(n), np.empty(n)
+    backfit = Backfit(np.array([case.factors for case in cases], np.uint64))
+    texts = Texts([case.grams for case in cases])
+    sweeps = set(_schedule(n, _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST))
+    fits = set(_schedule(n, _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST))
+    for at, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
+        if at in sweeps:
+            backfit.sweep(fold.effects, lengths[:at])
+        if at in fits:
+            fold.ridge = texts.fit(_clipped(lengths[:at] - coarse[:at]))
+        seen = fold.look(case)
+        numbers[at], centres[at], coarse[at] = seen.numbers, seen.centre, seen.coarse
+        fold.absorb(case, outcome, seen, tokens[at])
+    backfit.sweep(fold.effects, lengths)
+    fold.ridge = texts.fit(_clipped(lengths - coarse))
+    return _Pass(cases, outcomes, numbers, centres, lengths)
+
+
+def _train(seen: _Pass) -> tuple[Network, int, Floats]:
+    """The trained networks, and what they forecast of the outcomes from a place on."""
+    n = len(seen.cases)
+    ends = [max(int(share * n), 1) for share in STAGES]
+    first = min(_UNSETTLED, ends[0] // 4)
+    rests = seen.rests
+    training = Training(seen.numbers[first : ends[0]], seed=SEED)
+    steps = _STEPS + _EPOCHS * ends[0] // BATCH
+    training.train(seen.numbers[first : ends[0]], rests[first : ends[0]], steps)
+    forecasts = []
+    for end, later in pairwise(ends):
+        forecasts.append(training.network.predict(seen.numbers[end:later]))
+        steps = _STEPS_MORE + _EPOCHS_MORE * later // BATCH
+        training.train(seen.numbers[first:later], rests[first:later], steps)
+    return training.network, ends[0], np.concatenate(forecasts)
+
+
+def _count_rests(fold: Fold, cases: list[Case], rests: Floats) -> Floats:
+    """Count what the networks left by group; returns what each group forecast before."""
+    forecasts = np.empty((len(cases), len(LEVELS)))
+    at = 0
+    while at < len(cases):
+        to = min(at + batch(at), len(cases))
+        forecasts[at:to] = fold.by_rest(cases[at:to])
+        for case, rest in zip(cases[at:to], rests[at:to].tolist(), strict=True):
+            fold.count_rest(case, rest)
+        at = to
+    return forecasts
+
+
+def _clipped(rests: Floats) -> Floats:
+    return np.minimum(np.maximum(rests, -_LARGEST_REST), _LARGEST_REST)
+
+
+def _schedule(stop: int, first: int, growth: float, most: int) -> list[int]:
+    """Places below ``stop`` at growing distances, which end at ``most``."""
+    places, place = [], float(first)
+    while place < stop:
+        places.append(int(place))
+        place += min(max(place * (growth - 1.0), 20.0), most)
+    return places

@@ -1,0 +1,266 @@
+"""All that is learned between refits, outcome by outcome, and the forecast that comes of it.
+
+A forecast mixes three members: networks on what the effects leave, the lengths of the call's
+groups (as ``quantile`` does), and what the networks' median leaves, by group. What came of a
+call is learned at once by effects, sessions and pace, and in small batches by the rest, so that
+most of its cost is shared.
+"""
+
+from __future__ import annotations
+
+from math import erfc, exp, log, sqrt
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from budget_proxy.predict import pace, prior, sessions, stack
+from budget_proxy.predict.cases import ALL, FACTORS, GROUPS, Case
+from budget_proxy.predict.columns import Outcome
+from budget_proxy.predict.drift import Drift
+from budget_proxy.predict.effects import FINE, Effects
+from budget_proxy.predict.histogram import EDGES, LOG_EDGES, LONGEST
+from budget_proxy.predict.mixture import Mixture, log_quantiles
+from budget_proxy.predict.network import LEVELS, MEDIAN, Network, Singles
+from budget_proxy.predict.pace import Pace
+from budget_proxy.predict.recommend import HIGHEST_USE, LOWEST_USE, recommend
+from budget_proxy.predict.ridge import Ridge
+from budget_proxy.predict.sessions import Sessions
+from budget_proxy.predict.signals import NUMBERS
+from budget_proxy.predict.tracking import Tracking
+from budget_proxy.predict.trust import Trust
+
+Floats = NDArray[np.float64]
+
+MEMORY: Final = 300.0
+"""Outcomes after which a group has replaced what it knew (as in ``quantile``)."""
+
+START: Final = np.tile((0.8, 0.1, 0.1), (len(LEVELS), 1))
+"""Weights of the members at first: networks, groups, groups of what the networks leave."""
+
+_UNFITTED: Final = np.tile((0.0, 0.5, 0.5), (len(LEVELS), 1))
+_LEVELS: Final = np.array(LEVELS)
+_TARGET: Final = 0.60
+_EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
+_REST: Final = 0.7  # standard deviation of what is left, before any outcome
+_GROUP_STRENGTH, _REST_STRENGTH = 5.0, 8.0
+_BATCHES: Final = ((64, 1), (1000, 8))
+_BATCH: Final = 16
+_N: Final = len(NUMBERS)
+_F: Final = len(FACTORS)
+_PLACES: Final = tuple(
+    np.cumsum([_N, _F, _F, _F, 3, len(sessions.NUMBERS), len(pace.NUMBERS)]).tolist()
+)
+WIDTH: Final[int] = _PLACES[-1]
+"""How many numbers the networks see."""
+
+_LONGEST: Final = log(LONGEST)
+_GOLDEN: Final = 0.6180339887498949
+_ROUGH: Final = 40  # outcomes by which the general mean is a mean of all, until effects are fitted
+
+
+class Sight(NamedTuple):
+    """What is seen of a call: the networks' ``numbers``, and ln(tokens) by its effects.
+
+    ``centre`` is by all effects, ``coarse`` without those of one text or one run.
+    """
+
+    numbers: Singles
+    centre: float
+    coarse: float
+    rows: list[int]
+    effects: Floats
+
+
+Pending = tuple[Case, Outcome, Sight, float]
+
+
+def batch(count: int) -> int:
+    """How many outcomes are learned at once by now: the more are known, the more."""
+    return next((size for below, size in _BATCHES if count < below), _BATCH)
+
+
+def _rest_prior() -> Floats:
+    scores = (LOG_EDGES - _EXPECTED) / (_REST * sqrt(2.0))
+    below = np.array([0.5 * erfc(-score) for score in scores])
+    below[0], below[-1] = 0.0, 1.0
+    return np.diff(below)
+
+
+_LENGTHS: Final[Floats] = -np.diff(prior.survival(EDGES))
+_RESTS: Final[Floats] = _rest_prior()
+
+
+class Fold:
+    """The learner's state; ``width`` bounds how much of everything is kept (in outcomes)."""
+
+    def __init__(self, width: int) -> None:
+        most = self.most = min(width, 4096)
+        self.count = 0
+        self.effects = Effects(max(12 * width, 256))
+        self.sessions = Sessions(most)
+        self.pace = Pace(most)
+        self.ridge: Ridge | None = None
+        self.network: Network | None = None
+        self.weights: Floats = _UNFITTED
+        self.lengths = Mixture(
+            _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
+        )
+        self.rests = Mixture(
+            _RESTS, depth=len(GROUPS), strength=_REST_STRENGTH, memory=MEMORY, most=most
+        )
+        self.reasoning = Mixture(
+            _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
+        )
+        self.tracking = Tracking(_LEVELS)
+        self.drift = Drift(most)
+        self.trust = Trust()
+        self._pending: list[Pending] = []
+
+    def forecast(self, case: Case) -> Floats:
+        """Tokens at LEVELS, ascending."""
+        seen = self.look(case)
+        members = self.members([case], seen.numbers[None], np.array([seen.centre]))
+        found = self.calibrated([case], members)
+        return np.asarray(np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST)))
+
+    def calibrated(self, cases: list[Case], members: Floats) -> Floats:
+        """Ln(tokens) at LEVELS (n, levels) of members: mixed, tracked, moved with the drift."""
+        found = self.tracking.apply(stack.combine(members, self.weights))
+        moved, wider = np.array([self.drift.look(case) for case in cases]).T[:, :, None]
+        median = found[:, MEDIAN, None]
+        return np.asarray(median + wider * (found - median) + moved)
+
+    def look(self, case: Case) -> Sight:
+        """See a call that is to come, by all that is known."""
+        general = self.effects.general
+        rows = self.effects.find(case.factors)
+        effects, counts, spreads = self.effects.look(rows)
+        total = float(effects.sum())
+        coarse = total - float(effects[FINE].sum())
+        words = 0.0 if self.ridge is None else self.ridge.predict(case.grams)
+        one, two, three, four, five, six, seven = _PLACES
+        seen = np.empty(seven, np.float32)
+        seen[:one] = case.numbers
+        seen[one:two] = effects
+        seen[two:three] = 0.5 * np.log1p(counts)
+        seen[three:four] = spreads
+        seen[four:five] = total, coarse, words
+        seen[five:six] = self.sessions.look(case, general)
+        seen[six:] = self.pace.look(case)
+        return Sight(seen, general + total, general + coarse, rows, effects)
+
+    def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
+        """The members' forecasts (members, n, levels) in ln(tokens)."""
+        members = np.empty((3, len(cases), len(LEVELS)))
+        members[0] = centres[:, None]
+        if self.network is not None:
+            members[0] += self.network.predict(numbers)
+        members[1] = self.by_group(cases)
+        members[2] = members[0, :, MEDIAN, None] + self.by_rest(cases)
+        return members
+
+    def by_group(self, cases: list[Case]) -> Floats:
+        """Ln(tokens) at LEVELS by the lengths of each call's groups."""
+        rows = np.array([self.lengths.find(case.groups) for case in cases])
+        return log_quantiles(self.lengths.distributions(rows), _LEVELS)
+
+    def by_rest(self, cases: list[Case]) -> Floats:
+        """What the networks' median leaves, at LEVELS, by group."""
+        rows = np.array([self.rests.find(_rest_chain(case)) for case in cases])
+        return log_quantiles(self.rests.distributions(rows), _LEVELS) - _EXPECTED
+
+    def support(self, case: Case) -> tuple[int, int]:
+        """Outcomes of the finest group that has any, and which of GROUPS it is, from 1; or 0, 0."""
+        rows = self.lengths.find(case.groups)
+        level = max((place for place, row in enumerate(rows, 1) if row), default=0)
+        return (self.lengths.count(rows[level - 1]), level) if level else (0, 0)
+
+    def reasoning_of(self, case: Case) -> Floats | None:
+        """Tokens of reasoning at LEVELS; ``None`` where none of the model's outcomes told."""
+        rows = self.reasoning.find(case.groups)
+        if not rows[GROUPS.index("model")]:
+            return None
+        found = log_quantiles(self.reasoning.distributions(np.array([rows])), _LEVELS)[0]
+        return np.asarray(np.exp(found) - 1.0)
+
+    def learn(self, case: Case, outcome: Outcome) -> None:
+        """Take one outcome in."""
+        self.effects.tidy()
+        seen = self.look(case)
+        tokens = self.completed(case, outcome)
+        self.absorb(case, outcome, seen, tokens)
+        self._pending.append((case, outcome, seen, tokens))
+        if len(self._pending) >= batch(self.count):
+            self._settle()
+
+    def completed(self, case: Case, outcome: Outcome) -> float:
+        """The whole length; of one that was cut off, what its groups make of it beyond the cut.
+
+        That is a draw from their distribution, by a sequence that fills the unit interval
+        evenly (the golden ratio's), so that the same history gives the same.
+        """
+        if not outcome.censored:
+            return max(outcome.tokens, 1.0)
+        tail = self.lengths.beyond(case.groups, outcome.tokens)
+        place = np.array([self.count * _GOLDEN % 1.0])
+        return max(exp(float(log_quantiles(tail[None], place)[0, 0])), outcome.tokens, 1.0)
+
+    def absorb(self, case: Case, outcome: Outcome, seen: Sight, tokens: float) -> None:
+        """Learn at once what can be: effects, sessions, pace."""
+        length = log(tokens)
+        rest = length - seen.centre
+        self.count += 1
+        if self.network is None and self.count <= _ROUGH:
+            self.effects.general += (length - self.effects.general) / (self.count + 1.0)
+        self.effects.add(case.factors, seen.rows, seen.effects, rest)
+        reasoning = log(1.0 + max(outcome.reasoning, 0.0))
+        self.sessions.add(case, log(max(outcome.tokens, 1.0)), rest, reasoning)
+        self.pace.add(case, rest)
+
+    def _settle(self) -> None:
+        """Learn the pending outcomes: calibrate by them, then count them in their groups."""
+        cases = [case for case, _, _, _ in self._pending]
+        numbers = np.array([seen.numbers for _, _, seen, _ in self._pending])
+        centres = np.array([seen.centre for _, _, seen, _ in self._pending])
+        lengths = np.log([tokens for _, _, _, tokens in self._pending])
+        members = self.members(cases, numbers, centres)
+        self.calibrate(cases, members, lengths)
+        for place, (case, outcome, _, _) in enumerate(self._pending):
+            self.count_length(case, outcome)
+            self.count_rest(case, float(lengths[place] - members[0, place, MEDIAN]))
+        self._pending = []
+
+    def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
+        """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
+        mixed = self.tracking.apply(stack.combine(members, self.weights))
+        final = self.calibrated(cases, members)
+        self.tracking.learn(lengths, final)
+        for case, distance in zip(cases, (lengths - mixed[:, MEDIAN]).tolist(), strict=True):
+            self.drift.learn(case, distance)
+        recommended, confidence = recommend_of(np.exp(final[-1]))
+        used = exp(float(lengths[-1])) / recommended
+        self.trust.learn(confidence, came_true=LOWEST_USE <= used <= HIGHEST_USE)
+
+    def count_length(self, case: Case, outcome: Outcome) -> None:
+        """Count a length in the call's groups."""
+        count = self.lengths.add_cut if outcome.censored else self.lengths.add
+        count(case.groups, outcome.tokens)
+
+        if outcome.reasoning >= 0.0:
+            self.reasoning.add(case.groups, min(outcome.reasoning, outcome.tokens) + 1.0)
+
+    def count_rest(self, case: Case, rest: float) -> None:
+        """Count what the networks' median left in the call's groups."""
+        self.rests.add(_rest_chain(case), exp(min(max(rest, -6.0), 6.0) + _EXPECTED))
+
+
+def recommend_of(values: Floats) -> tuple[int, float]:
+    """The recommended budget of tokens at LEVELS, and its confidence."""
+    target = exp(float(np.interp(_TARGET, _LEVELS, np.log(np.maximum(values, 1.0)))))
+    return recommend(_LEVELS, values, target)
+
+
+def _rest_chain(case: Case) -> tuple[int, int, int, int]:
+    model, _, pair, _, template = case.factors[:5]
+    return ALL, model, pair, template

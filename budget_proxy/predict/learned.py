@@ -1,0 +1,115 @@
+"""The strategy ``learned``: calibrated quantiles from all that a call tells, learned online.
+
+Between refits outcomes are folded in one by one (``fold``); a refit (``fitting``) learns a
+window of outcomes anew. Both are functions of the outcomes and their order alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from budget_proxy.predict.cases import GROUPS, case_of
+from budget_proxy.predict.columns import UNKNOWN, Columns, Outcome
+from budget_proxy.predict.drift import Drift, Level
+from budget_proxy.predict.effects import Effects
+from budget_proxy.predict.fitting import Fitted, Snapshot
+from budget_proxy.predict.fold import Fold, recommend_of
+from budget_proxy.predict.grounds import reasons_of
+from budget_proxy.predict.mixture import Mixture
+from budget_proxy.predict.network import LEVELS, Network
+from budget_proxy.predict.pace import Pace
+from budget_proxy.predict.ridge import Ridge
+from budget_proxy.predict.sessions import Before, Sessions
+from budget_proxy.predict.tracking import Tracking
+from budget_proxy.predict.trust import Trust
+from budget_proxy.types import Features, Forecast, Observation
+
+WINDOW: Final = 8000
+"""Outcomes that a refit learns from: as many as are learned in some seconds."""
+
+_FIRST: Final = 40
+_GROWTH: Final = 0.3
+_FEWEST, INTERVAL = 20, 1000
+SHAPES: Final = (
+    Snapshot, Columns, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Mixture,
+    Tracking, Drift, Level, Trust,
+)  # fmt: skip
+"""What snapshots and fits consist of."""
+
+_SOURCES: Final = ("prior", *GROUPS)
+
+
+class Learned:
+    """Forecasts from effects, words, sessions and groups; refits in the background."""
+
+    name = "learned"
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self.window = min(window, WINDOW)
+        self.interval = min(INTERVAL, self.window)
+        self._columns = Columns(self.window + 2 * self.interval)
+        self._fold = Fold(self.window)
+        self._position = 0
+
+    def predict_one(self, features: Features) -> Forecast:
+        """Forecast the output tokens of one choice."""
+        case = case_of(features)
+        values = self._fold.forecast(case)
+        recommended, confidence = recommend_of(values)
+        found = self._fold.reasoning_of(case)
+        support, level = self._fold.support(case)
+        return Forecast(
+            levels=LEVELS,
+            values=tuple(values.tolist()),
+            strategy=self.name,
+            recommended=recommended,
+            confidence=self._fold.trust.calibrated(confidence),
+            support=support,
+            source=_SOURCES[level],
+            group=_group(features, level),
+            reasons=reasons_of(self._fold, case),
+            novelty=features.characteristics.novelty,
+            reasoning=() if found is None else tuple(np.minimum(found, values).tolist()),
+        )
+
+    def learn_one(
+        self,
+        features: Features,
+        observation: Observation,
+        call_id: str = "",  # noqa: ARG002 (the contract's)
+    ) -> None:
+        """Take one outcome into the history."""
+        case = case_of(features)
+        reasoning = UNKNOWN if observation.reasoning is None else observation.reasoning
+        outcome = Outcome(float(observation.tokens), observation.censored, float(reasoning))
+        self._columns.add(case, outcome)
+        self._fold.learn(case, outcome)
+
+    def due(self) -> bool:
+        """Whether so many outcomes came since the last refit that another should start."""
+        waited = self._columns.total - self._position
+        if self._columns.total < _FIRST:
+            return False
+        return waited >= min(max(_FEWEST, int(_GROWTH * self._position)), self.interval)
+
+    def snapshot(self) -> Snapshot:
+        """Copy what a refit needs."""
+        return Snapshot(self._columns.newest(self.window), self._columns.total, self.window)
+
+    def adopt(self, fitted: Fitted) -> None:
+        """Put a refit in force, with the outcomes that came since its snapshot."""
+        for case, outcome in self.since(fitted).rows():
+            fitted.fold.learn(case, outcome)
+        self._fold, self._position = fitted.fold, fitted.position
+
+    def since(self, fitted: Fitted) -> Columns:
+        """The outcomes that came since a refit's snapshot."""
+        return self._columns.newest(self._columns.total - fitted.position)
+
+
+def _group(features: Features, level: int) -> tuple[str, ...]:
+    """The names of the group at a level of the sources."""
+    agent, model = features.agent, features.model
+    return ((), (), (model,), (agent, model), (agent, features.task_type, model))[level]
