@@ -153,7 +153,6 @@ def test_cut_answers_do_not_shorten_the_upper_quantiles(tmp_path: Path) -> None:
     assert _of_cut_answers(rows, tmp_path, told=False)["q95"] < 0.92
 
 
-@pytest.mark.xfail(make("auto").name == "quantile", reason="quantile forgets too slowly: .88")
 def test_coverage_comes_back_after_lengths_have_doubled(tmp_path: Path) -> None:
     """150 calls after every answer became twice as long, q95 covers 95 % again."""
     rows = stress.doubled(stress.made_up(1100), 600)
