@@ -292,6 +292,13 @@ class Engine:
         """Wait until every row queued so far is on disk; false if that took too long."""
         return self.recorder.flush(timeout)
 
+    def fitted(self, timeout: float = 60.0) -> bool:
+        """Wait until no fit is under way; false if one still is after ``timeout`` seconds.
+
+        Fits are made in the background as outcomes gather: nothing needs to wait for them.
+        """
+        return self._trainer is None or self._trainer.wait(timeout)
+
     def close(self) -> None:
         """Write what is queued and close the history."""
         if self._trainer is not None:

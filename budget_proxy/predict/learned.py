@@ -96,17 +96,17 @@ class Learned:
 
     def snapshot(self) -> Snapshot:
         """Copy what a refit needs."""
-        return Snapshot(self._columns.newest(self.window), self._columns.total, self.window)
+        total = self._columns.total
+        return Snapshot(self._columns.between(total - self.window, total), total, self.window)
+
+    def since(self, fitted: Fitted, most: int) -> Columns:
+        """The oldest ``most`` of the outcomes that a refit does not know yet."""
+        return self._columns.between(fitted.position, fitted.position + most)
 
     def adopt(self, fitted: Fitted) -> None:
-        """Put a refit in force, with the outcomes that came since its snapshot."""
-        for case, outcome in self.since(fitted).rows():
-            fitted.fold.learn(case, outcome)
+        """Put a refit in force, with the outcomes that it does not know yet."""
+        fitted.learn(self.since(fitted, self._columns.total))
         self._fold, self._position = fitted.fold, fitted.position
-
-    def since(self, fitted: Fitted) -> Columns:
-        """The outcomes that came since a refit's snapshot."""
-        return self._columns.newest(self._columns.total - fitted.position)
 
 
 def _group(features: Features, level: int) -> tuple[str, ...]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from budget_proxy.predict.base import Fitting, Refitting
-from budget_proxy.training.arrays import unpacked
+from budget_proxy.predict.base import Fitting, Refitting, Snapshot
+from budget_proxy.training.arrays import packed, unpacked
 from budget_proxy.types import CallRecord, Fit
 
 
@@ -27,7 +27,7 @@ def replay(
     """
     taken = {fit.taken: fit for fit in fits}
     effective = {fit.effective: fit for fit in fits}
-    snapshots: dict[tuple[str, int], Any] = {}
+    snapshots: dict[tuple[str, int], Snapshot] = {}
     for record in rows:
         learn(record)
         row = (record.call_id, record.attempt)
@@ -35,15 +35,25 @@ def replay(
             snapshots[row] = predictor.snapshot()
         if row in effective and effective[row].taken in snapshots:
             snapshot = snapshots.pop(effective[row].taken)
-            fitted = _fitted(effective[row], snapshot, how)
+            fitted = restored(effective[row].content or made(snapshot, how), snapshot, how)
             if fitted is not None:
                 predictor.adopt(fitted)
 
 
-def _fitted(fit: Fit, snapshot: Any, how: Fitting) -> Any:
-    if not fit.content:
-        return how.refit(snapshot)
+def made(snapshot: Snapshot, how: Fitting) -> bytes:
+    """What is fitted on a snapshot, here and now, which takes seconds."""
+    return packed(how.refit(snapshot), how.shapes)
+
+
+def restored(content: bytes, snapshot: Snapshot, how: Fitting) -> Any:
+    """A fit that knows what the snapshot in hand knew; ``None`` if it is of another version.
+
+    Outcomes are counted from where a process began to learn, so that the count is the
+    snapshot's.
+    """
     try:
-        return unpacked(fit.content, how.shapes)
+        fitted = unpacked(content, how.shapes)
     except ValueError:
         return None
+    fitted.position = snapshot.position
+    return fitted
