@@ -490,3 +490,17 @@ def test_the_recorded_files_can_be_imported(tmp_path: Path, recorded: Path) -> N
     store = open_store(url)
     assert store.counts()["calls"] == found["written"]
     store.close()
+
+
+def test_what_was_imported_is_fitted(url: str, tmp_path: Path) -> None:
+    """The next start forecasts from all of it; a second import of it fits nothing."""
+    calls = [_call(number) for number in range(60)]
+    file = _write(tmp_path / "calls.jsonl", *calls)
+    _imported(url, file)
+    opened = open_store(url)
+    fits = opened.fits("learned")
+    _imported(url, file)
+    assert opened.fits("learned") == fits
+    opened.close()
+    (fit,) = fits
+    assert fit.taken == fit.effective == (rows(url)[-1].call_id, 1)

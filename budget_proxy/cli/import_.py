@@ -103,6 +103,8 @@ def import_(
             taken = _Import(history, spool, load(), agent, summary)
             broken = _read(taken, sources, formats, progress)
             taken.write(progress)
+            if summary.written and not dry_run:
+                _fit(history.url, progress)
         if broken is not None:
             raise broken
     finally:
@@ -140,6 +142,16 @@ def _read(
         done += source.size
     bar.show(done)
     return None
+
+
+def _fit(url: str, progress: Progress | None) -> None:
+    """Have the strategy fitted to the new rows, so that the next call finds it ready."""
+    from budget_proxy.assemble import Engine
+
+    bar = Bar(progress, "Fitting", 1)
+    with Engine.open(url) as engine:
+        engine.fitted()
+    bar.show(1)
 
 
 class _Import:
