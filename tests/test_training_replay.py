@@ -56,6 +56,12 @@ class Toy:
         """Every ``interval`` rows."""
         return len(self.lengths) % self.interval == 0
 
+    def hold(self) -> None:
+        """It learns nothing but lengths anyway."""
+
+    def release(self) -> None:
+        """Nothing was held back."""
+
     def snapshot(self) -> Window:
         """The window."""
         return Window(self.lengths[-self.window :], len(self.lengths))

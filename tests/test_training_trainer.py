@@ -81,7 +81,7 @@ def test_the_history_replayed_gives_every_forecast_again(url: str) -> None:
             promised.append(predictor.predict_one(features_of(row)).quantile(0.95))
             other.core.learn(row)
 
-        replay(rows, fits, learn, predictor, fitting("learned"))
+        replay(rows, fits, learn, predictor, fitting("learned"), asked=True)
     assert promised == [row.q95 for row in rows]
 
 

@@ -69,6 +69,12 @@ class Refitting(Predictor, Protocol):
     def due(self) -> bool:
         """Whether, by the number of outcomes learned, a fit should begin now."""
 
+    def hold(self) -> None:
+        """Only keep outcomes from now on, until a fit that knows them is adopted: that is quick."""
+
+    def release(self) -> None:
+        """Learn what was only kept: there is no such fit after all."""
+
     def snapshot(self) -> Snapshot:
         """What a fit rests on: a value that later outcomes do not change."""
 

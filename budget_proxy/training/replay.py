@@ -19,15 +19,23 @@ def replay(
     learn: Callable[[CallRecord], None],
     predictor: Refitting,
     how: Fitting,
+    *,
+    asked: bool = False,
 ) -> None:
     """Learn rows by ``learn``, which shows them to ``predictor``, and adopt its fits.
 
     A fit whose content is kept no more is made again. One that was in force before the rows
-    begin is left out; so is one whose content is of another version.
+    begin is left out; so is one whose content is of another version. Rows before the last fit
+    are only kept for it, unless somebody is to ask for forecasts on the way (``asked``).
     """
+    rows = list(rows)
+    found = {(row.call_id, row.attempt) for row in rows}
+    fits = [fit for fit in fits if fit.taken in found and fit.effective in found]
     taken = {fit.taken: fit for fit in fits}
     effective = {fit.effective: fit for fit in fits}
     snapshots: dict[tuple[str, int], Snapshot] = {}
+    if fits and not asked:
+        predictor.hold()
     for record in rows:
         learn(record)
         row = (record.call_id, record.attempt)
@@ -38,6 +46,7 @@ def replay(
             fitted = restored(effective[row].content or made(snapshot, how), snapshot, how)
             if fitted is not None:
                 predictor.adopt(fitted)
+    predictor.release()
 
 
 def made(snapshot: Snapshot, how: Fitting) -> bytes:

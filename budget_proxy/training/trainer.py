@@ -101,7 +101,7 @@ class Trainer:
         """
         self._paused = True
         fits = [fit for fit in self._store.fits(self._predictor.name, KEPT_FITS) if fit.content]
-        replay(rows, fits, learn, self._predictor, self._how)
+        replay(rows, fits[-1:], learn, self._predictor, self._how)
         self._paused = False
         if rows:
             self._begin_if_due()
