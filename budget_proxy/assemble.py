@@ -249,11 +249,14 @@ class Engine:
         return self.store.score(call_id, score)
 
     def efficiency_report(self, **where: Any) -> EfficiencyReport:
-        """Utilisation, accuracy, truncation and calibration over the history."""
+        """Utilisation, accuracy, truncation and calibration over the history.
+
+        Folded days count too, where ``where`` asks for nothing but what they can tell.
+        """
         from budget_proxy.analytics.efficiency import efficiency_report
 
         self.flush()
-        return efficiency_report(self.store.calls(**where))
+        return efficiency_report(self.store.calls(**where), self.store.days(**where))
 
     # -- life -------------------------------------------------------------------------------
 
@@ -288,6 +291,13 @@ class Engine:
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every row queued so far is on disk; false if that took too long."""
         return self.recorder.flush(timeout)
+
+    def fitted(self, timeout: float = 60.0) -> bool:
+        """Wait until no fit is under way; false if one still is after ``timeout`` seconds.
+
+        Fits are made in the background as outcomes gather: nothing needs to wait for them.
+        """
+        return self._trainer is None or self._trainer.wait(timeout)
 
     def close(self) -> None:
         """Write what is queued and close the history."""

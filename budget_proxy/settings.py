@@ -99,6 +99,8 @@ class Settings(BaseSettings):
     include_usage: bool = True
     strategy: Strategy = "auto"
     window: int = Field(10_000, ge=100)
+    keep_days: int | None = Field(None, ge=1)
+    keep_calls: int | None = Field(None, ge=1)
     quota_hosts: Names = ()
     allowed_hosts: Names = ()
     litellm_models: Names = ()

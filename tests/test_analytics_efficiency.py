@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budget_proxy.analytics import efficiency
+from budget_proxy.analytics import groups
 from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_report
 from budget_proxy.analytics.tally import USE_EDGES, Figures, efficiency_of
 from budget_proxy.types import CallRecord
@@ -200,7 +200,7 @@ def test_the_span_is_that_of_the_rows() -> None:
 
 def test_more_groups_than_are_kept_fall_into_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, and no call is lost."""
-    monkeypatch.setattr(efficiency, "_MOST_GROUPS", 3)
+    monkeypatch.setattr(groups, "_MOST", 3)
     rows = [_budgeted(800, agent=f"a{number}") for number in range(10)]
     found = efficiency_report(rows)
     assert (found.by_agent[0].group, found.by_agent[0].calls) == (("(other)",), 7)
@@ -209,7 +209,7 @@ def test_more_groups_than_are_kept_fall_into_one(monkeypatch: pytest.MonkeyPatch
 
 def test_cut_calls_that_wait_for_their_resend_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A resend whose first attempt was forgotten is measured like any answer."""
-    monkeypatch.setattr(efficiency, "_MOST_CUT", 1)
+    monkeypatch.setattr(groups, "_MOST_CUT", 1)
     cut = _budgeted(1600, cap=1600, ceiling=1600, truncated=True, cut_by_us=True)
     rows = [replace(cut, call_id=name) for name in ("a", "b")]
     rows += [_budgeted(800, attempt=2, call_id=name) for name in ("a", "b")]
@@ -235,9 +235,9 @@ def test_groups_add_up_and_shares_too(rows: list[CallRecord]) -> None:
     """Every way of grouping counts every row once; over + accurate + under is everything."""
     found: EfficiencyReport = efficiency_report(rows)
     for by in ("agent", "task", "model", "group"):
-        groups = found.groups(by)
+        figures = found.groups(by)
         for name in ("calls", "attempts", "measured", "untold", "truncated", "unpriced"):
-            assert sum(getattr(one, name) for one in groups) == getattr(found.overall, name)
+            assert sum(getattr(one, name) for one in figures) == getattr(found.overall, name)
     whole = found.overall
     assert sum(whole.uses) == whole.measured
     assert len(whole.uses) == len(USE_EDGES) + 1

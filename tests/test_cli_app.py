@@ -27,8 +27,10 @@ def _command(name: str) -> Any:
 
 
 def _options(name: str) -> Iterator[str]:
-    for parameter in _command(name).params:
-        yield from (option for option in parameter.opts if option.startswith("--"))
+    command = _command(name)
+    for one in (command, *getattr(command, "commands", {}).values()):
+        for parameter in one.params:
+            yield from (option for option in parameter.opts if option.startswith("--"))
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -52,8 +54,9 @@ def test_no_option_is_documented_that_does_not_exist(name: str) -> None:
 def test_every_command_and_option_has_help(name: str) -> None:
     """One line at least."""
     command = _command(name)
-    assert command.help
-    assert [parameter.name for parameter in command.params if not parameter.help] == []
+    for one in (command, *getattr(command, "commands", {}).values()):
+        assert one.help
+        assert [parameter.name for parameter in one.params if not parameter.help] == []
 
 
 @pytest.mark.parametrize("name", sorted(set(MODULES) - {"serve"}))

@@ -57,7 +57,7 @@ def test_the_summary_is_printed_for_people(recording: Path) -> None:
     """Without options: the default strategy, its quantiles and its budgets, as a table."""
     result = _run(recording)
     assert result.exit_code == 0
-    assert "calls.jsonl, strategy quantile: 30 rows predicted" in result.stdout
+    assert "calls.jsonl, strategy learned: 30 rows predicted" in result.stdout
     for text in ("q95", "skill", "accurate: 50-95 % used", "calls scored", "attainable"):
         assert text in result.stdout
     assert result.stderr == ""  # no terminal, no progress bar
@@ -96,8 +96,8 @@ def test_baselines_and_the_control_stand_beside(recording: Path) -> None:
 
 
 def test_the_control_has_the_outcomes_of_other_calls(tmp_path: Path) -> None:
-    """A strategy that tells two agents apart cannot once their lengths are permuted."""
-    rows = [_call(n, (40, 4000)[n % 2], agent=("short", "long")[n % 2]) for n in range(400)]
+    """A strategy that tells three agents apart cannot once their lengths are permuted."""
+    rows = [_call(n, (40, 400, 4000)[n % 3], agent=f"a{n % 3}") for n in range(402)]
     found = _json(_write(tmp_path / "calls.jsonl", rows), "--compare")["comparison"]
     skill = {one["strategy"]: one["last_40_percent"]["skill"]["q50"] for one in found}
     assert skill["rolling"] > 0.95
@@ -140,7 +140,7 @@ def test_predictions_are_written_one_line_a_row(recording: Path, tmp_path: Path)
         assert list(line) == ["i", *LEVEL_NAMES, "recommended", "strategy", "seconds"]
         values = [line[name] for name in LEVEL_NAMES]
         assert values == sorted(values)
-        assert line["strategy"] == "quantile"
+        assert line["strategy"] == "learned"
         assert line["seconds"] > 0
     # After thirty calls of about 95 tokens the forecast is near them; before, it is the prior.
     assert lines[0]["q50"] == pytest.approx(260, rel=0.01)
@@ -269,7 +269,7 @@ def test_odd_messages_do_not_stop_it(tmp_path: Path) -> None:
         (["nowhere.jsonl"], "nowhere.jsonl cannot be read"),
         (
             ["{file}", "--strategy", "best"],
-            "known are auto, heuristic, similarity, quantile",
+            "known are auto, learned, heuristic, similarity",
         ),
         (["{file}", "--strategy", "fixed:0"], ">= 1"),
         (["{file}", "--out", "{file}"], "is the recording itself"),

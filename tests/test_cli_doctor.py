@@ -29,7 +29,8 @@ def test_all_is_well(url: str) -> None:
     """Every check has a line, none fails, and nothing needs doing."""
     found = _checks(url)
     assert list(found) == [
-        "python", "settings", "store", "rows", "clock", "salt", "prices", "openai upstream",
+        "python", "settings", "store", "rows", "clock", "retention", "salt", "prices",
+        "openai upstream",
         "openai key", "anthropic upstream", "anthropic key", "openai SDK", "anthropic SDK",
         "engine",
     ]  # fmt: skip
@@ -58,6 +59,22 @@ def test_an_empty_history_is_worth_a_word(tmp_path: Path) -> None:
     assert found["rows"]["state"] == "warn"
     assert "import" in found["rows"]["advice"]
     assert found["engine"]["state"] == "ok"
+
+
+def test_what_the_settings_do_not_keep_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the command that folds it; a history of many calls without bound is told too."""
+    url = history(tmp_path / "history.db", *(answered(number, ts=1e9) for number in range(150)))
+    assert _checks(url)["retention"]["state"] == "ok"
+    monkeypatch.setenv("BUDGET_PROXY_WINDOW", "100")
+    monkeypatch.setenv("BUDGET_PROXY_KEEP_DAYS", "30")
+    found = _checks(url)["retention"]
+    assert (found["state"], found["message"]) == ("warn", "50 calls more than the settings keep")
+    assert "history compact" in found["advice"]
+    monkeypatch.delenv("BUDGET_PROXY_KEEP_DAYS")
+    monkeypatch.setattr(checks, "_MANY", 149)
+    assert "Set keep_days or keep_calls" in _checks(url)["retention"]["advice"]
 
 
 def test_a_file_that_is_no_history_fails(tmp_path: Path) -> None:

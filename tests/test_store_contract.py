@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from budget_proxy.analytics.days import days_of
+from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_report
 from budget_proxy.errors import InvalidInput
 from budget_proxy.store.base import Store
+from budget_proxy.store.days import Day
 from budget_proxy.store.memory import MemoryStore
+from budget_proxy.store.rows import SETTLED_WITHIN
 from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.types import CallRecord, Fit, Guidance, Session, Thinking
-from tests.makers import record, session
+from tests.makers import NOW, record, session
 
 OPENERS: Final[dict[str, Callable[[Path], Store]]] = {
     "sqlite": lambda directory: SQLiteStore(directory / "history.db"),
@@ -300,8 +304,9 @@ def test_counts_by_table(store: Store) -> None:
     store.meta("salt", "x")
     store.append([record(signals=b"x")])
     store.save_fit(FIT)
-    counts = {"calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1}
-    assert store.counts() == counts
+    assert store.counts() == {
+        "calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1, "days": 0,
+    }  # fmt: skip
 
 
 def test_signals_of_recent_rows_come_back(store: Store) -> None:
@@ -341,3 +346,140 @@ def test_fits_come_back(store: Store) -> None:
     assert store.fits("learned") == [*old, *new]
     assert store.fits("learned", 1) == made[3:]
     assert store.fits("none") == []
+
+
+DAY: Final = 86_400.0
+
+
+def many(count: int) -> list[CallRecord]:
+    """Calls of ten days in every variety that reports tell apart, resends among them."""
+    made: list[CallRecord] = []
+    for number in range(count):
+        cut = number % 11 == 0
+        call = record(
+            ts=NOW + DAY * (number * 7 % 10) + number, call_id=f"c{number}",
+            agent="ab"[number % 2], model="xyz"[number % 3],
+            task_type=("review", "code")[number % 2],
+            arm=("treatment", "holdout")[number % 5 == 0],
+            mode=("observe", "enforce")[number % 3 == 0],
+            output_tokens=None if number % 17 == 0 else 50 + number % 40, input_tokens=number,
+            reasoning_tokens=number % 7 or None, cost=None if number % 13 == 0 else 0.001 * number,
+            exact=number % 19 != 0, n=1 + number % 2, recommended=60, confidence=0.5,
+            strategy="quantile", q50=50.0, q75=60.0, q90=70.0, q95=80.0, q99=85.0,
+            ceiling=70 if number % 4 == 0 else None, truncated=cut, cut_by_us=cut,
+            finish_reason="length" if cut else ("stop", "error")[number % 23 == 0],
+            signals=b"x", seconds=0.5, score=0.25 if number % 6 == 0 else None, cache_read_tokens=3,
+        )  # fmt: skip
+        made.append(call)
+        if cut:
+            again = replace(call, attempt=2, truncated=False, cut_by_us=False, output_tokens=99)
+            made.append(replace(again, finish_reason="stop"))
+    return made
+
+
+def reported(store: Store, start: float | None = None) -> EfficiencyReport:
+    """What a report tells of a history."""
+    return efficiency_report(store.calls(start=start), store.days(start=start))
+
+
+def alike(one: Any, other: Any) -> bool:
+    """Whether two reports tell the same; sums of fractions may differ in their last digits."""
+    if isinstance(one, float):
+        return bool(one == pytest.approx(other, rel=1e-12))
+    if isinstance(one, tuple):
+        return len(one) == len(other) and all(map(alike, one, other))
+    if hasattr(one, "__dataclass_fields__"):
+        return all(alike(getattr(one, f.name), getattr(other, f.name)) for f in fields(one))
+    return bool(one == other)
+
+
+@pytest.mark.parametrize("limit", [1, 7, 10_000])
+def test_reports_tell_the_same_when_rows_are_folded(store: Store, limit: int) -> None:
+    """Whatever the batches were, and however much of the history is folded by now."""
+    store.append(many(300))
+    before = reported(store)
+    rows, folded = store.counts()["calls"], 0
+    while count := store.fold(store.horizon(0), NOW + 6 * DAY, days_of, limit=limit):
+        folded += count
+        assert store.counts()["calls"] == rows - folded
+    assert 100 < folded < rows
+    assert min(row.ts for row in store.calls()) >= NOW + 6 * DAY
+    assert alike(reported(store), before)
+    while store.fold(store.horizon(0), NOW + 99 * DAY, days_of, limit=limit):
+        pass
+    assert list(store.calls()) == []
+    assert store.counts()["features"] == 0
+    assert store.counts()["days"] == len(store.days()) > 20
+    assert alike(reported(store), before)
+
+
+def test_a_call_is_folded_with_all_its_attempts(store: Store) -> None:
+    """The resend of a cut call is not measured, although it is in a later batch."""
+    cut = record(call_id="a", truncated=True, cut_by_us=True, recommended=90)
+    store.append([cut, record(call_id="b"), replace(cut, attempt=2, cut_by_us=False)])
+    before = reported(store)
+    assert (before.overall.resent, before.overall.measured) == (1, 1)
+    assert store.fold(store.horizon(0), NOW + 1, days_of, limit=1) == 2
+    assert [row.call_id for row in store.calls()] == ["b"]
+    assert alike(reported(store), before)
+
+
+def test_the_newest_rows_stay_whatever_their_age(store: Store) -> None:
+    """By id, as replay reads them; a horizon beyond the history keeps all."""
+    store.append([record(ts=float(ts)) for ts in (50, 40, 30, 20, 10)])
+    assert [store.horizon(keep) for keep in (0, 2, 5, 9)] == [5, 3, 0, 0]
+    assert store.foldable(3, NOW) == 3
+    assert store.fold(3, NOW, days_of) == 3
+    assert [row.ts for row in store.recent(9)] == [20.0, 10.0]
+    assert store.fold(store.horizon(9), NOW, days_of) == 0
+    assert store.append([record()]) == [6]
+
+
+def test_rows_that_may_still_be_settled_stay(store: Store) -> None:
+    """A background answer can be retrieved for thirty days; an older one is folded as it is."""
+    young, old = NOW - SETTLED_WITHIN + 5, NOW - SETTLED_WITHIN - 5
+    store.append([record(ts=young, pending=True, response_id="r"), record(ts=old, pending=True)])
+    assert store.foldable(9, NOW) == 1
+    assert store.fold(9, NOW, days_of) == 1
+    assert store.settle_late("r", lambda row: replace(row, pending=False)) is not None
+
+
+def test_days_by_time_and_columns(store: Store) -> None:
+    """A day belongs to a span if its first call does; other columns than its own tell none."""
+    store.append([
+        record(ts=NOW, agent="a"), record(ts=NOW + 9, agent="a"), record(ts=NOW + DAY, agent="b"),
+    ])  # fmt: skip
+    store.fold(store.horizon(0), NOW + 9 * DAY, days_of)
+    first, second = store.days()
+    assert (first.day, first.agent, first.attempts) == ("2027-01-15", "a", 2)
+    assert (first.first, first.last, first.output_tokens) == (NOW, NOW + 9, 200)
+    assert store.days(start=NOW + 1) == [second]
+    assert store.days(end=NOW + 1) == [first]
+    assert store.days(agent="b") == [second]
+    assert store.days(session=None) == []
+    with pytest.raises(InvalidInput, match="no column 'colour'"):
+        store.days(colour="red")
+
+
+def test_sums_that_cannot_be_stored_change_nothing(store: Store) -> None:
+    """A fault in the sums leaves the rows where they were."""
+    store.append(many(20))
+    before = list(store.calls())
+
+    def broken(_: Sequence[CallRecord]) -> list[Day]:
+        raise ValueError("odd")
+
+    with pytest.raises(ValueError, match="odd"):
+        store.fold(store.horizon(0), NOW + 99 * DAY, broken)
+    assert list(store.calls()) == before
+    assert store.days() == []
+
+
+def test_room_is_given_back(store: Store) -> None:
+    """Piece by piece until there is none, or at once; the rows that stay are there."""
+    store.append(many(4000))
+    store.fold(store.horizon(100), NOW + 99 * DAY, days_of, limit=5000)
+    while store.reclaim(pages=50):
+        pass
+    store.vacuum()
+    assert len(list(store.calls())) == 100

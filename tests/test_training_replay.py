@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from budget_proxy.predict.base import Fitting
 from budget_proxy.training.arrays import packed
@@ -12,11 +11,25 @@ from budget_proxy.types import CallRecord, Features, Fit, Forecast, Observation
 from tests.makers import forecast, record
 
 
-@dataclass(frozen=True)
+@dataclass
 class Sum:
     """What the toy fits: the sum of its window."""
 
     total: int
+    position: int = 0
+
+    def learn(self, later: list[int]) -> None:
+        """Add what came later, told apart from the window's."""
+        self.total = self.total * 1000 + sum(later)
+        self.position += len(later)
+
+
+@dataclass
+class Window:
+    """What the toy is fitted on."""
+
+    lengths: list[int]
+    position: int
 
 
 @dataclass
@@ -27,7 +40,6 @@ class Toy:
     window: int = 2
     interval: int = 2
     lengths: list[int] = field(default_factory=list)
-    marks: list[int] = field(default_factory=list)
     fitted: int = 0
 
     def predict_one(self, features: Features) -> Forecast:
@@ -44,19 +56,29 @@ class Toy:
         """Every ``interval`` rows."""
         return len(self.lengths) % self.interval == 0
 
-    def snapshot(self) -> tuple[int, ...]:
+    def hold(self) -> None:
+        """It learns nothing but lengths anyway."""
+
+    def release(self) -> None:
+        """Nothing was held back."""
+
+    def snapshot(self) -> Window:
         """The window."""
-        self.marks.append(len(self.lengths))
-        return tuple(self.lengths[-self.window :])
+        return Window(self.lengths[-self.window :], len(self.lengths))
+
+    def since(self, fitted: Sum, most: int) -> list[int]:
+        """What came since."""
+        return self.lengths[fitted.position :][:most]
 
     def adopt(self, fitted: Sum) -> None:
         """Take the sum, and add what came since."""
-        self.fitted = fitted.total * 1000 + sum(self.lengths[self.marks[-1] :])
+        fitted.learn(self.since(fitted, 99))
+        self.fitted = fitted.total
 
 
-def refit(snapshot: Any) -> Sum:
+def refit(snapshot: Window) -> Sum:
     """Fit the toy."""
-    return Sum(sum(snapshot))
+    return Sum(sum(snapshot.lengths), snapshot.position)
 
 
 HOW = Fitting(refit, (Sum,))
@@ -86,20 +108,20 @@ def fit(taken: str, effective: str, content: bytes = b"") -> Fit:
 
 def test_a_fit_is_in_force_from_where_it_was() -> None:
     """It rests on the rows up to its snapshot; those up to its adoption count as learned since."""
-    toy = replayed(rows(6), fit("c3", "c5", packed(Sum(5), (Sum,))))
+    toy = replayed(rows(6), fit("c3", "c5", packed(Sum(5, 103), (Sum,))))
     assert toy.fitted == 5_000 + 4 + 5
     assert toy.lengths == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_fit_whose_content_is_gone_is_made_again() -> None:
     """From the same rows, so that it comes out the same."""
-    kept = replayed(rows(6), fit("c3", "c5", packed(Sum(2 + 3), (Sum,))))
+    kept = replayed(rows(6), fit("c3", "c5", packed(Sum(2 + 3, 103), (Sum,))))
     assert replayed(rows(6), fit("c3", "c5")) == kept
 
 
 def test_a_fit_from_before_the_rows_is_left_out() -> None:
     """Its window is not there; the next fit will be."""
-    assert replayed(rows(6)[3:], fit("c3", "c5", packed(Sum(5), (Sum,)))).fitted == 0
+    assert replayed(rows(6)[3:], fit("c3", "c5", packed(Sum(5, 103), (Sum,)))).fitted == 0
 
 
 def test_a_fit_of_another_version_is_left_out() -> None:

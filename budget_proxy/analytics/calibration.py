@@ -12,7 +12,7 @@ from typing import Final
 
 from budget_proxy.types import LEVELS, CallRecord
 
-CALIBRATED: Final = frozenset({"quantile", "rolling"})
+CALIBRATED: Final = frozenset({"learned", "quantile", "rolling"})
 """The strategies whose quantiles and confidence are probabilities."""
 
 _Z: Final = 1.959963984540054  # the 97.5 % point of the standard normal: a two-sided 95 % interval

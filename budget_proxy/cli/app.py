@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "report": "report",
         "backtest": "backtest",
         "import": "import_",
+        "history": "history",
         "doctor": "doctor",
     }
 )
@@ -52,7 +53,8 @@ class Commands(TyperGroup):
             return None
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
         import_module(f"budget_proxy.cli.{MODULES[cmd_name]}").register(alone)
-        return get_command(alone)
+        found = get_command(alone)
+        return found.commands[cmd_name] if isinstance(found, TyperGroup) else found
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""

@@ -44,7 +44,7 @@ def backtest(
         typer.Option(
             "--strategy",
             metavar="NAME",
-            help="auto, quantile, rolling, similarity, heuristic or fixed:N (N tokens a call).",
+            help="auto, learned, quantile, rolling, similarity, heuristic or fixed:N (tokens).",
         ),
     ] = "auto",
     out: Annotated[

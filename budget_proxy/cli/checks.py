@@ -32,6 +32,7 @@ _NO_STORE: Final = (
     "Mend it, or name another (--store, BUDGET_PROXY_STORE): clients and serve do not start on it."
 )
 _LISTED: Final = 5
+_MANY: Final = 1_000_000
 _SDKS: Final = (("openai", 2, 4), ("anthropic", 1, 3))  # from the first version to below the second
 
 
@@ -123,6 +124,27 @@ def check_rows(bench: Bench) -> Iterator[Check]:
         yield Check("clock", "ok", "no row lies in the future")
 
 
+def check_retention(bench: Bench) -> Iterator[Check]:
+    """Tell whether the history holds more than the settings keep, or grows without bound."""
+    from budget_proxy.cli.retention import DAY, foldable, shares_of
+
+    if bench.store is None or bench.settings is None:
+        return
+    days = bench.settings.keep_days
+    before = None if days is None else time.time() - days * DAY
+    shares = shares_of(bench.store, bench.settings, before)
+    beyond = foldable(bench.store, shares)
+    if beyond:
+        advice = "Run `budget-proxy history compact`, best once a day from cron or a timer."
+        yield Check("retention", "warn", f"{beyond:,} calls more than the settings keep", advice)
+    elif not shares and bench.store.counts()["calls"] > _MANY:
+        advice = "Set keep_days or keep_calls, and run `budget-proxy history compact` once a day."
+        yield Check("retention", "warn", "every call is kept, and there are many", advice)
+    else:
+        kept = "as the settings say" if shares else "every call"
+        yield Check("retention", "ok", f"kept is {kept}")
+
+
 def check_salt(bench: Bench) -> Iterator[Check]:
     """Tell whether there is a salt for pseudonyms and draws; a new history gets one."""
     if bench.store is None:
@@ -211,6 +233,7 @@ CHECKS: Final[tuple[Callable[[Bench], Iterator[Check]], ...]] = (
     check_settings,
     check_store,
     check_rows,
+    check_retention,
     check_salt,
     check_prices,
     check_upstreams,

@@ -70,7 +70,7 @@ def explain(
 
 def _newest_model(engine: Engine, api: str, agent: str | None) -> str:
     """The model of the newest row that could be this call's; else a current one."""
-    from budget_proxy.cli.import_ import API as IMPORTED
+    from budget_proxy.cli.imported import API as IMPORTED
     from budget_proxy.wire.single import default_model
 
     for row in reversed(engine.store.recent(_RECENT)):
@@ -146,6 +146,7 @@ def _decided(plan: Plan) -> dict[str, str]:
         "Input": f"about {whole(plan.input_tokens)} tokens",
         "Forecast": ", ".join(quantiles),
         "Rests on": f"{whole(forecast.support)} outcomes of {group} ({forecast.strategy})",
+        "Known": "; ".join(forecast.reasons) or "nothing",
         "Recommended": f"{whole(given.recommended)} tokens, confidence {percent(given.confidence)}",
         "Target": f"{whole(given.target)}, reserve {whole(given.reserve)}, cap {whole(given.cap)}",
         "Steer": f"thinking {steer}, effort {given.effort or 'none'}, "

@@ -1,56 +1,60 @@
-"""``budget-proxy import``: recorded calls become history, so that evidence is there at once.
+"""``budget-proxy import``: calls that others recorded become history, so that evidence is there.
 
 Every row is classified as a call would be. What is stored is what the history stores of any
-call: no text. A row's id is a keyed hash of its content, so that a file can be imported twice
-and an interrupted import repeated.
+call: no text. A row's id is a keyed hash of what tells the call, so that a file can be imported
+twice and an interrupted import repeated. Rows are written in order of time when all have been
+read, which is the order that forecasts learn in.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from budget_proxy.cli.options import AsJson, StoreUrl
+from budget_proxy.cli.progress import Bar, progress_place
 from budget_proxy.errors import InvalidInput
+from budget_proxy.store.days import day_of
 
 if TYPE_CHECKING:
-    from budget_proxy.predict.similarity import Similarity
-    from budget_proxy.store.base import Store
-    from budget_proxy.store.recorded import RecordedCall
-    from budget_proxy.types import CallRecord, Characteristics
+    from rich.progress import Progress
 
-API: Final = "import"
-_FORM: Final = "openai.chat"  # recordings hold messages in this form
-_UNNAMED: Final = "unknown"
+    from budget_proxy.settings import Settings
+    from budget_proxy.store.base import Store
+    from budget_proxy.store.imports import Format
+    from budget_proxy.store.imports.inspection import Finding, MaxOutput
+    from budget_proxy.store.imports.spool import Spool
+    from budget_proxy.store.recorded import RecordedCall
+    from budget_proxy.store.source import Source
+    from budget_proxy.types import CallRecord
+
 _BATCH: Final = 500
-_EXAMPLES: Final = 20
-_T = TypeVar("_T")
+_SEEN_WITHIN: Final = 2.0
+"""Seconds by which another system's clock may tell a call's time apart from ours."""
+
+_PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 
 
 @dataclass(slots=True)
 class Summary:
-    """What an import did; ``reasons`` are the first 20 of the rows that were skipped."""
+    """What an import did. ``skipped`` rows are faulty; ``passed`` ones are no answered calls."""
 
-    file: str
     store: str
     dry_run: bool
+    files: dict[str, str] = field(default_factory=dict)
     read: int = 0
     written: int = 0
     duplicates: int = 0
     skipped: int = 0
-    reasons: list[str] = field(default_factory=list)
-
-    def skip(self, where: str, reason: str) -> None:
-        """Count a row that could not be taken."""
-        self.skipped += 1
-        if len(self.reasons) < _EXAMPLES:
-            self.reasons.append(f"{where}: {reason}")
+    passed: int = 0
+    findings: list[Finding] = field(default_factory=list)
 
 
 def register(app: typer.Typer) -> None:
@@ -59,16 +63,25 @@ def register(app: typer.Typer) -> None:
 
 
 def import_(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Recorded calls: .jsonl or .jsonl.gz.")
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Exports of calls, or directories of .jsonl files."),
     ],
     *,
+    format_: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="auto (by content), recorded, litellm, langfuse, openai-usage or claude-code.",
+        ),
+    ] = "auto",
     agent: Annotated[
         str | None,
         typer.Option("--agent", metavar="NAME", help="File every row under this agent."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Read and classify, but write no row.")
+        bool, typer.Option("--dry-run", help="Read and check everything, but write no row.")
     ] = False,
     store: StoreUrl = None,
     as_json: AsJson = False,
@@ -77,188 +90,254 @@ def import_(
     from budget_proxy.cli.options import open_history
     from budget_proxy.cli.output import print_json
     from budget_proxy.settings import load
-    from budget_proxy.store.recorded import read_recorded
+    from budget_proxy.store.imports import chosen
+    from budget_proxy.store.imports.spool import Spool
+    from budget_proxy.store.source import Source
 
+    sources = [Source(path) for file in files for path in _paths(file)]
+    formats = [chosen(format_, source) for source in sources]  # before anything is read
     history = open_history(store)
-    summary = Summary(str(file), history.url, dry_run)
+    summary = Summary(history.url, dry_run)
     try:
-        taken = _Import(history, load().window, agent, summary)
-        try:
-            for row, call in _watched(file, read_recorded(file, on_bad=taken.bad)):
-                taken.take(row, call)
-        finally:
-            taken.write()
+        with Spool() as spool, progress_place() as progress:
+            taken = _Import(history, spool, load(), agent, summary)
+            broken = _read(taken, sources, formats, progress)
+            taken.write(progress)
+            if summary.written and not dry_run:
+                _fit(history.url, progress)
+        if broken is not None:
+            raise broken
     finally:
         history.close()
     if as_json:
         print_json(asdict(summary))
     else:
         _show(summary)
-    if summary.skipped and summary.skipped == summary.read:
+    if summary.read and summary.skipped + summary.passed == summary.read:
         raise typer.Exit(1)  # nothing of it could be taken
 
 
-class _Import:
-    """One import under way: rows in, batches out."""
+def _paths(file: Path) -> list[Path]:
+    """The file; of a directory, the transcripts and recordings beneath it."""
+    if not file.is_dir():
+        return [file]
+    found = sorted(path for pattern in _PATTERNS for path in file.rglob(pattern))
+    if not found:
+        raise InvalidInput(f"the recording {file} cannot be read: no .jsonl file is beneath it")
+    return found
 
-    def __init__(self, history: Store, window: int, agent: str | None, summary: Summary) -> None:
+
+def _read(
+    taken: _Import, sources: list[Source], formats: list[Format], progress: Progress | None
+) -> InvalidInput | None:
+    """Read every file; the error of one that breaks off ends it, but loses nothing before it."""
+    bar = Bar(progress, "Reading", sum(source.size for source in sources))
+    done = 0
+    for source, format_ in zip(sources, formats, strict=True):
+        try:
+            for _ in taken.calls(source, format_, named=len(sources) > 1):
+                bar.show(done + source.position)
+        except InvalidInput as error:
+            return error
+        done += source.size
+    bar.show(done)
+    return None
+
+
+def _fit(url: str, progress: Progress | None) -> None:
+    """Have the strategy fitted to the new rows, so that the next call finds it ready."""
+    from budget_proxy.assemble import Engine
+
+    bar = Bar(progress, "Fitting", 1)
+    with Engine.open(url) as engine:
+        engine.fitted()
+    bar.show(1)
+
+
+class _Import:
+    """One import under way: calls in, to the spool; then rows out, in order, to the history."""
+
+    def __init__(
+        self, history: Store, spool: Spool, settings: Settings, agent: str | None, summary: Summary
+    ) -> None:
+        from budget_proxy.store.imports.inspection import Inspection
+
+        self._history = history
+        self._spool = spool
+        self._window = settings.window
+        self._agent = agent
+        self._summary = summary
+        self._salt = bytes.fromhex(history.meta("salt", secrets.token_hex(32)))
+        self._inspection = Inspection(time.time(), _max_output(settings))
+        self._folded = {(day.day, day.agent, day.model) for day in history.days()}
+        self._place = "{}"
+
+    def calls(self, source: Source, format_: Format, *, named: bool) -> Iterator[None]:
+        """Take a file's calls into the spool, one a step."""
+        where = f"{source.path.name}, " if named else ""
+        self._place = f"{where}{source.unit} {{}}"
+        self._summary.files[str(source.path)] = format_.name
+        rows = source.rows(lambda number, reason: self.bad(number, InvalidInput(reason)))
+        for number, call in format_.calls(rows, self):
+            self._summary.read += 1
+            self._take(self._place.format(number), call, format_.name)
+            yield
+
+    def bad(self, number: int, error: InvalidInput) -> None:
+        """Count a row that could not be read."""
+        from budget_proxy.store.imports.inspection import kind_of
+
+        self._summary.read += 1
+        self._drop(kind_of(error), self._place.format(number), str(error))
+
+    def passed(self, number: int, what: str) -> None:
+        """Count a row of another kind."""
+        self._summary.read += 1
+        self._drop("no-call", self._place.format(number), what)
+
+    def _take(self, where: str, call: RecordedCall, source: str) -> None:
+        from budget_proxy.cli.imported import imported
+
+        fault = self._inspection.fault(call)
+        if fault is not None:
+            self._drop(fault[0], where, fault[1])
+            return
+        record = imported(call, self._salt, source=source, agent=self._agent)
+        if not self._is_new(record):
+            self._drop("repeated", where)
+            return
+        if self._is_known(record):
+            self._drop("known", where)
+            return
+        if self._is_folded(record):
+            self._drop("folded", where)
+            return
+        self._inspection.look(call, where)
+        self._spool.put(record)
+
+    def _is_new(self, record: CallRecord) -> bool:
+        """Whether nothing that was read before is the same call."""
+        response = record.response_id
+        return self._spool.is_new(record.call_id) and (
+            response is None or self._spool.is_new(response)
+        )
+
+    def _is_known(self, record: CallRecord) -> bool:
+        """Whether the history has the call: imported before, or seen when it was made."""
+        from budget_proxy.cli.imported import API
+
+        calls, response = self._history.calls, record.response_id
+        if any(calls(call_id=record.call_id)) or (response and any(calls(response_id=response))):
+            return True
+        alike = calls(
+            start=record.ts - _SEEN_WITHIN,
+            end=record.ts + _SEEN_WITHIN,
+            model=record.model,
+            input_tokens=record.input_tokens,
+            output_tokens=record.output_tokens,
+        )
+        return any(row.api != API for row in alike)
+
+    def _is_folded(self, record: CallRecord) -> bool:
+        """Whether the call may be in a day's sum, which cannot tell."""
+        return (day_of(record.ts), record.agent, record.model) in self._folded
+
+    def _drop(self, kind: str, where: str, what: str = "") -> None:
+        from budget_proxy.store.imports.inspection import DUPLICATES
+
+        self._inspection.note(kind, where, what)
+        if kind in DUPLICATES:
+            self._summary.duplicates += 1
+        elif kind == "no-call":
+            self._summary.passed += 1
+        else:
+            self._summary.skipped += 1
+
+    def write(self, progress: Progress | None) -> None:
+        """Write what the spool holds, by time, in batches; a dry run only counts it."""
+        self._summary.findings = self._inspection.findings()
+        count = len(self._spool)
+        if self._summary.dry_run:
+            self._summary.written = count
+            return
+        bar = Bar(progress, "Writing", count)
+        novelty = _Novelty(self._history, self._window)
+        batch: list[CallRecord] = []
+        for record in self._spool.ordered():
+            batch.append(novelty.told(record))
+            if len(batch) == _BATCH:
+                self._append(batch)
+                bar.show(self._summary.written)
+        self._append(batch)
+        bar.show(self._summary.written)
+
+    def _append(self, batch: list[CallRecord]) -> None:
+        if batch:
+            self._history.append(batch)
+        self._summary.written += len(batch)
+        batch.clear()
+
+
+class _Novelty:
+    """How unlike what came before each row is: the history first, then the rows themselves."""
+
+    def __init__(self, history: Store, window: int) -> None:
         from budget_proxy.engine import features_of, observation_of
         from budget_proxy.ledger.settlement import has_length
         from budget_proxy.predict.similarity import Similarity
 
-        self._history = history
-        self._agent = agent
-        self._summary = summary
-        self._salt = bytes.fromhex(history.meta("salt", secrets.token_hex(32)))
-        self._batch: dict[str, CallRecord] = {}
-        self._memory: Similarity = Similarity(window=window)
+        self._memory = Similarity(window=window)
         for row in history.recent(window):
             if has_length(row):
                 self._memory.learn_one(features_of(row), observation_of(row), row.call_id)
 
-    def bad(self, line: int, reason: str) -> None:
-        """Count a line that could not be read."""
-        self._summary.read += 1
-        self._summary.skip(f"line {line}", reason)
-
-    def take(self, row: int, call: RecordedCall) -> None:
-        """Take one row (counted from 0) into the batch, unless it is there already."""
-        self._summary.read += 1
-        if call.output_tokens is None:
-            self._summary.skip(f"row {row + 1}", "no output_tokens, so nothing to learn")
-            return
-        identifier = self._identify(call)
-        if identifier in self._batch or any(self._history.calls(call_id=identifier)):
-            self._summary.duplicates += 1
-            return
-        self._batch[identifier] = self._record(identifier, call)
-        if len(self._batch) == _BATCH:
-            self.write()
-
-    def _identify(self, call: RecordedCall) -> str:
-        import orjson
-
-        from budget_proxy.policy.rollout import keyed_hash
-
-        return keyed_hash(self._salt, "import", orjson.dumps(call)).hex()
-
-    def _record(self, identifier: str, call: RecordedCall) -> CallRecord:
-        from budget_proxy.engine import DEFAULT_AGENT, features_of, observation_of
+    def told(self, record: CallRecord) -> CallRecord:
+        """The row with its novelty, which is learned from then on."""
+        from budget_proxy.engine import features_of, observation_of
         from budget_proxy.ledger.settlement import has_length
-        from budget_proxy.policy.rollout import pseudonym
 
-        kind = _classified(identifier, call)
-        session = pseudonym(self._salt, "import", call.session) if call.session else None
-        agent = self._agent or call.agent or DEFAULT_AGENT
-        record = replace(_row(identifier, call, kind), agent=agent, session=session)
-        features = features_of(record)
-        record = replace(record, novelty=self._memory.novelty(features))
+        record = replace(record, novelty=self._memory.novelty(features_of(record)))
         if has_length(record):
-            self._memory.learn_one(features_of(record), observation_of(record), identifier)
+            self._memory.learn_one(features_of(record), observation_of(record), record.call_id)
         return record
 
-    def write(self) -> None:
-        """Write the batch."""
-        if self._batch and not self._summary.dry_run:
-            self._history.append(list(self._batch.values()))
-        self._summary.written += len(self._batch)
-        self._batch.clear()
 
+def _max_output(settings: Settings) -> MaxOutput:
+    """The most output tokens of a model, by our table and the user's own word."""
+    from budget_proxy.wire.models import api_of_model, capabilities
 
-def _classified(identifier: str, call: RecordedCall) -> Characteristics:
-    from budget_proxy.classify.characteristics import classify_call
-    from budget_proxy.wire import DIALECTS, Context
+    known = {name: model.model_dump(exclude_none=True) for name, model in settings.models.items()}
 
-    seen = DIALECTS[_FORM].read({"messages": list(call.messages)}, Context(identifier, call.ts))
-    return classify_call(seen.messages, None, images=seen.images)
+    @lru_cache(maxsize=1024)
+    def most(model: str) -> int | None:
+        return capabilities(api_of_model(model) or "", "", model, known).max_output
 
-
-def _row(identifier: str, call: RecordedCall, kind: Characteristics) -> CallRecord:
-    """The row of a recorded call; what contradicts itself counts as absent.
-
-    ``input_chars`` stays 0: recorded messages may be cut, or lack their system prompt, so
-    that they do not tell how many characters make a token.
-    """
-    from budget_proxy.types import CallRecord
-
-    record = CallRecord(
-        ts=call.ts,
-        api=API,
-        model=call.model or _UNNAMED,
-        call_id=identifier,
-        task=call.task,
-        **kind.columns(),
-        input_estimate=call.input_tokens,
-        input_tokens=call.input_tokens,
-        output_tokens=call.output_tokens,
-        reasoning_tokens=_within(call.reasoning_tokens, call.output_tokens),
-        cache_read_tokens=_within(call.cached_tokens, call.input_tokens),
-        finish_reason="length" if call.truncated else call.finish_reason or "stop",
-        truncated=call.truncated,
-        ceiling=call.max_tokens or None,
-        reason="imported",
-        score=call.quality,
-        instance=API,
-    )
-    if call.cost_usd is not None:
-        return replace(record, cost=call.cost_usd, prices="recorded")
-    return _priced(record)
-
-
-def _priced(record: CallRecord) -> CallRecord:
-    """The record with its cost by whichever provider lists the model under that name."""
-    from budget_proxy.wire import DIALECTS
-    from budget_proxy.wire.prices import priced
-
-    for api in DIALECTS:
-        found = priced(replace(record, api=api))
-        if found.cost is not None:
-            return replace(found, api=record.api)
-    return record
-
-
-def _within(part: int | None, whole: int | None) -> int | None:
-    return part if part is None or whole is None or part <= whole else None
-
-
-def _watched(file: Path, rows: Iterable[_T]) -> Iterator[_T]:
-    """The rows, with a progress bar where someone watches."""
-    from budget_proxy.cli.output import console
-
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield from rows
-        return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    from budget_proxy.store.recorded import read_recorded
-
-    total = None
-    with suppress(InvalidInput):  # the import itself reports it
-        total = sum(1 for _ in read_recorded(file, on_bad=lambda _line, _reason: None))
-    columns = (TextColumn("Importing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=out) as progress:
-        yield from progress.track(rows, total=total)
+    return most
 
 
 def _show(summary: Summary) -> None:
-    from budget_proxy.cli.output import console, whole
+    from budget_proxy.cli.output import console, table, whole
 
     out = console()
     verb = "would be written" if summary.dry_run else "written"
     out.print(
         f"{whole(summary.read)} rows read, {whole(summary.written)} {verb}, "
-        f"{whole(summary.duplicates)} already there, {whole(summary.skipped)} skipped.\n"
-        f"History: {summary.store}",
+        f"{whole(summary.duplicates)} already there, {whole(summary.skipped)} skipped, "
+        f"{whole(summary.passed)} passed over.\n"
+        f"Format: {', '.join(sorted(set(summary.files.values())))}\nHistory: {summary.store}",
         soft_wrap=True,
     )
-    for reason in summary.reasons:
-        out.print(f"  skipped {reason}", soft_wrap=True)
-    if summary.skipped > len(summary.reasons):
-        out.print(f"  and {whole(summary.skipped - len(summary.reasons))} more")
+    if not summary.findings:
+        return
+    rows = [
+        (one.what, "taken" if one.kept else "left out", whole(one.rows)) for one in summary.findings
+    ]
+    out.print()
+    out.print(table("What was found", ("rows", "", "number"), rows, left=2))
+    for one in summary.findings:
+        out.print()
+        out.print(f"{one.what[0].upper()}{one.what[1:]}:", soft_wrap=True)
+        for example in one.examples:
+            out.print(f"  {example}", soft_wrap=True)
+        if one.rows > len(one.examples):
+            out.print(f"  and {whole(one.rows - len(one.examples))} more")

@@ -42,7 +42,7 @@ def predict(
         typer.Option(
             "--strategy",
             metavar="NAME",
-            help="Another strategy: quantile, rolling, similarity, heuristic or fixed:N.",
+            help="Another strategy: learned, quantile, rolling, similarity, heuristic or fixed:N.",
         ),
     ] = None,
     store: StoreUrl = None,

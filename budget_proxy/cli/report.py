@@ -59,7 +59,7 @@ def report(
         raise InvalidInput(f"--by must be one of {', '.join(_BY)}, not {by!r}")
     start = None if since is None else time.time() - seconds_of(since)
     history = open_history(store, existing=True)
-    found = efficiency_report(history.calls(start=start))
+    found = efficiency_report(history.calls(start=start), history.days(start=start))
     url, rows = history.url, history.counts()["calls"]
     history.close()
     if as_json:

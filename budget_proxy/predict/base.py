@@ -28,6 +28,30 @@ class Predictor(Protocol):
         """Take one outcome into the history."""
 
 
+class Outcomes(Protocol):
+    """Some outcomes that a predictor learned."""
+
+    def __len__(self) -> int:
+        """How many."""
+
+
+class Snapshot(Protocol):
+    """What a fit rests on. ``position`` counts the outcomes that were learned by then."""
+
+    @property
+    def position(self) -> int:
+        """How many outcomes the predictor had learned."""
+
+
+class Fit(Protocol):
+    """What a fit found. ``position`` counts the predictor's outcomes that it knows."""
+
+    position: int
+
+    def learn(self, later: Any) -> None:
+        """Take in Outcomes that came later, as ``Refitting.since`` gives them."""
+
+
 @runtime_checkable
 class Refitting(Predictor, Protocol):
     """A predictor that is also fitted: to its newest outcomes, ``window`` of them at most.
@@ -35,7 +59,8 @@ class Refitting(Predictor, Protocol):
     Once it has many, a fit is due every ``interval`` of them.
 
     What it is after ``adopt`` rests on the rows of the snapshot's window and those learned
-    since, and on nothing else. Each of the three takes at most some milliseconds.
+    since, and on nothing else. Each of these methods takes at most some milliseconds, ``adopt``
+    if few outcomes came since those that the fit knows.
     """
 
     window: int
@@ -44,11 +69,20 @@ class Refitting(Predictor, Protocol):
     def due(self) -> bool:
         """Whether, by the number of outcomes learned, a fit should begin now."""
 
-    def snapshot(self) -> Any:
+    def hold(self) -> None:
+        """Only keep outcomes from now on, until a fit that knows them is adopted: that is quick."""
+
+    def release(self) -> None:
+        """Learn what was only kept: there is no such fit after all."""
+
+    def snapshot(self) -> Snapshot:
         """What a fit rests on: a value that later outcomes do not change."""
 
+    def since(self, fitted: Any, most: int) -> Outcomes:
+        """The oldest ``most`` of the outcomes that a fit does not know yet, copied."""
+
     def adopt(self, fitted: Any) -> None:
-        """Put a fit in force, with what was learned since its snapshot."""
+        """Put a fit in force, with all that it does not know yet."""
 
 
 @dataclass(frozen=True, slots=True)

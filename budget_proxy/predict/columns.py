@@ -62,12 +62,12 @@ class Columns:
         self._sizes[at] = size
         self.total += 1
 
-    def newest(self, count: int) -> Columns:
-        """A copy of the ``count`` newest, in order."""
-        count = min(count, len(self))
-        at = np.arange(self.total - count, self.total) % self._window
-        copy = Columns(max(count, 1))
-        copy.total = count
+    def between(self, start: int, stop: int) -> Columns:
+        """A copy of the outcomes from number ``start`` to before ``stop``, as far as kept."""
+        stop = min(stop, self.total)
+        at = np.arange(max(start, self.total - len(self)), stop) % self._window
+        copy = Columns(max(len(at), 1))
+        copy.total = len(at)
         copy._keys, copy._values = self._keys[at], self._values[at]
         copy._numbers, copy._grams = self._numbers[at], self._grams[at]
         copy._sizes = self._sizes[at]

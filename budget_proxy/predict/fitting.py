@@ -41,12 +41,18 @@ _RECENT: Final = 400
 _UNSETTLED: Final = 20  # the first outcomes are no examples: nothing was known before them
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fitted:
     """What a refit found: a state that knows the outcomes up to number ``position``."""
 
     fold: Fold
     position: int
+
+    def learn(self, later: Columns) -> None:
+        """Take in outcomes that came later."""
+        for case, outcome in later.rows():
+            self.fold.learn(case, outcome)
+        self.position += len(later)
 
 
 @dataclass(frozen=True, slots=True)

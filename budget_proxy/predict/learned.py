@@ -52,6 +52,7 @@ class Learned:
         self._columns = Columns(self.window + 2 * self.interval)
         self._fold = Fold(self.window)
         self._position = 0
+        self._held = False
 
     def predict_one(self, features: Features) -> Forecast:
         """Forecast the output tokens of one choice."""
@@ -85,7 +86,8 @@ class Learned:
         reasoning = UNKNOWN if observation.reasoning is None else observation.reasoning
         outcome = Outcome(float(observation.tokens), observation.censored, float(reasoning))
         self._columns.add(case, outcome)
-        self._fold.learn(case, outcome)
+        if not self._held:
+            self._fold.learn(case, outcome)
 
     def due(self) -> bool:
         """Whether so many outcomes came since the last refit that another should start."""
@@ -94,19 +96,32 @@ class Learned:
             return False
         return waited >= min(max(_FEWEST, int(_GROWTH * self._position)), self.interval)
 
+    def hold(self) -> None:
+        """Only keep outcomes from now on, until a refit that knows them is adopted."""
+        self._held = True
+
+    def release(self) -> None:
+        """Learn what was only kept."""
+        if self._held:
+            self._held = False
+            self._fold = Fold(self.window)
+            for case, outcome in self._columns.rows():
+                self._fold.learn(case, outcome)
+
     def snapshot(self) -> Snapshot:
         """Copy what a refit needs."""
-        return Snapshot(self._columns.newest(self.window), self._columns.total, self.window)
+        total = self._columns.total
+        return Snapshot(self._columns.between(total - self.window, total), total, self.window)
+
+    def since(self, fitted: Fitted, most: int) -> Columns:
+        """The oldest ``most`` of the outcomes that a refit does not know yet."""
+        return self._columns.between(fitted.position, fitted.position + most)
 
     def adopt(self, fitted: Fitted) -> None:
-        """Put a refit in force, with the outcomes that came since its snapshot."""
-        for case, outcome in self.since(fitted).rows():
-            fitted.fold.learn(case, outcome)
+        """Put a refit in force, with the outcomes that it does not know yet."""
+        fitted.learn(self.since(fitted, self._columns.total))
         self._fold, self._position = fitted.fold, fitted.position
-
-    def since(self, fitted: Fitted) -> Columns:
-        """The outcomes that came since a refit's snapshot."""
-        return self._columns.newest(self._columns.total - fitted.position)
+        self._held = False
 
 
 def _group(features: Features, level: int) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from budget_proxy.store.days import Day, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
 KEPT_SIGNALS: Final = 20_000
@@ -75,6 +76,33 @@ class Store(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """Rows by table."""
+
+    def horizon(self, keep: int) -> int:
+        """The id of the newest row that is not among the newest ``keep``; 0 if there is none."""
+
+    def foldable(self, until: int, before: float) -> int:
+        """How many rows ``fold`` would fold in all."""
+
+    def fold(self, until: int, before: float, sums: Sums, *, limit: int = 500) -> int:
+        """Fold some ``limit`` rows into days, in one transaction; how many, 0 when none is left.
+
+        Those are the oldest with an id up to ``until`` and a time before ``before``, but for
+        pending ones that may still be settled (30 days); resends go with what they repeat.
+        """
+
+    def days(
+        self, *, start: float | None = None, end: float | None = None, **where: Any
+    ) -> list[Day]:
+        """The days whose first call lies in time [start, end), by equality of key columns.
+
+        None where ``where`` names another column of ``calls``: days cannot tell.
+        """
+
+    def reclaim(self, pages: int = 1000) -> int:
+        """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last."""
+
+    def vacuum(self) -> int:
+        """Write the file anew without free room; the bytes that gave. Others wait meanwhile."""
 
     def close(self) -> None:
         """Close every connection."""

@@ -10,7 +10,8 @@ from itertools import islice
 from typing import Any
 
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, Complete
-from budget_proxy.store.rows import check_columns, completed
+from budget_proxy.store.days import Day, Key, Sums, added, tells
+from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
@@ -29,6 +30,7 @@ class MemoryStore:
         self._guidance: dict[str, Guidance] = {}
         self._meta: dict[str, str] = {}
         self._fits: defaultdict[str, list[Fit]] = defaultdict(list)
+        self._days: dict[Key, Day] = {}
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -157,10 +159,75 @@ class MemoryStore:
                 "features": sum(1 for row in self._rows if row.signals),
                 "fits": sum(map(len, self._fits.values())),
                 "meta": len(self._meta),
+                "days": len(self._days),
             }
+
+    def horizon(self, keep: int) -> int:
+        """Give the id of the newest row that is not among the newest ``keep``; 0 if none is."""
+        with self._lock:
+            return self._rows[-keep - 1].id or 0 if len(self._rows) > keep else 0
+
+    def foldable(self, until: int, before: float) -> int:
+        """Count the rows that ``fold`` would fold in all."""
+        with self._lock:
+            return len(self._foldable(until, before))
+
+    def fold(self, until: int, before: float, sums: Sums, *, limit: int = 500) -> int:
+        """Fold some ``limit`` of the oldest rows into days; how many, 0 when none is left."""
+        with self._lock:
+            oldest = sorted(self._foldable(until, before), key=lambda row: row.ts)[:limit]
+            cut = {row.call_id for row in oldest if row.cut_by_us}
+            picked = {row.id for row in oldest}
+            gone = [row for row in self._rows if row.id in picked or row.call_id in cut]
+            for day in list(sums(gone)):  # all are made before the first is added
+                old = self._days.get(day.key)
+                self._days[day.key] = day if old is None else added(old, day)
+            ids = {row.id for row in gone}
+            kept = [row for row in self._rows if row.id not in ids]
+            self._rows.clear()
+            self._rows.extend(kept)
+            return len(gone)
+
+    def days(
+        self, *, start: float | None = None, end: float | None = None, **where: Any
+    ) -> list[Day]:
+        """Give the days by the time of their first call [start, end) and their key columns.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
+        check_columns(where)
+        if not tells(where):
+            return []
+        with self._lock:
+            days = sorted(self._days.values(), key=lambda day: day.key)
+        return [
+            day
+            for day in days
+            if (start is None or day.first >= start)
+            and (end is None or day.first < end)
+            and all(getattr(day, name) == value for name, value in where.items())
+        ]
+
+    def reclaim(self, pages: int = 1000) -> int:  # noqa: ARG002 (there is no file)
+        """Nothing to give back."""
+        return 0
+
+    def vacuum(self) -> int:
+        """Nothing to write anew."""
+        return 0
 
     def close(self) -> None:
         """Nothing to close; the rows stay readable."""
+
+    def _foldable(self, until: int, before: float) -> list[CallRecord]:
+        settled = before - SETTLED_WITHIN
+        return [
+            row
+            for row in self._rows
+            if (row.id or 0) <= until
+            and row.ts < before
+            and not (row.pending and row.ts >= settled)
+        ]
 
     def _newest(self, count: int) -> list[CallRecord]:
         found = list(islice(reversed(self._rows), count))

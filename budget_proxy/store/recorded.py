@@ -3,31 +3,23 @@
 Fields: ``ts`` (Unix seconds; the only one required), ``model``, ``messages``,
 ``input_tokens``, ``cached_tokens`` (within input), ``output_tokens`` (reasoning included),
 ``reasoning_tokens``, ``finish_reason``, ``max_tokens`` (the cap in force), ``agent`` (or
-``service``), ``task``, ``session``, ``step``, ``cost_usd``, ``quality``, ``prompt_id``.
-Unknown fields are ignored. Says nothing of what kind of task a call is.
+``service``), ``task``, ``session``, ``step``, ``cost_usd``, ``quality``, ``prompt_id``,
+``user``, ``id``. Unknown fields are ignored. Says nothing of what kind of task a call is.
 """
 
 from __future__ import annotations
 
-import gzip
 import logging
 import math
-import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, cast
-
-import orjson
+from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput
+from budget_proxy.store.source import OnBad, Row, Source, kind, parsed
 from budget_proxy.types import FinishReason
 
-OnBad = Callable[[int, str], None]
-
-_GZIP: Final = b"\x1f\x8b"
-_BOM: Final = b"\xef\xbb\xbf"
 _SPELLINGS: Final[Mapping[str, FinishReason]] = {
     "stop": "stop",
     "end_turn": "stop",
@@ -55,9 +47,18 @@ _SPELLINGS: Final[Mapping[str, FinishReason]] = {
 }
 
 
+class ImpossibleUsage(InvalidInput):
+    """A count that no call can have: below zero, or no whole number."""
+
+
 @dataclass(frozen=True, slots=True)
 class RecordedCall:
-    """One line of a recording; ``None`` where it does not say. ``messages`` are as they were."""
+    """One recorded call; ``None`` where the recording does not say.
+
+    ``messages`` are as they were. ``id`` is the call's in its source, ``response`` the
+    provider's id of the answer. ``exact`` is false where the output is not known to be whole:
+    it can be counted, but tells no length.
+    """
 
     ts: float
     model: str | None = None
@@ -75,6 +76,14 @@ class RecordedCall:
     cost_usd: float | None = None
     quality: float | None = None
     prompt_id: str | None = None
+    cache_write_tokens: int | None = None
+    n: int = 1
+    seconds: float | None = None
+    user: str | None = None
+    tags: tuple[str, ...] = ()
+    id: str | None = None
+    response: str | None = None
+    exact: bool = True
 
     @property
     def has_length(self) -> bool:
@@ -109,55 +118,17 @@ def read_recorded(
     counted from 1, and the reason) in place of the reader. Raises InvalidInput where the file
     cannot be read at all, or breaks off.
     """
-    row = 0
-    with _opened(Path(path)) as lines:
-        for number, line in _numbered(lines, path):
-            text = line.strip()
-            if not text:
-                continue
-            try:
-                call = _call(text)
-            except InvalidInput as error:
-                on_bad(number, str(error))
-            else:
-                yield row, call
-            row += 1
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    try:
-        raw = path.open("rb")
-    except OSError as error:
-        raise InvalidInput(f"the recording {path} cannot be read: {error.strerror}") from error
-    with raw:
-        if raw.peek(2)[:2] == _GZIP:
-            with gzip.open(raw) as unpacked:
-                yield cast("IO[bytes]", unpacked)
+    for row, (number, text) in enumerate(Source(path, layout="lines").texts()):
+        try:
+            call = call_of(text if isinstance(text, dict) else parsed(text))
+        except InvalidInput as error:
+            on_bad(number, str(error))
         else:
-            yield raw
+            yield row, call
 
 
-def _numbered(lines: IO[bytes], path: str | Path) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    try:
-        for number, line in enumerate(lines, 1):
-            yield number, line.removeprefix(_BOM) if number == 1 else line
-    except (OSError, EOFError, zlib.error) as error:
-        raise InvalidInput(
-            f"the recording {path} breaks off after line {number}: {error}; the lines before it "
-            "have been read"
-        ) from error
-
-
-def _call(text: bytes) -> RecordedCall:
-    """Raises InvalidInput with the reason."""
-    try:
-        row = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        raise InvalidInput(f"no valid JSON: {error}") from None
-    if not isinstance(row, dict):
-        raise InvalidInput(f"a JSON object is needed, not {_kind(row)}")
+def call_of(row: Row) -> RecordedCall:
+    """The call that an object in our own form is. Raises InvalidInput with the reason."""
     ts = _number(row, "ts")
     if ts is None:
         raise InvalidInput("ts (Unix seconds) is missing")
@@ -180,6 +151,8 @@ def _call(text: bytes) -> RecordedCall:
         cost_usd=_number(row, "cost_usd"),
         quality=_number(row, "quality"),
         prompt_id=_text(row, "prompt_id"),
+        user=_text(row, "user"),
+        id=_text(row, "id"),
     )
 
 
@@ -188,7 +161,7 @@ def _messages(row: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise InvalidInput(f"messages must be a list of objects, not {_kind(value)}")
+        raise InvalidInput(f"messages must be a list of objects, not {kind(value)}")
     return tuple(value)
 
 
@@ -197,7 +170,7 @@ def _whole(row: dict[str, Any], name: str) -> int | None:
     if value is None:
         return None
     if value < 0 or value != int(value):
-        raise InvalidInput(f"{name} must be a whole number >= 0, not {value:g}")
+        raise ImpossibleUsage(f"{name} must be a whole number >= 0, not {value:g}")
     return int(value)
 
 
@@ -206,7 +179,7 @@ def _number(row: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{name} must be a number, not {_kind(value)}")
+        raise InvalidInput(f"{name} must be a number, not {kind(value)}")
     if not math.isfinite(value):
         raise InvalidInput(f"{name} must be finite")
     return value
@@ -217,10 +190,5 @@ def _text(row: dict[str, Any], name: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InvalidInput(f"{name} must be a text, not {_kind(value)}")
+        raise InvalidInput(f"{name} must be a text, not {kind(value)}")
     return str(value)
-
-
-def _kind(value: Any) -> str:
-    names = {dict: "an object", list: "a list", str: "a text", bool: "true or false"}
-    return "null" if value is None else names.get(type(value), "a number")

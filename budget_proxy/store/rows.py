@@ -43,6 +43,9 @@ SESSION_COLUMNS: Final = (
 )
 """Every column of ``sessions``, in the order that ``write_session`` gives them."""
 
+SETTLED_WITHIN: Final = 30 * 86_400.0
+"""Seconds in which an answer that is made in the background may still be retrieved."""
+
 _LISTS: Final = frozenset(f.name for f in _FIELDS if str(f.type).startswith("tuple["))
 _FLAGS: Final = frozenset(f.name for f in _FIELDS if f.type == "bool")
 _read_lists: Final = tuple(i for i, name in enumerate(CALL_COLUMNS) if name in _LISTS)

@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput, StoreError
-from budget_proxy.store import migrations, rows
+from budget_proxy.store import folding, migrations, rows
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, Complete
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
+from budget_proxy.store.days import Day, Sums, tells
 from budget_proxy.types import CallRecord, Fit, Session
 
 PREFIX: Final = "sqlite:///"
@@ -94,6 +95,7 @@ class SQLiteStore:
             raise _explained(error, self.path, "opened") from error
         self._connections = Connections(self.path)
         with self._connection("opened") as connection:
+            folding.prepare(connection)
             enable_wal(connection)
 
     def migrate(self) -> list[str]:
@@ -283,6 +285,48 @@ class SQLiteStore:
                 table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 (our own names)
                 for table in migrations.TABLES
             }
+
+    def horizon(self, keep: int) -> int:
+        """Give the id of the newest row that is not among the newest ``keep``; 0 if none is."""
+        with self._connection("read") as connection:
+            return folding.horizon(connection, keep)
+
+    def foldable(self, until: int, before: float) -> int:
+        """Count the rows that ``fold`` would fold in all."""
+        with self._connection("read") as connection:
+            return folding.foldable(connection, until, before)
+
+    def fold(self, until: int, before: float, sums: Sums, *, limit: int = 500) -> int:
+        """Fold some ``limit`` of the oldest rows into days; how many, 0 when none is left.
+
+        Raises InvalidInput, and changes nothing, where a sum cannot be stored.
+        """
+        with self._transaction("compacted") as connection, _storable("a day's sum"):
+            return folding.fold(connection, until, before, sums, limit)
+
+    def days(
+        self, *, start: float | None = None, end: float | None = None, **where: Any
+    ) -> list[Day]:
+        """Give the days by the time of their first call [start, end) and their key columns.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
+        rows.check_columns(where)
+        with self._connection("read") as connection:
+            return folding.days(connection, start, end, where) if tells(where) else []
+
+    def reclaim(self, pages: int = 1000) -> int:
+        """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last.
+
+        Always 0 in files that an older version made, until ``vacuum`` has written them anew.
+        """
+        with self._connection("compacted") as connection:
+            return folding.reclaim(connection, pages)
+
+    def vacuum(self) -> int:
+        """Write the file anew without free room; the bytes that gave. Others wait meanwhile."""
+        with self._connection("compacted") as connection:
+            return folding.vacuum(connection)
 
     def close(self) -> None:
         """Close every connection; whatever is called afterwards raises StoreError."""

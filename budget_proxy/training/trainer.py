@@ -14,18 +14,24 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from queue import SimpleQueue
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any, Final
 
 from budget_proxy.errors import StoreError
-from budget_proxy.predict.base import Fitting, Refitting
+from budget_proxy.predict.base import Fitting, Refitting, Snapshot
 from budget_proxy.store.base import KEPT_FITS, Store
-from budget_proxy.training.arrays import packed, unpacked
-from budget_proxy.training.replay import replay
+from budget_proxy.training.arrays import packed
+from budget_proxy.training.replay import made, replay, restored
 from budget_proxy.types import CallRecord, Fit
 
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """More are no faster on arrays as small as these, and take the processor from calls."""
+
+_FEW: Final = 8
+"""Outcomes that are learned at a time; a fit that lacks fewer is put in force."""
+
+_BREATH: Final = 0.001
+"""Seconds for calls between."""
 
 _LONGEST: Final = 300.0
 """Seconds after which a fit is given up."""
@@ -70,7 +76,7 @@ class Trainer:
 
     def begin_process(self) -> None:
         """What is this process's own; a forked child has none of its parent's threads."""
-        self._jobs: SimpleQueue[tuple[Any, Row] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Snapshot, Row] | None] = SimpleQueue()
         self._idle = threading.Event()
         self._idle.set()
         self._thread: threading.Thread | None = None
@@ -95,7 +101,7 @@ class Trainer:
         """
         self._paused = True
         fits = [fit for fit in self._store.fits(self._predictor.name, KEPT_FITS) if fit.content]
-        replay(rows, fits, learn, self._predictor, self._how)
+        replay(rows, fits[-1:], learn, self._predictor, self._how)
         self._paused = False
         if rows:
             self._begin_if_due()
@@ -131,7 +137,7 @@ class Trainer:
         while (job := self._jobs.get()) is not None:
             snapshot, taken = job
             try:
-                self._put_in_force(self._fitted(snapshot), taken)
+                self._put_in_force(self._fitted(snapshot), snapshot, taken)
             except (OSError, ValueError, subprocess.SubprocessError, StoreError) as error:
                 if not self._closed:
                     self._not_before = monotonic() + _AFTER_A_FAULT
@@ -139,19 +145,32 @@ class Trainer:
             finally:
                 self._idle.set()
 
-    def _put_in_force(self, content: bytes, taken: Row) -> None:
-        fitted = unpacked(content, self._how.shapes)
+    def _put_in_force(self, content: bytes, snapshot: Snapshot, taken: Row) -> None:
+        fitted = restored(content, snapshot, self._how)
+        if fitted is None:
+            raise ValueError("the process that fits is of another version: restart this one")
+        self._catch_up(fitted)
         with self._locked():
             self._predictor.adopt(fitted)
             effective = self._last
-        made = Fit(self._predictor.name, taken, effective, self._now(), self._instance, content)
-        self._store.save_fit(made)
+        name = self._predictor.name
+        self._store.save_fit(Fit(name, taken, effective, self._now(), self._instance, content))
 
-    def _fitted(self, snapshot: Any) -> bytes:
+    def _catch_up(self, fitted: Any) -> None:
+        """Learn what came while it was fitted, beside the calls, until only a few are left."""
+        while True:
+            with self._locked():
+                later = self._predictor.since(fitted, _FEW)
+            if len(later) < _FEW:
+                return
+            fitted.learn(later)
+            sleep(_BREATH)
+
+    def _fitted(self, snapshot: Snapshot) -> bytes:
         try:
             child = self._start()
         except OSError:  # no more processes, or a frozen program: calls wait a little at times
-            return packed(self._how.refit(snapshot), self._how.shapes)
+            return made(snapshot, self._how)
         self._child = child
         try:
             content, said = child.communicate(packed(snapshot, self._how.shapes), timeout=_LONGEST)
