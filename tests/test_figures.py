@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from budget_proxy.predict.strategies import BASELINES, make
 from tests.examples import ROOT
 
 PAGE = ROOT / "docs" / "prediction.md"
@@ -45,9 +46,7 @@ def test_other_results_make_another_page(generator: dict[str, Any], results: Any
 
 
 def test_every_baseline_and_the_control_are_in_every_table(results: Any) -> None:
-    """Each recording has the default strategy, six baselines at most twice, and the control."""
-    from budget_proxy.predict.strategies import BASELINES
-
+    """Each recording has all six of them, and the outcomes of other calls."""
     assert list(results) == ["chat", "reasoning", "agent_steps", "coding_agent_steps"]
     for found in results.values():
         assert {*BASELINES, "shuffled"} <= set(found["strategies"])
@@ -72,3 +71,9 @@ def test_the_same_results_give_the_same_figures(
         drawn.append({path.name: path.read_bytes() for path in folder.iterdir()})
     assert set(drawn[0]) == {"calibration.svg", "history.svg"}
     assert drawn[0] == drawn[1]
+
+
+def test_the_page_tells_of_the_default_strategy(results: Any) -> None:
+    """The first in every table is what `auto` is today."""
+    for found in results.values():
+        assert next(iter(found["strategies"])) == make("auto").name
