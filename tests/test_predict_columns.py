@@ -30,10 +30,10 @@ def test_the_newest_are_kept_in_order() -> None:
     """Of 250 outcomes in a window of 100, the last 100; a copy of 30 has the last 30."""
     columns = _filled(100, 250)
     assert [came.tokens for _, came in columns.rows()] == list(range(151, 251))
-    copy = columns.newest(30)
+    copy = columns.between(220, 250)
     columns.add(case(), outcome(9999))
     assert [came.tokens for _, came in copy.rows()] == list(range(221, 251))
-    assert list(columns.newest(0).rows()) == []
+    assert list(columns.between(251, 300).rows()) == []
 
 
 def test_signals_numbers_survive_being_halved() -> None:
