@@ -114,7 +114,11 @@ def _lengths(file: Path) -> Iterator[Length]:
 
 
 def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
-    """What was known of each call before it was sent, and (apart from it) what came back."""
+    """What was known of each call before it was sent, and (apart from it) what came back.
+
+    Input tokens are known before: those that the recording counts, since it often holds but the
+    end of a conversation, from whose characters a live call's would be estimated.
+    """
     from budget_proxy.predict.evaluate import Row
     from budget_proxy.predict.input_ratio import InputRatio
 
@@ -153,7 +157,9 @@ def _features(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features,
     scope = Scope(agent=recorded.agent, session=recorded.session)
     call = DIALECTS[_FORM].read(body, Context(str(index), recorded.ts, scope=scope))
     kind = classify_call(call.messages, None, images=call.images, tools=call.tools)
-    tokens = ratio.estimate(call.model, call.input_chars, call.images)
+    tokens = recorded.input_tokens
+    if tokens is None:
+        tokens = ratio.estimate(call.model, call.input_chars, call.images)
     agent = call.scope.agent or DEFAULT_AGENT
     features = Features(
         agent=agent,
