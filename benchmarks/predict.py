@@ -167,10 +167,12 @@ def measured(strategy: str, rows: int) -> Size:
     first = learner.learn(traffic.rows(early))
     learner.fit()
     later = learner.learn(traffic.rows(rows - early, early)) if rows > early else first
-    fits = learner.fit()
+    learner.fit()
+    learner.learn(traffic.rows(1_000, rows))
+    fits = learner.fit()  # the one after the next thousand, as it is from then on
     grown = megabytes() - held
     taken = milliseconds(learner.forecast, calls)
-    learned = learner.learn(traffic.rows(2_000, rows))
+    learned = learner.learn(traffic.rows(2_000, rows + 1_000))
     median = statistics.median(taken)
     lines = [
         Line("a call: features and forecast, p50", median, "ms", 0.5),
