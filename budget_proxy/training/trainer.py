@@ -7,12 +7,13 @@ same rows in the same order give the same forecasts again.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import Any, Final
@@ -38,6 +39,22 @@ _LONGEST: Final = 300.0
 
 _AFTER_A_FAULT: Final = 60.0
 """Seconds until the next try."""
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Make many values at once without a search for garbage among all others: calls wait for it.
+
+    It takes a tenth of a second where a program has much in memory, and would find nothing.
+    """
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
 
 Locked = Callable[[], AbstractContextManager[Any]]
 OnFault = Callable[[str, Exception], None]
@@ -146,7 +163,8 @@ class Trainer:
                 self._idle.set()
 
     def _put_in_force(self, content: bytes, snapshot: Snapshot, taken: Row) -> None:
-        fitted = restored(content, snapshot, self._how)
+        with _uncollected():
+            fitted = restored(content, snapshot, self._how)
         if fitted is None:
             raise ValueError("the process that fits is of another version: restart this one")
         self._catch_up(fitted)
