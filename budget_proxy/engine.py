@@ -372,4 +372,4 @@ def observation_of(record: CallRecord) -> Observation:
     reasoning = record.reasoning_tokens
     if reasoning is not None:
         reasoning = round(reasoning / choices)
-    return Observation(max(each, 1), record.truncated, record.ts, reasoning)
+    return Observation(max(each, 1), record.truncated, record.ts, reasoning, record.input_tokens)

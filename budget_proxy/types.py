@@ -209,13 +209,15 @@ class Features:
 class Observation:
     """One length that came back: ``tokens``; if ``censored``, the true one is at least that.
 
-    ``reasoning`` is the part of it that was reasoning, where the usage told.
+    ``reasoning`` is the part of it that was reasoning, and ``input_tokens`` what it answered,
+    where the usage told.
     """
 
     tokens: int
     censored: bool
     ts: float
     reasoning: int | None = None
+    input_tokens: int | None = None
 
 
 @frozen

@@ -46,3 +46,13 @@ def test_the_sessions_that_learned_last_are_kept() -> None:
     for name in ("a", "b", "a", "c"):
         sessions.add(case(session=name), 6.0, 0.0, 0.0)
     assert [_seen(sessions, session=name)["first"] for name in "abc"] == [0.0, 1.0, 0.0]
+
+
+def test_what_was_billed_as_input_is_told_once_it_is_known() -> None:
+    """The last call's billed input and its growth; a call whose usage did not tell leaves them."""
+    sessions = Sessions()
+    for billed in (1000, 1200, 0):
+        sessions.add(case(session="s"), 6.0, 0.0, 0.0, ln(1 + billed))
+    seen = _seen(sessions, session="s")
+    assert seen["billed"] == pytest.approx(ln(1201) / 4)
+    assert seen["billed more"] == seen["billed growth"] == pytest.approx(ln(201) / 3)

@@ -135,6 +135,7 @@ def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
             call_id=str(index),
             seconds=seconds,
             reasoning=call.reasoning_tokens,
+            input_tokens=call.input_tokens,
         )
         ratio.learn(features.model, chars, call.input_tokens)
 

@@ -21,11 +21,15 @@ UNKNOWN: Final = -1
 
 
 class Outcome(NamedTuple):
-    """What came back: tokens, whether more were to come, tokens of reasoning or UNKNOWN."""
+    """What came back: tokens, and whether more were to come.
+
+    ``reasoning`` and ``input`` are tokens, UNKNOWN where the usage did not tell.
+    """
 
     tokens: float
     censored: bool
     reasoning: float
+    input: float = UNKNOWN
 
 
 class Columns:
@@ -43,7 +47,7 @@ class Columns:
 
     def _allot(self, size: int) -> None:
         self._keys: NDArray[np.uint64] = np.zeros((size, _KEYS), np.uint64)
-        self._values: NDArray[np.float64] = np.zeros((size, 5))
+        self._values: NDArray[np.float64] = np.zeros((size, 6))
         self._numbers: NDArray[np.float16] = np.zeros((size, len(NUMBERS)), np.float16)
         self._grams: NDArray[np.uint16] = np.zeros((size, GRAMS), np.uint16)
         self._sizes: NDArray[np.int16] = np.zeros(size, np.int16)
@@ -79,13 +83,13 @@ class Columns:
         for number in range(start, self.total):
             at = number % self._window
             keys = self._keys[at].tolist()
-            inputs, ceiling, tokens, censored, reasoning = self._values[at].tolist()
+            inputs, ceiling, tokens, censored, reasoning, billed = self._values[at].tolist()
             numbers = self._numbers[at].astype(np.float32)
             grams = self._grams[at, : self._sizes[at]]
             case = Case(
                 tuple(keys[:_FACTORS]), tuple(keys[_FACTORS:]), inputs, ceiling, numbers, grams
             )
-            yield case, Outcome(tokens, bool(censored), reasoning)
+            yield case, Outcome(tokens, bool(censored), reasoning, billed)
 
     def _grow(self) -> None:
         keys, values, numbers = self._keys, self._values, self._numbers

@@ -36,7 +36,8 @@ class Row:
     """One recorded call: what was known before, and (or ``None``) the tokens it returned.
 
     ``index`` counts the rows of its source; ``seconds`` is what making its features took;
-    ``reasoning`` is the part of the tokens that was reasoning, where that is known.
+    ``reasoning`` is the part of the tokens that was reasoning, and ``input_tokens`` what was
+    billed as input, where that is known: after the call, both.
     """
 
     index: int
@@ -46,6 +47,7 @@ class Row:
     call_id: str = ""
     seconds: float = 0.0
     reasoning: int | None = None
+    input_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,9 @@ def evaluate(
         forecast = predictor.predict_one(row.features)
         seconds = row.seconds + clock() - start
         if row.tokens is not None:
-            seen = Observation(row.tokens, row.censored, row.features.now, row.reasoning)
+            seen = Observation(
+                row.tokens, row.censored, row.features.now, row.reasoning, row.input_tokens
+            )
             predictor.learn_one(_as_found(row.features, forecast), seen, row.call_id)
             if refitting is not None and refitting.due():
                 refitting.adopt(fitting(predictor.name).refit(refitting.snapshot()))

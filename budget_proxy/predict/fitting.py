@@ -30,7 +30,7 @@ SEED: Final = 7
 STAGES: Final = (0.15, 0.3, 0.5, 0.75, 1.0)
 """Shares of the window that each stage of training knows."""
 
-_STEPS, _STEPS_MORE, _EPOCHS, _EPOCHS_MORE = 150, 80, 20, 10
+_STEPS, _STEPS_MORE, _EPOCHS, _EPOCHS_MORE = 150, 80, 20, 15
 _STACKED: Final = 0.25  # share of the window from which on forecasts count for the weights
 _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
 _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500

@@ -225,7 +225,8 @@ class Fold:
             self.effects.general += (length - self.effects.general) / (self.count + 1.0)
         self.effects.add(case.factors, seen.rows, seen.effects, rest)
         reasoning = log(1.0 + max(outcome.reasoning, 0.0))
-        self.sessions.add(case, log(max(outcome.tokens, 1.0)), rest, reasoning)
+        billed = log(1.0 + max(outcome.input, 0.0))
+        self.sessions.add(case, log(max(outcome.tokens, 1.0)), rest, reasoning, billed)
         self.pace.add(case, rest)
 
     def _settle(self) -> None:

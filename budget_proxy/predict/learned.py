@@ -84,7 +84,9 @@ class Learned:
         """Take one outcome into the history."""
         case = case_of(features)
         reasoning = UNKNOWN if observation.reasoning is None else observation.reasoning
-        outcome = Outcome(float(observation.tokens), observation.censored, float(reasoning))
+        billed = UNKNOWN if observation.input_tokens is None else observation.input_tokens
+        tokens = float(observation.tokens)
+        outcome = Outcome(tokens, observation.censored, float(reasoning), float(billed))
         self._columns.add(case, outcome)
         if not self._held:
             self._fold.learn(case, outcome)

@@ -15,7 +15,8 @@ from budget_proxy.predict.cases import Case
 NUMBERS: Final = (
     "in a session", "step", "last", "one before", "two before", "mean", "most", "lately",
     "spread", "growth", "last rest", "since a long one", "same ending", "first", "last - lately",
-    "reasoning", "input", "growth before", "added", "grown",
+    "reasoning", "input", "growth before", "added", "grown", "billed", "billed more",
+    "billed growth",
 )  # fmt: skip
 """The numbers' names, in order; lengths are ln(tokens) less the general mean."""
 
@@ -29,7 +30,7 @@ class Before:
     """What came before in one session."""
 
     __slots__ = (
-        "count", "first_input", "grown", "input", "lately", "lengths", "most", "reasoning",
+        "billed", "billed_more", "count", "first_billed", "first_input", "grown", "input", "lately", "lengths", "most", "reasoning",
         "rest", "since", "sum", "tail", "variance",
     )  # fmt: skip
 
@@ -45,6 +46,8 @@ class Before:
         self.since = _NEVER
         self.tail = 0
         self.reasoning = 0.0
+        self.billed = self.first_billed = 0.0
+        self.billed_more = 0.0
 
 
 class Sessions:
@@ -62,7 +65,7 @@ class Sessions:
         known = self._sessions.get(case.session) if case.session else None
         if known is None:
             rest = (0.0,) * 12
-            return (float(case.session > 0), *rest, 1.0, 0.0, 0.0, inputs, 0.0, 0.0, 0.0)
+            return (float(case.session > 0), *rest, 1.0, 0.0, 0.0, inputs, *(0.0,) * 6)
         last, second, third = known.lengths
         return (
             1.0,
@@ -85,10 +88,18 @@ class Sessions:
             known.grown,
             _more(case.input, known.input),
             _more(known.input, known.first_input),
+            known.billed / 4.0,
+            known.billed_more,
+            _more(known.billed, known.first_billed),
         )
 
-    def add(self, case: Case, length: float, rest: float, reasoning: float) -> None:
-        """Count one outcome in: ln(tokens), what the effects left of it, ln(1 + reasoning)."""
+    def add(
+        self, case: Case, length: float, rest: float, reasoning: float, billed: float = 0.0
+    ) -> None:
+        """Count one outcome in: ln(tokens), and what the effects left of it.
+
+        ``reasoning`` and ``billed`` (the input) are ln(1 + tokens), 0 where not known.
+        """
         if not case.session:
             return
         known = self._sessions.get(case.session)
@@ -103,6 +114,10 @@ class Sessions:
             known.lengths = (length, *known.lengths[:2])
             known.grown = _more(case.input, known.input)
             self._sessions.move_to_end(case.session)
+        if billed:
+            known.first_billed = known.first_billed or billed
+            known.billed_more = _more(billed, known.billed) if known.billed else 0.0
+            known.billed = billed
         known.count += 1
         known.sum += length
         known.most = max(known.most, length)
