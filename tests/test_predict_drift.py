@@ -56,3 +56,16 @@ def test_groups_are_bounded_and_the_level_of_all_stays() -> None:
         drift.learn(case(model=f"m{number}"), 0.3)
     assert len(drift._levels) <= 9
     assert drift.look(case(model="unheard-of"))[0] > 0.0
+
+
+def test_a_new_start_remembers_when_changes_were_found() -> None:
+    """What a fit has learned moves forecasts no more, but is still spoken of."""
+    lived, one = Drift(), case()
+    for distance in (0.0,) * 100 + (1.0,) * 40:
+        lived.learn(one, distance)
+    new = Drift()
+    new.learn(one, 0.0)
+    assert new.changed(one) is None
+    new.remember(lived)
+    assert new.changed(one) == lived.changed(one) is not None
+    assert abs(new.look(one)[0]) < 0.01

@@ -104,6 +104,13 @@ class Drift:
         ago = [level.since for level in found if level is not None and 0 <= level.since < NOTED]
         return min(ago, default=None)
 
+    def remember(self, before: Drift) -> None:
+        """Take over when changes were found, though a fit has learned them by now."""
+        for key, old in before._levels.items():
+            level = self._levels.get(key)
+            if level is not None and level.since < 0:
+                level.since = old.since
+
     def learn(self, case: Case, distance: float) -> None:
         """Take one outcome in: ln(y) less what was forecast before any drift."""
         general = self._levels[ALL]

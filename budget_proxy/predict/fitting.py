@@ -114,13 +114,14 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
 
 def _settle_drift(fold: Fold, seen: _Pass) -> None:
     """Learn drift anew from what the last networks leave: they know the newest outcomes."""
-    fold.drift = Drift(fold.most)
+    lived, fold.drift = fold.drift, Drift(fold.most)
     part = slice(max(len(seen.cases) - _RECENT, 0), None)
     cases = seen.cases[part]
     members = fold.members(cases, seen.numbers[part], seen.centres[part])
     mixed = fold.tracking.apply(stack.combine(members, fold.weights))
     for case, distance in zip(cases, (seen.lengths[part] - mixed[:, MEDIAN]).tolist(), strict=True):
         fold.drift.learn(case, distance)
+    fold.drift.remember(lived)
 
 
 def _count_lengths(
