@@ -40,6 +40,7 @@ _LONGEST: Final = 300.0
 _AFTER_A_FAULT: Final = 60.0
 """Seconds until the next try."""
 
+
 @contextmanager
 def _uncollected() -> Iterator[None]:
     """Make many values at once without a search for garbage among all others: calls wait for it.
