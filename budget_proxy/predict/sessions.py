@@ -30,8 +30,8 @@ class Before:
     """What came before in one session."""
 
     __slots__ = (
-        "billed", "billed_more", "count", "first_billed", "first_input", "grown", "input", "lately", "lengths", "most", "reasoning",
-        "rest", "since", "sum", "tail", "variance",
+        "billed", "billed_more", "count", "first_billed", "first_input", "grown", "input",
+        "lately", "lengths", "most", "reasoning", "rest", "since", "sum", "tail", "variance",
     )  # fmt: skip
 
     def __init__(self, length: float, start: float) -> None:
