@@ -126,7 +126,7 @@ def renamed(rows: Sequence[Row], start: int, model: str = "made-yesterday") -> l
 def other_outcomes(rows: Sequence[Row], start: int) -> list[Row]:
     """From row ``start`` on everything that is known only after a call is something else."""
     after = {
-        "output_tokens": 9000, "reasoning_tokens": 8000, "input_tokens": 9000, "cached_tokens": 5,
+        "output_tokens": 9000, "reasoning_tokens": 8000, "cached_tokens": 5,
         "finish_reason": "length", "cost_usd": 9.0, "quality": 0.0,
     }  # fmt: skip
     return [{**row, **after} if place >= start else row for place, row in enumerate(rows)]
