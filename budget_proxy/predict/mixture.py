@@ -104,15 +104,14 @@ class Mixture:
                 self._rescale(row)
 
     def _touch(self, chain: Sequence[int]) -> list[int]:
+        crowded = 2 * len(self._rows) > self._most  # else none has to go for long
         rows = []
         for key in chain:
             if not key:
                 continue
-            row = self._rows.get(key, 0)
-            if row:
+            row = self._rows.get(key, 0) or self._new(key)
+            if crowded:
                 self._rows.move_to_end(key)
-            else:
-                row = self._new(key)
             rows.append(row)
         return rows
 
