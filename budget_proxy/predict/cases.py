@@ -24,14 +24,18 @@ FACTORS: Final = (
 )  # fmt: skip
 """What an effect may belong to, from coarse to fine."""
 
-GROUPS: Final = ("all", "model", "agent+model", "agent+task+model")
-"""Nested groups, each with its parent before it."""
+GROUPS: Final = ("all", "model", "agent", "agent+model", "agent+task+model")
+"""Groups, each with what stands in for it before it: of a new agent soon more is known than of
+any pair of it and a model."""
 
 ALL: Final = 1
 """The key of the group of all calls."""
 
 MASK: Final = (1 << 63) - 1
 """The largest key."""
+
+_AGENTS: Final = 2
+"""What tells an agent's key apart from a model's of the same name."""
 
 _PLACES: Final = tuple(IDENTITIES.index(name) for name in ("prompt", "template", "tail"))
 _NO_NUMBERS: Final = np.zeros(len(NUMBERS), np.float32)
@@ -51,6 +55,11 @@ class Case(NamedTuple):
     ceiling: float
     numbers: NDArray[np.float32]
     grams: Grams
+
+    @property
+    def agent(self) -> int:
+        """The key of the agent's group."""
+        return self.groups[2]
 
     @property
     def pair(self) -> int:
@@ -88,7 +97,7 @@ def case_of(features: Features) -> Case:
         model, agent, pair, template, joined(model, template), tail, prompt,
         joined(model, prompt), _named(features.task), _named(features.session),
     )  # fmt: skip
-    groups = (ALL, model, pair, joined(pair, key_of(features.task_type)))
+    groups = (ALL, model, joined(_AGENTS, agent), pair, joined(pair, key_of(features.task_type)))
     ceiling = float(features.ceiling or inf)
     return Case(factors, groups, log1p(features.input_tokens or 0), ceiling, numbers, grams)
 

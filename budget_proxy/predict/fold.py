@@ -278,6 +278,6 @@ def recommend_of(values: Floats) -> tuple[int, float]:
     return recommend(_LEVELS, values, target)
 
 
-def _rest_chain(case: Case) -> tuple[int, int, int, int]:
+def _rest_chain(case: Case) -> tuple[int, ...]:
     model, _, pair, _, template = case.factors[:5]
-    return ALL, model, pair, template
+    return ALL, model, case.agent, pair, template

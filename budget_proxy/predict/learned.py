@@ -129,4 +129,4 @@ class Learned:
 def _group(features: Features, level: int) -> tuple[str, ...]:
     """The names of the group at a level of the sources."""
     agent, model = features.agent, features.model
-    return ((), (), (model,), (agent, model), (agent, features.task_type, model))[level]
+    return ((), (), (model,), (agent,), (agent, model), (agent, features.task_type, model))[level]
