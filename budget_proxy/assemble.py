@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from budget_proxy.classify.descriptor import parse as parse_descriptor
 from budget_proxy.engine import Answer, Core, OnSettled, Step
 from budget_proxy.errors import InvalidInput, StoreError
-from budget_proxy.policy.base import AgentPolicy, Policy, Tier
+from budget_proxy.policy.base import policy_of
 from budget_proxy.policy.router import Choice
 from budget_proxy.predict.base import Predictor, Refitting
 from budget_proxy.predict.similarity import Similarity
@@ -389,22 +389,3 @@ def _if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], No
             target()
 
     return call
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The settings' policy, as plain values."""
-    return Policy(
-        mode=settings.mode,
-        caps=settings.caps,
-        floor=settings.floor,
-        reasoning_floor=settings.reasoning_floor,
-        evidence=settings.evidence,
-        holdout=settings.holdout,
-        guidance=settings.guidance,
-        thinking=settings.thinking,
-        effort=settings.effort,
-        include_usage=settings.include_usage,
-        agents={name: AgentPolicy(**agent.model_dump()) for name, agent in settings.agents.items()},
-        tiers=tuple(Tier(**tier.model_dump()) for tier in settings.tiers),
-        alias=settings.alias,
-    )

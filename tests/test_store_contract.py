@@ -326,7 +326,7 @@ def test_signals_of_recent_rows_come_back(store: Store) -> None:
 
 def test_signals_of_old_rows_are_let_go(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only the newest rows keep theirs; the rows themselves stay."""
-    for place in ("sqlite", "memory"):
+    for place in ("learning", "memory"):
         monkeypatch.setattr(f"budget_proxy.store.{place}.KEPT_SIGNALS", 2)
     for name in "abcd":
         store.append([record(call_id=name, signals=name.encode())])

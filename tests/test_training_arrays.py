@@ -100,6 +100,13 @@ def test_what_goes_out_comes_back(value: Any) -> None:
     assert parts_of(unpacked(packed(value, KINDS), KINDS)) == parts_of(value)
 
 
+def test_integers_of_any_size_keep_their_last_digit() -> None:
+    """Also where numpy would make floats of them, because no integer of its own holds them all."""
+    value = [1, 2**63 + 5, -7, 2**70]
+    assert unpacked(packed(value, ()), ()) == value
+    assert unpacked(packed(value[:2] * 3, ()), ()) == value[:2] * 3
+
+
 def test_objects_of_one_kind_become_columns() -> None:
     """Many sessions take the room of their numbers, not of their names."""
     value = Plain()

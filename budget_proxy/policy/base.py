@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from budget_proxy.types import NOTHING, CapPolicy, GuidanceForm, Mode
+
+if TYPE_CHECKING:
+    from budget_proxy.settings import Settings
 
 VERSION = "1"
 """Part of every guidance's identity: raise it when the wording or the numbers change."""
@@ -61,3 +65,22 @@ class Policy:
 
 
 NO_AGENT_POLICY = AgentPolicy()
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The settings' policy, as plain values."""
+    return Policy(
+        mode=settings.mode,
+        caps=settings.caps,
+        floor=settings.floor,
+        reasoning_floor=settings.reasoning_floor,
+        evidence=settings.evidence,
+        holdout=settings.holdout,
+        guidance=settings.guidance,
+        thinking=settings.thinking,
+        effort=settings.effort,
+        include_usage=settings.include_usage,
+        agents={name: AgentPolicy(**agent.model_dump()) for name, agent in settings.agents.items()},
+        tiers=tuple(Tier(**tier.model_dump()) for tier in settings.tiers),
+        alias=settings.alias,
+    )

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput, StoreError
-from budget_proxy.store import folding, migrations, rows
-from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, Complete
+from budget_proxy.store import folding, learning, migrations, rows
+from budget_proxy.store.base import Complete
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
 from budget_proxy.store.days import Day, Sums, tells
 from budget_proxy.types import CallRecord, Fit, Session
@@ -119,7 +119,7 @@ class SQLiteStore:
                 connection.executemany(_INSERT_CALL, map(rows.write_call, records))
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             first = last - len(records) + 1  # one transaction: no gaps
-            _keep_signals(connection, first, records)
+            learning.keep_signals(connection, first, records)
             connection.executemany(
                 "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?",
                 [(ts, session) for session, ts in seen.items()],
@@ -145,7 +145,7 @@ class SQLiteStore:
             with _storable("a call"):
                 connection.execute(_INSERT_CALL, rows.write_call(settled))
             number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
-            _keep_signals(connection, number, [settled])
+            learning.keep_signals(connection, number, [settled])
         return replace(settled, id=number)
 
     def save_sessions(self, sessions: Sequence[Session]) -> None:
@@ -254,29 +254,12 @@ class SQLiteStore:
     def save_fit(self, fit: Fit) -> None:
         """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""
         with self._transaction("written") as connection:
-            connection.execute(
-                "INSERT INTO fits (strategy, taken, taken_attempt, effective, effective_attempt, "
-                "ts, instance, content) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (fit.strategy, *fit.taken, *fit.effective, fit.ts, fit.instance, fit.content),
-            )
-            connection.execute(
-                "UPDATE fits SET content = x'' WHERE strategy = ? AND content <> x'' AND id NOT IN "
-                "(SELECT id FROM fits WHERE strategy = ? ORDER BY id DESC LIMIT ?)",
-                (fit.strategy, fit.strategy, KEPT_FITS),
-            )
+            learning.save_fit(connection, fit)
 
     def fits(self, strategy: str, limit: int = 1_000) -> list[Fit]:
         """Give the newest ``limit`` fits of a strategy, oldest first."""
         with self._connection("read") as connection:
-            found = connection.execute(
-                "SELECT taken, taken_attempt, effective, effective_attempt, ts, instance, content "
-                "FROM fits WHERE strategy = ? ORDER BY id DESC LIMIT ?",
-                (strategy, limit),
-            ).fetchall()
-        return [
-            Fit(strategy, (taken, first), (effective, second), ts, instance, content)
-            for taken, first, effective, second, ts, instance, content in reversed(found)
-        ]
+            return learning.fits(connection, strategy, limit)
 
     def counts(self) -> Mapping[str, int]:
         """Count the rows by table."""
@@ -358,18 +341,6 @@ class SQLiteStore:
                 yield connection
         except (sqlite3.Error, OSError) as error:
             raise _explained(error, self.path, doing) from error
-
-
-def _keep_signals(
-    connection: sqlite3.Connection, first: int, records: Sequence[CallRecord]
-) -> None:
-    """Keep the signals of new rows, whose ids begin at ``first``; let the oldest go."""
-    connection.executemany(
-        "INSERT INTO features (id, signals) VALUES (?, ?)",
-        [(id_, row.signals) for id_, row in enumerate(records, first) if row.signals],
-    )
-    last = first + len(records) - 1
-    connection.execute("DELETE FROM features WHERE id <= ?", (last - KEPT_SIGNALS,))
 
 
 @contextmanager

@@ -23,6 +23,8 @@ Kinds = Mapping[str, type]
 _SHAPE: Final = "shape"
 _KIND: Final = "kind"
 _MANY: Final = 4
+_NUMBERS: Final = {int: "iu", float: "f"}
+"""What numpy makes of numbers of a kind, if it loses nothing of them."""
 _SEQUENCES: Final[dict[str, Callable[[Any], Any]]] = {"tuple": tuple, "list": list}
 _MAPPINGS: Final[dict[str, Callable[[Any], Any]]] = {"dict": dict, "ordered": OrderedDict}
 
@@ -90,7 +92,7 @@ class _Writer:
             kind = found.pop()
             if kind in {int, float}:
                 column = np.array(parts)
-                if column.dtype.kind in "iuf":  # else they are too large for any
+                if column.dtype.kind in _NUMBERS[kind]:  # else some are too large for any
                     return {**self._array(column), _KIND: "column"}
             if self._kinds.get(kind.__name__) is kind:
                 return self._objects(kind, parts)
