@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# The arrays here are small: more threads make them slower, much so where cores are few.
+export OPENBLAS_NUM_THREADS := 1
 DATA ?= $(or $(BUDGET_PROXY_DATA),../shared/data)
 
 # Other SDKs and frameworks want versions of their own: each has an environment in .envs, made

@@ -37,6 +37,8 @@ TARGETS = {
 HELD = {"chat": 2.1, "reasoning": 1.8, "agent_steps": 3.5}
 """Sum of q95 by the sum used, at most."""
 
+pytestmark = pytest.mark.xdist_group("stress")  # comparisons are made once and shared
+
 _recordings = pytest.mark.parametrize("name", FILES)
 
 
