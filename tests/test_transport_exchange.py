@@ -229,7 +229,7 @@ def test_the_decision_is_told_in_headers(engine: Engine) -> None:
     told = ours(trip.result)
     assert told["x-budget-mode"] == "enforce"
     assert told["x-budget-arm"] == "treatment"
-    assert told["x-budget-strategy"] == "quantile"
+    assert told["x-budget-strategy"] == "learned"
     assert int(told["x-budget-cap"]) == trip.bodies[0][CAP]
     assert told["x-budget-attempt"] == "1"
     assert told["x-budget-call-id"] == rows(engine)[0].call_id
