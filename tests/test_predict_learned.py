@@ -3,15 +3,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from budget_proxy.predict.learned import SHAPES, Learned
+from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.strategies import fitting
 from budget_proxy.training.arrays import packed, unpacked
-from budget_proxy.types import Features, Forecast, Observation
+from budget_proxy.types import Characteristics, Features, Forecast, Message, Observation
 from tests.cases import features
+from tests.makers import SALT, call
 
 Row = tuple[Features, Observation]
 
@@ -171,3 +174,15 @@ def test_cuts_do_not_shorten_the_upper_quantiles() -> None:
         rows.append((asked, Observation(tokens, cut, float(number))))
     found = _learned(rows, window=2000).predict_one(features()).quantile(0.95)
     assert found == pytest.approx(np.quantile(lengths, 0.95), rel=0.2)
+
+
+def test_calls_that_tell_more_than_the_history_are_forecast_like_it() -> None:
+    """A history from before signals were kept: the first calls with them are nothing wild."""
+    silent = [(replace(asked, signals=b""), seen) for asked, seen in _rows(400)]
+    predictor = _learned(silent)
+    for number in range(20):
+        body = call(messages=(Message("user", f"Explain {number} things in one table:\n- a\n"),))
+        told = features(agent="a0", model="m0", signals=signals_of(body, Characteristics(), SALT))
+        found = predictor.predict_one(told)
+        assert found.quantile(0.5) == pytest.approx(math.exp(5), rel=0.6)
+        assert found.quantile(0.99) < 3000

@@ -64,3 +64,20 @@ def test_the_slope_is_the_loss_s_derivative() -> None:
         step = np.zeros_like(raw)
         step[place] = 1e-2
         assert slope[place] == pytest.approx((loss(raw + step) - loss(raw - step)) / 2e-2, abs=0.05)
+
+
+def test_a_number_that_never_varied_counts_for_nothing() -> None:
+    """The first call to differ in it is forecast as the others; once it varies, it is learned."""
+    inputs, rests = _data(2000, 7)
+    silent = inputs.copy()
+    silent[:, 5] = 0.0
+    training = Training(silent, seed=1)
+    training.train(silent, rests, 300)
+    told = silent[:50].copy()
+    told[:, 5] = 40.0
+    assert (training.network.predict(told) == training.network.predict(silent[:50])).all()
+    training.train(inputs, rests + inputs[:, 5], 600)
+    low, high = np.zeros((2, 1, 6), np.float32)
+    low[0, 5], high[0, 5] = -1.0, 1.0
+    moved = training.network.predict(high) - training.network.predict(low)
+    assert moved[0, MEDIAN] > 1.0

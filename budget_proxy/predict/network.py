@@ -77,8 +77,7 @@ class Training:
         units[:] = self._random.standard_normal(units.shape, np.float32) / np.sqrt(size)
         heads[:] = self._random.standard_normal(heads.shape, np.float32) * 0.1 / np.sqrt(UNITS)
         bias[:] = _GAPS
-        scale = np.float32(1.0) / (inputs.std(axis=0) + np.float32(_LEAST))
-        self.network = Network(inputs.mean(axis=0), scale, weights)
+        self.network = Network(np.zeros(size, np.float32), np.zeros(size, np.float32), weights)
         self._moment = np.zeros_like(weights)
         self._square = np.zeros_like(weights)
         self._slope = np.zeros_like(weights)
@@ -86,6 +85,7 @@ class Training:
 
     def train(self, inputs: Singles, rests: Singles, steps: int) -> None:
         """Take ``steps`` batches; ``rests`` are what the effects leave of ln(tokens)."""
+        self._wake(inputs)
         standard = self.network.standard(inputs)
         taken = 0
         while taken < steps:
@@ -96,6 +96,17 @@ class Training:
                 taken += 1
                 if taken == steps:
                     break
+
+    def _wake(self, inputs: Singles) -> None:
+        """Let in what varies, of the numbers that did not before.
+
+        What never did counts for nothing: of a call that is the first to differ, networks know
+        nothing that its number could tell.
+        """
+        spread = inputs.std(axis=0)
+        woken = (self.network.scale == 0.0) & (spread > _LEAST)
+        self.network.mean[woken] = inputs.mean(axis=0)[woken]
+        self.network.scale[woken] = np.float32(1.0) / spread[woken]
 
     def _step(self, standard: Singles, rests: Singles, rate: float) -> None:
         weights, size = self.network.weights, standard.shape[1]
