@@ -60,4 +60,4 @@ def chat(turns: Turns) -> Body:
 
 def messages(turns: Turns) -> Body:
     """The arguments of an Anthropic message."""
-    return {"model": MODELS[MESSAGES], "max_tokens": 4_096, "system": SYSTEM, "messages": turns}
+    return {"model": MODELS[MESSAGES], "max_tokens": 16_384, "system": SYSTEM, "messages": turns}
