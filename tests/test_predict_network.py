@@ -17,7 +17,7 @@ def _data(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 def test_quantiles_are_learned_with_their_spread() -> None:
     """On fresh cases each level holds its share, and the spread follows what it depends on."""
     inputs, rests = _data(4000, 1)
-    training = Training(inputs, seed=1)
+    training = Training(6, seed=1)
     training.train(inputs, rests, 1500)
     fresh, true = _data(4000, 2)
     found = training.network.predict(fresh)
@@ -30,7 +30,7 @@ def test_quantiles_are_learned_with_their_spread() -> None:
 def test_quantiles_never_cross() -> None:
     """Whatever comes in, levels ascend."""
     inputs, rests = _data(200, 3)
-    training = Training(inputs, seed=1)
+    training = Training(6, seed=1)
     training.train(inputs, rests, 50)
     wild = np.random.default_rng(4).normal(0, 100, (500, 6)).astype(np.float32)
     assert (np.diff(training.network.predict(wild), axis=1) >= 0).all()
@@ -41,7 +41,7 @@ def test_the_same_seed_and_cases_give_the_same_network() -> None:
     inputs, rests = _data(300, 5)
 
     def trained(seed: int) -> np.ndarray:
-        training = Training(inputs, seed=seed)
+        training = Training(6, seed=seed)
         training.train(inputs, rests, 40)
         return training.network.predict(inputs)
 
@@ -71,7 +71,7 @@ def test_a_number_that_never_varied_counts_for_nothing() -> None:
     inputs, rests = _data(2000, 7)
     silent = inputs.copy()
     silent[:, 5] = 0.0
-    training = Training(silent, seed=1)
+    training = Training(6, seed=1)
     training.train(silent, rests, 300)
     told = silent[:50].copy()
     told[:, 5] = 40.0

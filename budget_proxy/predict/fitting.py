@@ -171,7 +171,7 @@ def _train(seen: _Pass) -> tuple[Network, int, Floats]:
     ends = [max(int(share * n), 1) for share in STAGES]
     first = min(_UNSETTLED, ends[0] // 4)
     rests = seen.rests
-    training = Training(seen.numbers[first : ends[0]], seed=SEED)
+    training = Training(WIDTH, seed=SEED)
     steps = _STEPS + _EPOCHS * ends[0] // BATCH
     training.train(seen.numbers[first : ends[0]], rests[first : ends[0]], steps)
     forecasts = []

@@ -67,11 +67,10 @@ class Network:
 
 
 class Training:
-    """A network while it is trained: always from the same start, in the same random order."""
+    """A network of ``size`` inputs while it is trained: from one start, in one random order."""
 
-    def __init__(self, inputs: Singles, *, seed: int) -> None:
+    def __init__(self, size: int, *, seed: int) -> None:
         self._random = np.random.default_rng(seed)
-        size = inputs.shape[1]
         weights = np.zeros(_size(size), np.float32)
         units, _, heads, _, bias = _parts(weights, size)
         units[:] = self._random.standard_normal(units.shape, np.float32) / np.sqrt(size)
