@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from budget_proxy.predict.drift import Drift
+from budget_proxy.predict.drift import Drift, distances
+from budget_proxy.predict.network import LEVELS, MEDIAN
 from tests.cases import case
 
 
@@ -16,6 +17,25 @@ def test_no_change_is_found_where_there_is_none() -> None:
     moved, wider = drift.look(one)
     assert abs(moved) < 0.1
     assert wider < 1.02
+
+
+def test_skewed_lengths_are_no_change() -> None:
+    """Where forecasts hold nothing moves, though lengths lie above their medians on the mean."""
+    lengths = np.random.default_rng(4).exponential(1.0, 3000) ** 1.5
+    forecasts = np.tile(np.quantile(lengths, LEVELS), (3000, 1))
+    assert (lengths - forecasts[:, MEDIAN]).mean() > 0.5
+    drift, one = Drift(), case()
+    for distance in distances(forecasts, lengths).tolist():
+        drift.learn(one, distance)
+        assert drift.changed(one) is None
+    assert abs(drift.look(one)[0]) < 0.1
+
+
+def test_a_distance_is_of_the_size_that_lengths_moved_by() -> None:
+    """Of symmetric forecasts it is the plain one; of none too narrow does it grow beyond that."""
+    forecasts = np.full((2, len(LEVELS)), 5.0)
+    forecasts[0] += np.array((-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0))
+    assert distances(forecasts, np.array((5.7, 5.7))) == pytest.approx([0.7, 0.7])
 
 
 def test_a_change_is_found_widens_the_forecast_and_settles() -> None:

@@ -1,9 +1,10 @@
 """Whether lengths have changed of late, and by how much: of all calls, and by agent and model.
 
-Each is a level of ln(y) - ln(median forecast), followed by a Kalman filter (1960) of no process
-noise, which therefore hardly moves any more after some hundred calls. A two-sided cumulative sum
-(Page 1954) of the standardised distances tells that the level has changed; the filter then
-forgets what it knew, so that it moves at once, is uncertain for some calls, and settles again.
+Each is a level of how far ln(y) lies from the forecast's median (``distances``), followed by a
+Kalman filter (1960) of no process noise, which therefore hardly moves any more after some hundred
+calls. A two-sided cumulative sum (Page 1954) of the standardised distances tells that the level
+has changed; the filter then forgets what it knew, so that it moves at once, is uncertain for some
+calls, and settles again.
 """
 
 from __future__ import annotations
@@ -12,7 +13,13 @@ from collections import OrderedDict
 from math import sqrt
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
+
 from budget_proxy.predict.cases import ALL, Case
+from budget_proxy.predict.network import LEVELS, MEDIAN
+
+Floats = NDArray[np.float64]
 
 SLACK: Final = 0.5
 """Standard deviations of distance that count for nothing."""
@@ -31,6 +38,21 @@ _VARIANCE_RATE: Final = 0.02
 _SURE: Final = 1e-3  # the level's variance at first, in variances of a distance: near to 0
 _DOUBT: Final = 5.0  # distances that "no change" counts as
 _WIDER: Final = 10.0
+_LOW, _HIGH = LEVELS.index(0.10), LEVELS.index(0.90)
+_NARROWEST: Final = 0.05
+
+
+def distances(forecasts: Floats, lengths: Floats) -> Floats:
+    """How far ``lengths`` (n) lie from the medians of ``forecasts`` (n, LEVELS), in ln(tokens).
+
+    Each as a share of the forecast's width on its side, times the mean of both sides': lengths
+    are skewed, and the plain distance's mean is above 0 where nothing has changed.
+    """
+    median = forecasts[:, MEDIAN]
+    away = lengths - median
+    low, high = median - forecasts[:, _LOW], forecasts[:, _HIGH] - median
+    side = np.maximum(np.where(away > 0.0, high, low), _NARROWEST)
+    return np.asarray(away / side * np.maximum((low + high) / 2.0, _NARROWEST))
 
 
 class Level:
@@ -112,7 +134,7 @@ class Drift:
                 level.since = old.since
 
     def learn(self, case: Case, distance: float) -> None:
-        """Take one outcome in: ln(y) less what was forecast before any drift."""
+        """Take one outcome in: its distance from what was forecast before any drift."""
         general = self._levels[ALL]
         own = self._levels.get(case.pair)
         if own is None:

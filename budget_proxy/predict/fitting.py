@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from budget_proxy.predict import stack
 from budget_proxy.predict.cases import Case
 from budget_proxy.predict.columns import Columns, Outcome
-from budget_proxy.predict.drift import Drift
+from budget_proxy.predict.drift import Drift, distances
 from budget_proxy.predict.effects import Backfit
 from budget_proxy.predict.fold import START, WIDTH, Fold, batch
 from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Network, Singles, Training
@@ -27,11 +27,11 @@ from budget_proxy.predict.ridge import Texts
 Floats = NDArray[np.float64]
 
 SEED: Final = 7
-STAGES: Final = (0.15, 0.3, 0.5, 0.75, 1.0)
+STAGES: Final = (0.15, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 """Shares of the window that each stage of training knows."""
 
-_STEPS, _STEPS_MORE, _EPOCHS, _EPOCHS_MORE = 150, 80, 20, 15
-_STACKED: Final = 0.25  # share of the window from which on forecasts count for the weights
+_STEPS, _STEPS_MORE, _EPOCHS, _EPOCHS_MORE = 150, 60, 20, 10
+_STACKED: Final = 0.4  # share of the window from which on forecasts count for the weights
 _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
 _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
 _LARGEST_REST: Final = 2.5
@@ -119,7 +119,7 @@ def _settle_drift(fold: Fold, seen: _Pass) -> None:
     cases = seen.cases[part]
     members = fold.members(cases, seen.numbers[part], seen.centres[part])
     mixed = fold.tracking.apply(stack.combine(members, fold.weights))
-    for case, distance in zip(cases, (seen.lengths[part] - mixed[:, MEDIAN]).tolist(), strict=True):
+    for case, distance in zip(cases, distances(mixed, seen.lengths[part]).tolist(), strict=True):
         fold.drift.learn(case, distance)
     fold.drift.remember(lived)
 
@@ -171,7 +171,7 @@ def _train(seen: _Pass) -> tuple[Network, int, Floats]:
     ends = [max(int(share * n), 1) for share in STAGES]
     first = min(_UNSETTLED, ends[0] // 4)
     rests = seen.rests
-    training = Training(WIDTH, seed=SEED)
+    training = Training(seen.numbers, seed=SEED)
     steps = _STEPS + _EPOCHS * ends[0] // BATCH
     training.train(seen.numbers[first : ends[0]], rests[first : ends[0]], steps)
     forecasts = []

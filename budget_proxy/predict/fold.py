@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from budget_proxy.predict import pace, prior, sessions, stack
 from budget_proxy.predict.cases import ALL, FACTORS, GROUPS, Case
 from budget_proxy.predict.columns import Outcome
-from budget_proxy.predict.drift import Drift
+from budget_proxy.predict.drift import Drift, distances
 from budget_proxy.predict.effects import FINE, Effects
 from budget_proxy.predict.histogram import EDGES, LOG_EDGES, LONGEST
 from budget_proxy.predict.mixture import Mixture, log_quantiles
@@ -38,7 +38,7 @@ MEMORY: Final = 300.0
 LONG: Final = 2000.0
 """The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
 
-START: Final = np.tile((0.8, 0.1, 0.1), (len(LEVELS), 1))
+START: Final = np.tile((0.6, 0.1, 0.3), (len(LEVELS), 1))
 """Weights of the members at first: networks, groups, groups of what the networks leave."""
 
 _UNFITTED: Final = np.tile((0.0, 0.5, 0.5), (len(LEVELS), 1))
@@ -248,7 +248,7 @@ class Fold:
         final = self.calibrated(cases, members)
         known = np.log([max(case.ceiling, 1.0) for case in cases])
         self.tracking.learn(lengths, final, known)
-        for case, distance in zip(cases, (lengths - mixed[:, MEDIAN]).tolist(), strict=True):
+        for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
             self.drift.learn(case, distance)
         recommended, confidence = recommend_of(np.exp(final[-1]))
         used = exp(float(lengths[-1])) / recommended

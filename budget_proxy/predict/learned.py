@@ -30,7 +30,7 @@ WINDOW: Final = 8000
 """Outcomes that a refit learns from: as many as are learned in some seconds."""
 
 _FIRST: Final = 40
-_GROWTH: Final = 0.15
+_GROWTH: Final = 0.1
 _FEWEST, INTERVAL = 20, 1000
 SHAPES: Final = (
     Snapshot, Columns, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Mixture,

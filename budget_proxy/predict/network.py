@@ -34,49 +34,64 @@ rates from 1e-3 and dropout from .2 differ by less than .01 of skill at q50 and 
 _LEVELS: Final[Singles] = np.array(LEVELS, np.float32)
 _COUNT: Final = len(LEVELS)
 _GAPS: Final = (-1.0, -0.6, 0.0, -1.0, -0.6, -1.0, -0.5)  # the start, of a spread of about .5
+_STEEPEST: Final = 30.0  # beyond it softplus is the identity, to single precision
 _CLIP: Final = 3.0
 _LEAST: Final = 1e-3
+_START: Final = 0.7  # of the units' weights, in standard deviations by 1 / sqrt(inputs)
 _MOMENTUM, _SQUARES, _TINY = 0.9, 0.999, 1e-8
+_WIDE: Final = MEMBERS * UNITS
 
 
 class Network:
-    """The networks' weights, with what standardises their input.
+    """The networks' weights, with what chooses and standardises their input.
 
-    ``weights`` are all in one: of units and their bias, of the heads by unit, of the linear way,
-    and of the heads' bias.
+    ``columns`` are the numbers that varied where they were trained; of a call that is the first
+    to differ in another, nothing is known that this could tell. ``weights`` are all in one: of
+    units and the linear way, of units' bias, of the heads by unit, and of the heads' bias.
     """
 
-    __slots__ = ("mean", "scale", "weights")
+    __slots__ = ("columns", "mean", "scale", "weights")
 
-    def __init__(self, mean: Singles, scale: Singles, weights: Singles) -> None:
+    def __init__(
+        self, columns: NDArray[np.int64], mean: Singles, scale: Singles, weights: Singles
+    ) -> None:
+        self.columns = columns
         self.mean = mean
         self.scale = scale
         self.weights = weights
 
     def predict(self, inputs: Singles) -> Floats:
         """Quantiles (n, LEVELS) of what the effects leave, the mean of all members'."""
-        _, _, raw = _forward(self.standard(inputs), _parts(self.weights, len(self.mean)))
-        return np.asarray(_heads(raw).mean(axis=0), np.float64)
+        _, _, raw = _forward(self.standard(inputs), _parts(self.weights, len(self.columns)))
+        found, _ = _heads(raw)
+        return np.asarray(found.mean(axis=0), np.float64)
 
     def standard(self, inputs: Singles) -> Singles:
         """Inputs with mean 0 and deviation 1, cut off at some deviations."""
-        standard = inputs - self.mean
+        standard = inputs[:, self.columns]
+        standard -= self.mean
         standard *= self.scale
-        standard.clip(-_CLIP, _CLIP, out=standard)
-        return standard
+        return standard.clip(-_CLIP, _CLIP, out=standard)
 
 
 class Training:
-    """A network of ``size`` inputs while it is trained: from one start, in one random order."""
+    """A network while it is trained: from one start, in one random order.
 
-    def __init__(self, size: int, *, seed: int) -> None:
+    ``inputs`` are all that it will be trained on, sooner or later.
+    """
+
+    def __init__(self, inputs: Singles, *, seed: int) -> None:
         self._random = np.random.default_rng(seed)
+        columns = np.flatnonzero(inputs.std(axis=0) > _LEAST)
+        size = len(columns)
         weights = np.zeros(_size(size), np.float32)
-        units, _, heads, _, bias = _parts(weights, size)
-        units[:] = self._random.standard_normal(units.shape, np.float32) / np.sqrt(size)
+        units, _, heads, bias = _parts(weights, size)
+        start = self._random.standard_normal((size, _WIDE), np.float32)
+        units[:, :_WIDE] = start * np.float32(_START / sqrt(max(size, 1)))
         heads[:] = self._random.standard_normal(heads.shape, np.float32) * 0.1 / np.sqrt(UNITS)
         bias[:] = _GAPS
-        self.network = Network(np.zeros(size, np.float32), np.zeros(size, np.float32), weights)
+        still = np.zeros(size, np.float32)
+        self.network = Network(columns, still, still.copy(), weights)
         self._moment = np.zeros_like(weights)
         self._square = np.zeros_like(weights)
         self._slope = np.zeros_like(weights)
@@ -97,34 +112,38 @@ class Training:
                     break
 
     def _wake(self, inputs: Singles) -> None:
-        """Let in what varies, of the numbers that did not before.
-
-        What never did counts for nothing: of a call that is the first to differ, networks know
-        nothing that its number could tell.
-        """
-        spread = inputs.std(axis=0)
-        woken = (self.network.scale == 0.0) & (spread > _LEAST)
-        self.network.mean[woken] = inputs.mean(axis=0)[woken]
-        self.network.scale[woken] = np.float32(1.0) / spread[woken]
+        """Let in what varies, of the numbers that did not before."""
+        network, chosen = self.network, inputs[:, self.network.columns]
+        spread = chosen.std(axis=0)
+        woken = (network.scale == 0.0) & (spread > _LEAST)
+        network.mean[woken] = chosen.mean(axis=0)[woken]
+        network.scale[woken] = np.float32(1.0) / spread[woken]
 
     def _step(self, standard: Singles, rests: Singles, rate: float) -> None:
-        weights, size = self.network.weights, standard.shape[1]
         kept = self._random.random(standard.shape, np.float32) >= DROPOUT
         seen = standard * kept
         seen *= np.float32(1.0 / (1.0 - DROPOUT))
-        parts = _parts(weights, size)
+        self._derive(seen, rests)
+        self._descend(rate)
+
+    def _derive(self, seen: Singles, rests: Singles) -> None:
+        """The slope: the mean pinball loss's derivative by every weight."""
+        size, n = seen.shape[1], len(rests)
+        parts = _parts(self.network.weights, size)
+        units, bias, heads, rest = _parts(self._slope, size)
         hidden, apart, raw = _forward(seen, parts)
         slope = _slope(raw, rests)
-        n = len(rests)
-        into = (slope @ parts[2].transpose(0, 2, 1)).transpose(1, 0, 2).reshape(n, -1)
-        into *= 1.0 - hidden * hidden
-        units, bias, heads, past, rest = _parts(self._slope, size)
-        np.matmul(seen.T, into, out=units)
-        into.sum(axis=0, out=bias)
         np.matmul(apart.transpose(0, 2, 1), slope, out=heads)
-        np.matmul(seen.T, slope.transpose(1, 0, 2).reshape(n, -1), out=past)
         slope.sum(axis=1, keepdims=True, out=rest)
-        self._descend(rate)
+        into = np.empty((n, _WIDE + MEMBERS * _COUNT), np.float32)
+        into[:, _WIDE:].reshape(n, MEMBERS, _COUNT)[:] = slope.transpose(1, 0, 2)
+        wide = into[:, :_WIDE]
+        np.matmul(slope, parts[2].transpose(0, 2, 1), out=_apart(wide))
+        hidden *= -hidden
+        hidden += np.float32(1.0)
+        wide *= hidden
+        wide.sum(axis=0, out=bias)
+        np.matmul(seen.T, into, out=units)
 
     def _descend(self, rate: float) -> None:
         """One step of Adam."""
@@ -132,10 +151,11 @@ class Training:
         rate *= sqrt(1.0 - _SQUARES**self._steps) / (1.0 - _MOMENTUM**self._steps)
         slope = self._slope
         self._moment *= _MOMENTUM
-        self._moment += (1.0 - _MOMENTUM) * slope
         self._square *= _SQUARES
+        slope *= 1.0 - _MOMENTUM
+        self._moment += slope
         slope *= slope
-        slope *= 1.0 - _SQUARES
+        slope *= (1.0 - _SQUARES) / (1.0 - _MOMENTUM) ** 2
         self._square += slope
         np.sqrt(self._square, out=slope)
         slope += _TINY
@@ -144,18 +164,20 @@ class Training:
         self.network.weights -= slope
 
 
+Parts = tuple[Singles, Singles, Singles, Singles]
+
+
 def _size(inputs: int) -> int:
-    per_member = inputs * UNITS + UNITS + UNITS * _COUNT + inputs * _COUNT + _COUNT
+    per_member = inputs * (UNITS + _COUNT) + UNITS + UNITS * _COUNT + _COUNT
     return MEMBERS * per_member
 
 
-def _parts(weights: Singles, inputs: int) -> tuple[Singles, Singles, Singles, Singles, Singles]:
-    """Views of the parts: units, their bias, heads, the linear way, the heads' bias."""
+def _parts(weights: Singles, inputs: int) -> Parts:
+    """Views of the parts: units beside the linear way, units' bias, heads, the heads' bias."""
     shapes = (
-        (inputs, MEMBERS * UNITS),
-        (MEMBERS * UNITS,),
+        (inputs, _WIDE + MEMBERS * _COUNT),
+        (_WIDE,),
         (MEMBERS, UNITS, _COUNT),
-        (inputs, MEMBERS * _COUNT),
         (MEMBERS, 1, _COUNT),
     )
     parts, start = [], 0
@@ -163,43 +185,56 @@ def _parts(weights: Singles, inputs: int) -> tuple[Singles, Singles, Singles, Si
         stop = start + prod(shape)
         parts.append(weights[start:stop].reshape(shape))
         start = stop
-    one, two, three, four, five = parts
-    return one, two, three, four, five
+    one, two, three, four = parts
+    return one, two, three, four
 
 
-def _forward(
-    standard: Singles, parts: tuple[Singles, Singles, Singles, Singles, Singles]
-) -> tuple[Singles, Singles, Singles]:
+def _apart(wide: Singles) -> Singles:
+    """A view by member (members, n, units) of all units (n, members x units)."""
+    return wide.reshape(len(wide), MEMBERS, -1).transpose(1, 0, 2)
+
+
+def _forward(standard: Singles, parts: Parts) -> tuple[Singles, Singles, Singles]:
     """The hidden units (n, all), the same by member, and the heads (members, n, LEVELS)."""
-    units, bias, heads, past, rest = parts
-    n = len(standard)
-    hidden = np.tanh(standard @ units + bias)
-    apart = hidden.reshape(n, MEMBERS, UNITS).transpose(1, 0, 2)
-    direct = (standard @ past).reshape(n, MEMBERS, _COUNT).transpose(1, 0, 2)
-    return hidden, apart, apart @ heads + direct + rest
+    units, bias, heads, rest = parts
+    both = standard @ units
+    hidden = both[:, :_WIDE] + bias
+    np.tanh(hidden, out=hidden)
+    apart = _apart(hidden)
+    raw = apart @ heads
+    raw += _apart(both[:, _WIDE:])
+    raw += rest
+    return hidden, apart, raw
 
 
-def _heads(raw: Singles) -> Singles:
-    """Quantiles from a median and gaps, along the last axis."""
-    gaps = np.logaddexp(np.float32(0.0), raw)
-    found = np.empty_like(raw)
-    found[..., MEDIAN] = raw[..., MEDIAN]
-    for level in range(MEDIAN + 1, _COUNT):
-        found[..., level] = found[..., level - 1] + gaps[..., level]
-    for level in range(MEDIAN - 1, -1, -1):
-        found[..., level] = found[..., level + 1] - gaps[..., level]
-    return found
+def _heads(raw: Singles) -> tuple[Singles, Singles]:
+    """Quantiles from a median and gaps, along the last axis; and by how much gaps open."""
+    open_ = np.exp(np.minimum(raw, _STEEPEST))
+    gaps = np.log1p(open_)
+    gaps[..., MEDIAN] = raw[..., MEDIAN]
+    open_ /= 1.0 + open_
+    open_[..., MEDIAN] = 1.0
+    return gaps @ _SUMS, open_
 
 
 def _slope(raw: Singles, rests: Singles) -> Singles:
     """The mean pinball loss's derivative by ``raw``."""
-    over = rests[None, :, None] <= _heads(raw)
-    by_quantile = (over - _LEVELS) / np.float32(len(rests))
-    slope = np.empty_like(raw)
-    slope[..., MEDIAN] = by_quantile.sum(axis=-1)
-    upper = np.cumsum(by_quantile[..., :MEDIAN:-1], axis=-1)[..., ::-1]
-    lower = np.cumsum(by_quantile[..., :MEDIAN], axis=-1)
-    open_ = 1.0 / (1.0 + np.exp(-raw))
-    slope[..., MEDIAN + 1 :] = upper * open_[..., MEDIAN + 1 :]
-    slope[..., :MEDIAN] = -lower * open_[..., :MEDIAN]
+    found, open_ = _heads(raw)
+    by_quantile = (rests[:, None] <= found) - _LEVELS
+    by_quantile /= np.float32(len(rests))
+    slope = by_quantile @ _SUMS.T
+    slope *= open_
     return slope
+
+
+def _sums() -> Singles:
+    """What makes quantiles of a median and gaps: each is the sum of those up to it."""
+    upper, lower = np.triu(np.ones((_COUNT, _COUNT))), np.tril(np.ones((_COUNT, _COUNT)))
+    sums = np.zeros((_COUNT, _COUNT), np.float32)
+    sums[MEDIAN + 1 :] = upper[MEDIAN + 1 :]
+    sums[:MEDIAN] = -lower[:MEDIAN]
+    sums[MEDIAN] = 1.0
+    return sums
+
+
+_SUMS: Final = _sums()

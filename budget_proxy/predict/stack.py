@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 _ROUNDS: Final = 80
 _RATE: Final = 0.2
-_PULL, _PULLED = 0.02, 400.0  # how strongly the start draws, and how many outcomes outweigh it
+_PULL, _PULLED = 0.1, 400.0  # how strongly the start draws, and how many outcomes outweigh it
 _TINY: Final = 1e-9
 
 
