@@ -21,9 +21,9 @@ def test_no_change_is_found_where_there_is_none() -> None:
 
 def test_skewed_lengths_are_no_change() -> None:
     """Where forecasts hold nothing moves, though lengths lie above their medians on the mean."""
-    lengths = np.random.default_rng(4).exponential(1.0, 3000) ** 1.5
+    lengths = 0.4 * np.random.default_rng(4).exponential(1.0, 3000) ** 1.5
     forecasts = np.tile(np.quantile(lengths, LEVELS), (3000, 1))
-    assert (lengths - forecasts[:, MEDIAN]).mean() > 0.5
+    assert (lengths - forecasts[:, MEDIAN]).mean() > 0.2
     drift, one = Drift(), case()
     for distance in distances(forecasts, lengths).tolist():
         drift.learn(one, distance)
