@@ -25,7 +25,7 @@ MEDIAN: Final = LEVELS.index(0.50)
 
 MEMBERS: Final = 5
 UNITS: Final = 32
-DROPOUT: Final = 0.3
+DROPOUT: Final = 0.2
 RATE: Final = 3e-3
 BATCH: Final = 64
 """Chosen on rows 30-60 % of the four development files, where all of it is flat: 24 or 48 units,
