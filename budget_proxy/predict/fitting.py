@@ -93,12 +93,13 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
     by_group, tokens = _count_lengths(fold, cases, outcomes)
     seen = _pass(fold, cases, outcomes, tokens)
     network, start, median_and_more = _train(seen)
-    members = np.empty((3, len(rows) - start, len(LEVELS)))
+    members = np.empty((4, len(rows) - start, len(LEVELS)))
     members[0] = seen.centres[start:, None] + median_and_more
     members[1] = by_group[start:]
     members[2] = members[0, :, MEDIAN, None] + _count_rests(
         fold, cases[start:], seen.lengths[start:] - members[0, :, MEDIAN]
     )
+    members[3] = median_and_more + (seen.centres[start:] - median_and_more[:, MEDIAN])[:, None]
     scored = max(int(_STACKED * len(rows)) - start, 0)
     fold.weights = stack.fit(
         members[:, scored:], np.exp(seen.lengths[start + scored :]), _LEVELS, START

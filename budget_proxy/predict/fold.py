@@ -38,10 +38,10 @@ MEMORY: Final = 300.0
 LONG: Final = 2000.0
 """The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
 
-START: Final = np.tile((0.6, 0.1, 0.3), (len(LEVELS), 1))
+START: Final = np.tile((0.45, 0.1, 0.25, 0.2), (len(LEVELS), 1))
 """Weights of the members at first: networks, groups, groups of what the networks leave."""
 
-_UNFITTED: Final = np.tile((0.0, 0.5, 0.5), (len(LEVELS), 1))
+_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
 _TARGET: Final = 0.60
 _EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
@@ -162,12 +162,13 @@ class Fold:
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
-        members = np.empty((3, len(cases), len(LEVELS)))
+        members = np.empty((4, len(cases), len(LEVELS)))
         members[0] = centres[:, None]
         if self.network is not None:
             members[0] += self.network.predict(numbers)
         members[1] = self.by_group(cases)
         members[2] = members[0, :, MEDIAN, None] + self.by_rest(cases)
+        members[3] = members[0] + (centres - members[0, :, MEDIAN])[:, None]
         return members
 
     def by_group(self, cases: list[Case]) -> Floats:
