@@ -64,15 +64,14 @@ class Effects:
 
     def look(self, rows: list[int]) -> tuple[list[float], list[int], list[float]]:
         """Effects, counts and mean abs(rest) of ``rows``, by FACTORS."""
-        counts = [self._counts[row] for row in rows]
-        effects = [
-            self._sums[row] / (count + k)
-            for row, count, k in zip(rows, counts, STRENGTHS, strict=True)
-        ]
-        spreads = [
-            (self._rests[row] + _SPREAD * _SPREAD_STRENGTH) / (count + _SPREAD_STRENGTH)
-            for row, count in zip(rows, counts, strict=True)
-        ]
+        effects, counts, spreads = [], [], []
+        for row, k in zip(rows, STRENGTHS, strict=True):
+            count = self._counts[row]
+            effects.append(self._sums[row] / (count + k))
+            counts.append(count)
+            spreads.append(
+                (self._rests[row] + _SPREAD * _SPREAD_STRENGTH) / (count + _SPREAD_STRENGTH)
+            )
         return effects, counts, spreads
 
     def add(self, keys: Sequence[int], rows: list[int], effects: list[float], rest: float) -> None:

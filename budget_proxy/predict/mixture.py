@@ -83,37 +83,29 @@ class Mixture:
 
     def _parts(self, chain: Sequence[int]) -> tuple[list[float], float]:
         """What counts in a row of each of a chain are worth in its mix, and what the prior is."""
-        k = self._strength
+        k, units, weights = self._strength, self._unit, self._weight
         parts, below = [], 1.0
         for row in reversed(chain):
-            unit = self._unit[row]
-            share = k / (self._weight[row] / unit + k)  # the parent's part
+            unit = units[row]
+            share = k / (weights[row] / unit + k)  # the parent's part
             parts.append(share * below / (k * unit))
             below *= share
         return parts[::-1], below
 
     def add(self, chains: Sequence[Sequence[int]], lengths: Sequence[float]) -> None:
         """Count lengths (tokens), each in every group of its chain."""
-        rows: list[int] = []
-        units: list[float] = []
-        sizes = []
-        for chain in chains:
-            before = len(rows)
-            self._count_one(chain, rows, units)
-            sizes.append(len(rows) - before)
-        bins = np.repeat([bin_of(length) for length in lengths], sizes)
-        places = _PLACES[bins]
+        rows, units, whose = self._counted(chains)
+        bins = np.array([bin_of(length) for length in lengths])[whose]
+        places = _PLACES.take(bins, axis=0)
         places += np.array(rows, np.intp)[:, None] * BINS
-        weights = _WEIGHTS[bins]
+        weights = _WEIGHTS.take(bins, axis=0)
         weights *= np.array(units)[:, None]
         np.add.at(self._table.reshape(-1), places.ravel(), weights.ravel())
         self._settle(rows, units)
 
     def add_spread(self, chain: Sequence[int], distribution: Floats) -> None:
         """Count one outcome of which only a distribution by bin is known."""
-        rows: list[int] = []
-        units: list[float] = []
-        self._count_one(chain, rows, units)
+        rows, units, _ = self._counted([chain])
         self._table[rows] += np.array(units)[:, None] * distribution
         self._settle(rows, units)
 
@@ -128,23 +120,29 @@ class Mixture:
         tail /= whole
         return tail
 
-    def _count_one(self, chain: Sequence[int], rows: list[int], units: list[float]) -> None:
-        """Count one outcome, and tell in which rows of the table it is to be, at what weight."""
+    def _counted(self, chains: Sequence[Sequence[int]]) -> tuple[list[int], list[float], list[int]]:
+        """Count an outcome of each chain: rows of the table, at what weight, and whose it is."""
         # The newest outcome grows instead of all others shrinking: O(1), not O(bins).
-        self._clock += 1
-        crowded = 2 * len(self._rows) > self._most  # else none has to go for long
-        for key in chain:
-            if not key:
-                continue
-            row = self._rows.get(key, 0) or self._new(key)
-            if crowded:
-                self._rows.move_to_end(key)
-            unit = self._unit[row] = self._unit[row] * self._growth
-            self._weight[row] += unit
-            self._count[row] += 1
-            self._newest[row] = self._clock
-            rows.append(row)
-            units.append(unit)
+        rows, units, whose = [], [], []
+        known, unit_of, weight_of = self._rows, self._unit, self._weight
+        count_of, newest_of, growth = self._count, self._newest, self._growth
+        for number, chain in enumerate(chains):
+            self._clock += 1
+            crowded = 2 * len(known) > self._most  # else none has to go for long
+            for key in chain:
+                if not key:
+                    continue
+                row = known.get(key, 0) or self._new(key)
+                if crowded:
+                    known.move_to_end(key)
+                unit = unit_of[row] = unit_of[row] * growth
+                weight_of[row] += unit
+                count_of[row] += 1
+                newest_of[row] = self._clock
+                rows.append(row)
+                units.append(unit)
+                whose.append(number)
+        return rows, units, whose
 
     def _settle(self, rows: list[int], units: list[float]) -> None:
         """Empty the rows whose groups had to go, and rescale those that are heavy by now."""
@@ -183,16 +181,16 @@ class Mixture:
 
 def log_quantiles(distributions: Floats, levels: Floats) -> Floats:
     """Ln(tokens) at ``levels`` (n, levels) of n distributions by bin, log-linear within a bin."""
-    n = len(distributions)
-    reached = np.zeros((n, BINS + 1))
+    reached = np.zeros((len(distributions), BINS + 1))
     np.add.accumulate(distributions, axis=1, out=reached[:, 1:])
-    reached /= reached[:, -1:]
-    if n == 1:
-        return np.interp(levels, reached[0], LOG_EDGES)[None]
-    at = np.array([row[1:-1].searchsorted(levels) for row in reached])
+    goals = reached[:, -1:] * levels
+    if len(reached) == 1:
+        return np.interp(goals, reached[0], LOG_EDGES)
+    pairs = zip(reached, goals, strict=True)
+    at = np.array([row[1:-1].searchsorted(goal) for row, goal in pairs])
     places = at + np.arange(0, reached.size, BINS + 1)[:, None]
     before = reached.take(places)
-    share = (levels - before) / np.maximum(reached.take(places + 1) - before, 1e-300)
+    share = (goals - before) / np.maximum(reached.take(places + 1) - before, 1e-300)
     low = LOG_EDGES[at]
     found: Floats = low + share.clip(0.0, 1.0) * (LOG_EDGES[at + 1] - low)
     return found

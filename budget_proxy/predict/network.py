@@ -64,11 +64,11 @@ class Network:
         """Quantiles (n, LEVELS) of what the effects leave, the mean of all members'."""
         _, _, raw = _forward(self.standard(inputs), _parts(self.weights, len(self.columns)))
         found, _ = _heads(raw)
-        return np.asarray(found.mean(axis=0), np.float64)
+        return np.asarray(np.add.reduce(found, axis=0) / np.float32(MEMBERS), np.float64)
 
     def standard(self, inputs: Singles) -> Singles:
         """Inputs with mean 0 and deviation 1, cut off at some deviations."""
-        standard = inputs[:, self.columns]
+        standard = inputs.take(self.columns, axis=1)
         standard -= self.mean
         standard *= self.scale
         return standard.clip(-_CLIP, _CLIP, out=standard)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budget_proxy.predict.grams import Grams
+from budget_proxy.predict.signals import GRAMS
 
 Floats = NDArray[np.float64]
 
@@ -23,21 +24,23 @@ _DAMPING: Final = 1.5
 _ROUNDS: Final = 25
 _ENOUGH: Final = 1e-6
 _TINY: Final = 1e-6
+_ONES: Final = np.ones(GRAMS)
 
 
 class Ridge:
     """Fitted: by word what it adds in a text of it alone, and its square in a text's length."""
 
-    __slots__ = ("_columns",)
+    __slots__ = ("_table",)
 
     def __init__(self, rare: Floats, worth: Floats) -> None:
-        self._columns: Floats = np.stack((rare * worth, rare * rare))
+        self._table: Floats = np.stack((rare * worth, rare * rare), axis=1)
 
     def predict(self, grams: Grams) -> float:
         """What the words of one text add to ln(tokens)."""
         if not len(grams):
             return 0.0
-        total, square = np.add.reduce(self._columns.take(grams, axis=1), axis=1).tolist()
+        found = self._table.take(grams, axis=0)
+        total, square = _ONES[: len(found)].dot(found).tolist()  # the quickest sum of so few
         return float(total / (sqrt(square) + _TINY))
 
 
