@@ -48,33 +48,38 @@ class Texts:
     """The words of a fixed set of cases, of which the first n are fitted on."""
 
     def __init__(self, grams: Sequence[Grams]) -> None:
-        sizes = [len(words) for words in grams]
-        self._starts = np.concatenate(((0,), np.cumsum(sizes))).astype(np.int64)
+        sizes = np.array([len(words) for words in grams], np.int64)
+        self._told = np.flatnonzero(sizes)  # a text without words tells nothing
+        self._sizes = sizes[self._told]
+        self._starts = np.concatenate(((0,), np.cumsum(self._sizes))).astype(np.int64)
         joined = np.concatenate(grams) if grams else np.zeros(0, np.uint16)
         self._words: NDArray[np.int64] = joined.astype(np.int64)
-        self._rows = np.repeat(np.arange(len(sizes)), sizes)
 
     def fit(self, rests: Floats) -> Ridge:
         """Fit the first ``len(rests)`` texts to what the effects left of their ln(tokens)."""
         n = len(rests)
-        words, rows = self._words[: self._starts[n]], self._rows[: self._starts[n]]
+        told = self._told[: self._told.searchsorted(n)]
+        sizes, starts = self._sizes[: len(told)], self._starts[: len(told)]
+        words = self._words[: self._starts[len(told)]]
         seen = np.bincount(words, minlength=_WORDS)
         rare = np.log((n + 1.0) / (seen + 1.0))
         rare[seen < 2] = 0.0  # noqa: PLR2004 (a word seen once says nothing of another text)
-        values = rare[words]
-        values /= (np.sqrt(np.bincount(rows, values * values, n)) + _TINY)[rows]
+        values = rare.take(words)
+        lengths = np.sqrt(np.add.reduceat(values * values, starts))
+        values /= np.repeat(lengths + _TINY, sizes)
 
         def back(of: Floats) -> Floats:
-            return np.asarray(np.bincount(words, values * of[rows], _WORDS), np.float64)
+            return np.asarray(np.bincount(words, values * np.repeat(of, sizes), _WORDS), np.float64)
 
         worth = np.zeros(_WORDS)
-        left = back(rests)
+        left = back(rests[told])
         step = left.copy()
         size = goal = float(left @ left)
         for _ in range(_ROUNDS):
             if size <= _ENOUGH * goal:
                 break
-            across = back(np.asarray(np.bincount(rows, values * step[words], n))) + _DAMPING * step
+            forth = np.add.reduceat(values * step.take(words), starts)
+            across = back(forth) + _DAMPING * step
             length = size / max(float(step @ across), _TINY)
             worth += length * step
             left -= length * across
