@@ -28,12 +28,15 @@ _ONES: Final = np.ones(GRAMS)
 
 
 class Ridge:
-    """Fitted: by word what it adds in a text of it alone, and its square in a text's length."""
+    """Fitted: by word what it adds in a text of it alone, and its square in a text's length.
+
+    ``table`` has a row for each word.
+    """
 
     __slots__ = ("_table",)
 
-    def __init__(self, rare: Floats, worth: Floats) -> None:
-        self._table: Floats = np.stack((rare * worth, rare * rare), axis=1)
+    def __init__(self, table: Floats) -> None:
+        self._table = table
 
     def predict(self, grams: Grams) -> float:
         """What the words of one text add to ln(tokens)."""
@@ -62,27 +65,35 @@ class Texts:
         sizes, starts = self._sizes[: len(told)], self._starts[: len(told)]
         words = self._words[: self._starts[len(told)]]
         seen = np.bincount(words, minlength=_WORDS)
-        rare = np.log((n + 1.0) / (seen + 1.0))
-        rare[seen < 2] = 0.0  # noqa: PLR2004 (a word seen once says nothing of another text)
+        # Numbered anew from 1: those seen once, which say nothing of another text, are all 0.
+        known = np.flatnonzero(seen > 1)
+        size = len(known) + 1
+        numbers = np.zeros(_WORDS, np.int64)
+        numbers[known] = np.arange(1, size)
+        words = numbers.take(words)
+        rare = np.log((n + 1.0) / (np.append(n, seen[known]) + 1.0))
         values = rare.take(words)
         lengths = np.sqrt(np.add.reduceat(values * values, starts))
         values /= np.repeat(lengths + _TINY, sizes)
 
         def back(of: Floats) -> Floats:
-            return np.asarray(np.bincount(words, values * np.repeat(of, sizes), _WORDS), np.float64)
+            return np.asarray(np.bincount(words, values * np.repeat(of, sizes), size), np.float64)
 
-        worth = np.zeros(_WORDS)
+        worth = np.zeros(size)
         left = back(rests[told])
         step = left.copy()
-        size = goal = float(left @ left)
+        square = goal = float(left @ left)
         for _ in range(_ROUNDS):
-            if size <= _ENOUGH * goal:
+            if square <= _ENOUGH * goal:
                 break
             forth = np.add.reduceat(values * step.take(words), starts)
             across = back(forth) + _DAMPING * step
-            length = size / max(float(step @ across), _TINY)
+            length = square / max(float(step @ across), _TINY)
             worth += length * step
             left -= length * across
-            size, before = float(left @ left), size
-            step = left + size / before * step
-        return Ridge(rare, worth)
+            square, before = float(left @ left), square
+            step = left + square / before * step
+        table = np.zeros((_WORDS, 2))
+        table[known, 0] = (rare * worth)[1:]
+        table[known, 1] = (rare * rare)[1:]
+        return Ridge(table)
