@@ -96,3 +96,22 @@ def test_endless_growth_of_weights_is_rescaled() -> None:
     found = _tokens(mixture, CHAIN)[0]
     assert math.isfinite(found.sum())
     assert found[2] == pytest.approx(1000, rel=0.3)
+
+
+@pytest.mark.parametrize(("most", "memory"), [(4096, 300.0), (8, 300.0), (4096, 1.001)])
+def test_counted_together_is_counted_one_by_one(most: int, memory: float) -> None:
+    """Also where groups have to go meanwhile and where weights are rescaled."""
+    draw = np.random.default_rng(4)
+    together, apart = _mixture(memory, most), _mixture(memory, most)
+    chains = [(1, 2 + number % 2, int(draw.integers(10, 22))) for number in range(320)]
+    lengths = draw.lognormal(5.0, 1.0, 320).tolist()
+    for at in range(0, 320, 16):
+        together.add(chains[at : at + 16], lengths[at : at + 16])
+    for chain, length in zip(chains, lengths, strict=True):
+        apart.add([chain], [length])
+    every = [(1, 2 + leaf % 2, leaf) for leaf in range(10, 22)]
+    assert _tokens(together, *every) == pytest.approx(_tokens(apart, *every))
+    for chain in every:
+        assert [together.count(row) for row in together.find(chain)] == [
+            apart.count(row) for row in apart.find(chain)
+        ]
