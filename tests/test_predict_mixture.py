@@ -30,7 +30,7 @@ def test_a_chain_forecasts_as_histograms_that_back_off_one_to_another() -> None:
     for number in range(200):
         chain = (1, 2, 3 + number % 2)
         length = int(draw.lognormal(5 + number % 2, 0.8))
-        mixture.add(chain, length)
+        mixture.add([chain], [length])
         for key in chain:
             own[key].add(length, censored=False)
     for leaf in (3, 4):
@@ -58,7 +58,7 @@ def test_what_lies_beyond_a_cut_comes_from_those_that_were_not_cut() -> None:
         if number % 2 and length > 300:
             mixture.add_spread(CHAIN, mixture.beyond(CHAIN, 300))
         else:
-            mixture.add(CHAIN, length)
+            mixture.add([CHAIN], [length])
     assert _tokens(mixture, CHAIN)[0] == pytest.approx(np.quantile(lengths, LEVELS), rel=0.15)
 
 
@@ -73,7 +73,7 @@ def test_counts_and_ages_are_told() -> None:
     """Three outcomes, the newest two others ago."""
     mixture = _mixture()
     for key in (3, 3, 3, 4, 4):
-        mixture.add((1, 2, key), 100)
+        mixture.add([(1, 2, key)], [100])
     *_, row = mixture.find((1, 2, 3))
     assert (mixture.count(row), mixture.age(row)) == (3, 2)
 
@@ -82,9 +82,9 @@ def test_groups_are_bounded_and_a_reused_row_is_empty() -> None:
     """With room for 8 groups the oldest leaves; who takes its row starts from its parent."""
     mixture = _mixture(most=8)
     for key in range(10, 40):
-        mixture.add((1, 2, key), 5)
+        mixture.add([(1, 2, key)], [5])
     assert mixture.find((1, 2, 10))[2] == 0
-    mixture.add((1, 2, 99), 5000)
+    mixture.add([(1, 2, 99)], [5000])
     assert mixture.count(mixture.find((1, 2, 99))[2]) == 1
 
 
@@ -92,7 +92,26 @@ def test_endless_growth_of_weights_is_rescaled() -> None:
     """Thousands of outcomes of a short memory leave finite numbers, and the newest count."""
     mixture = _mixture(memory=2.0)
     for number in range(1000):
-        mixture.add(CHAIN, 10 if number < 990 else 1000)
+        mixture.add([CHAIN], [10 if number < 990 else 1000])
     found = _tokens(mixture, CHAIN)[0]
     assert math.isfinite(found.sum())
     assert found[2] == pytest.approx(1000, rel=0.3)
+
+
+@pytest.mark.parametrize(("most", "memory"), [(4096, 300.0), (8, 300.0), (4096, 1.001)])
+def test_counted_together_is_counted_one_by_one(most: int, memory: float) -> None:
+    """Also where groups have to go meanwhile and where weights are rescaled."""
+    draw = np.random.default_rng(4)
+    together, apart = _mixture(memory, most), _mixture(memory, most)
+    chains = [(1, 2 + number % 2, int(draw.integers(10, 22))) for number in range(320)]
+    lengths = draw.lognormal(5.0, 1.0, 320).tolist()
+    for at in range(0, 320, 16):
+        together.add(chains[at : at + 16], lengths[at : at + 16])
+    for chain, length in zip(chains, lengths, strict=True):
+        apart.add([chain], [length])
+    every = [(1, 2 + leaf % 2, leaf) for leaf in range(10, 22)]
+    assert _tokens(together, *every) == pytest.approx(_tokens(apart, *every))
+    for chain in every:
+        assert [together.count(row) for row in together.find(chain)] == [
+            apart.count(row) for row in apart.find(chain)
+        ]

@@ -39,3 +39,17 @@ def test_only_the_texts_of_the_given_rests_are_fitted() -> None:
     rests = draw.normal(0, 1.0, 200)
     first, whole = Texts(texts[:200]).fit(rests), Texts(texts).fit(rests)
     assert first.predict(texts[300]) == whole.predict(texts[300]) != 0.0
+
+
+def test_texts_without_words_change_nothing_that_others_tell() -> None:
+    """Every second text is empty, wherever it stands: word 7 is found; of empty ones, nothing."""
+    draw = np.random.default_rng(8)
+    told, none = _texts(draw, 1500), np.zeros(0, np.uint16)
+    texts = [text for one in told for text in (none, one)] + [none]
+    rests = np.array([1.0 if 7 in text else 0.0 for text in texts]) + draw.normal(0, 0.2, 3001)
+    ridge = Texts(texts).fit(rests)
+    new = _texts(draw, 200)
+    found = np.array([ridge.predict(text) for text in new])
+    has = np.array([7 in text for text in new])
+    assert found[has].mean() - found[~has].mean() == pytest.approx(1.0, abs=0.25)
+    assert Texts([none, none]).fit(np.ones(2)).predict(new[0]) == 0.0

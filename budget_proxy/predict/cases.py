@@ -37,7 +37,7 @@ MASK: Final = (1 << 63) - 1
 _AGENTS: Final = 2
 """What tells an agent's key apart from a model's of the same name."""
 
-_PLACES: Final = tuple(IDENTITIES.index(name) for name in ("prompt", "template", "tail"))
+_PROMPT, _TEMPLATE, _TAIL = map(IDENTITIES.index, ("prompt", "template", "tail"))
 _NO_NUMBERS: Final = np.zeros(len(NUMBERS), np.float32)
 _NO_GRAMS: Final = np.zeros(0, np.uint16)
 
@@ -91,7 +91,8 @@ def case_of(features: Features) -> Case:
         prompt = template = tail = 0
         numbers, grams = _NO_NUMBERS, _NO_GRAMS
     else:
-        prompt, template, tail = (signals.identities[place] & MASK for place in _PLACES)
+        same = signals.identities
+        prompt, template, tail = same[_PROMPT] & MASK, same[_TEMPLATE] & MASK, same[_TAIL] & MASK
         numbers, grams = signals.numbers, signals.grams
     factors = (
         model, agent, pair, template, joined(model, template), tail, prompt,

@@ -57,8 +57,7 @@ class Columns:
         if self.total == len(self._sizes) < self._window:
             self._grow()
         at = self.total % self._window
-        self._keys[at, :_FACTORS] = case.factors
-        self._keys[at, _FACTORS:] = case.groups
+        self._keys[at] = (*case.factors, *case.groups)
         self._values[at] = case.input, case.ceiling, *outcome
         self._numbers[at] = case.numbers
         size = len(case.grams)

@@ -134,8 +134,7 @@ def _count_lengths(
     while at < len(cases):
         to = min(at + batch(at), len(cases))
         forecasts[at:to] = fold.by_group(cases[at:to])
-        for case, outcome in zip(cases[at:to], outcomes[at:to], strict=True):
-            fold.count_length(case, outcome)
+        fold.count_lengths(cases[at:to], outcomes[at:to])
         at = to
     tokens = []
     for number, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
@@ -190,8 +189,7 @@ def _count_rests(fold: Fold, cases: list[Case], rests: Floats) -> Floats:
     while at < len(cases):
         to = min(at + batch(at), len(cases))
         forecasts[at:to] = fold.by_rest(cases[at:to])
-        for case, rest in zip(cases[at:to], rests[at:to].tolist(), strict=True):
-            fold.count_rest(case, rest)
+        fold.count_rests(cases[at:to], rests[at:to])
         at = to
     return forecasts
 

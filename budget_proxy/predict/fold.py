@@ -8,7 +8,8 @@ most of its cost is shared.
 
 from __future__ import annotations
 
-from math import erfc, exp, log, sqrt
+from itertools import groupby
+from math import erfc, exp, log, log1p, sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -50,11 +51,7 @@ _GROUP_STRENGTH, _REST_STRENGTH = 5.0, 8.0
 _BATCHES: Final = ((64, 1), (1000, 8))
 _BATCH: Final = 16
 _N: Final = len(NUMBERS)
-_F: Final = len(FACTORS)
-_PLACES: Final = tuple(
-    np.cumsum([_N, _F, _F, _F, 3, len(sessions.NUMBERS), len(pace.NUMBERS)]).tolist()
-)
-WIDTH: Final[int] = _PLACES[-1]
+WIDTH: Final[int] = _N + 3 * len(FACTORS) + 3 + len(sessions.NUMBERS) + len(pace.NUMBERS)
 """How many numbers the networks see."""
 
 _LONGEST: Final = log(LONGEST)
@@ -72,7 +69,7 @@ class Sight(NamedTuple):
     centre: float
     coarse: float
     rows: list[int]
-    effects: Floats
+    effects: list[float]
 
 
 Pending = tuple[Case, Outcome, Sight, float]
@@ -136,7 +133,12 @@ class Fold:
 
     def calibrated(self, cases: list[Case], members: Floats) -> Floats:
         """Ln(tokens) at LEVELS (n, levels) of members: mixed, tracked, moved with the drift."""
-        found = self.tracking.apply(stack.combine(members, self.weights))
+        return self._moved(cases, self._mixed(members))
+
+    def _mixed(self, members: Floats) -> Floats:
+        return self.tracking.apply(stack.combine(members, self.weights))
+
+    def _moved(self, cases: list[Case], found: Floats) -> Floats:
         moved, wider = np.array([self.drift.look(case) for case in cases]).T[:, :, None]
         median = found[:, MEDIAN, None]
         return np.asarray(median + wider * (found - median) + moved)
@@ -146,18 +148,15 @@ class Fold:
         general = self.effects.general
         rows = self.effects.find(case.factors)
         effects, counts, spreads = self.effects.look(rows)
-        total = float(effects.sum())
-        coarse = total - float(effects[FINE].sum())
+        total = sum(effects)
+        coarse = total - sum([effects[place] for place in FINE])
         words = 0.0 if self.ridge is None else self.ridge.predict(case.grams)
-        one, two, three, four, five, six, seven = _PLACES
-        seen = np.empty(seven, np.float32)
-        seen[:one] = case.numbers
-        seen[one:two] = effects
-        seen[two:three] = 0.5 * np.log1p(counts)
-        seen[three:four] = spreads
-        seen[four:five] = total, coarse, words
-        seen[five:six] = self.sessions.look(case, general)
-        seen[six:] = self.pace.look(case)
+        seen = np.empty(WIDTH, np.float32)
+        seen[:_N] = case.numbers
+        seen[_N:] = (
+            *effects, *[0.5 * log1p(count) for count in counts], *spreads, total, coarse, words,
+            *self.sessions.look(case, general), *self.pace.look(case),
+        )  # fmt: skip
         return Sight(seen, general + total, general + coarse, rows, effects)
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
@@ -238,15 +237,14 @@ class Fold:
         lengths = np.log([tokens for _, _, _, tokens in self._pending])
         members = self.members(cases, numbers, centres)
         self.calibrate(cases, members, lengths)
-        for place, (case, outcome, _, _) in enumerate(self._pending):
-            self.count_length(case, outcome)
-            self.count_rest(case, float(lengths[place] - members[0, place, MEDIAN]))
+        self.count_lengths(cases, [outcome for _, outcome, _, _ in self._pending])
+        self.count_rests(cases, lengths - members[0, :, MEDIAN])
         self._pending = []
 
     def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
         """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
-        mixed = self.tracking.apply(stack.combine(members, self.weights))
-        final = self.calibrated(cases, members)
+        mixed = self._mixed(members)
+        final = self._moved(cases, mixed)
         known = np.log([max(case.ceiling, 1.0) for case in cases])
         self.tracking.learn(lengths, final, known)
         for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
@@ -255,22 +253,33 @@ class Fold:
         used = exp(float(lengths[-1])) / recommended
         self.trust.learn(confidence, came_true=LOWEST_USE <= used <= HIGHEST_USE)
 
-    def count_length(self, case: Case, outcome: Outcome) -> None:
-        """Count a length in the call's groups."""
+    def count_lengths(self, cases: list[Case], outcomes: list[Outcome]) -> None:
+        """Count lengths in their calls' groups, in order: a cut one is spread by those before."""
         counted = (self.lengths,) if self.tails is None else (self.lengths, self.tails)
-        if outcome.censored:
-            tail = counted[-1].beyond(case.groups, outcome.tokens)
-            for groups in counted:
-                groups.add_spread(case.groups, tail)
-        else:
-            for groups in counted:
-                groups.add(case.groups, outcome.tokens)
-        if outcome.reasoning >= 0.0:
-            self.reasoning.add(case.groups, min(outcome.reasoning, outcome.tokens) + 1.0)
+        both = zip(cases, outcomes, strict=True)
+        for censored, run in groupby(both, lambda pair: pair[1].censored):
+            pairs = list(run)
+            if not censored:
+                chains = [case.groups for case, _ in pairs]
+                for groups in counted:
+                    groups.add(chains, [outcome.tokens for _, outcome in pairs])
+                continue
+            for case, outcome in pairs:
+                tail = counted[-1].beyond(case.groups, outcome.tokens)
+                for groups in counted:
+                    groups.add_spread(case.groups, tail)
+        told = [
+            (case.groups, min(outcome.reasoning, outcome.tokens) + 1.0)
+            for case, outcome in zip(cases, outcomes, strict=True)
+            if outcome.reasoning >= 0.0
+        ]
+        if told:
+            self.reasoning.add(*zip(*told, strict=True))
 
-    def count_rest(self, case: Case, rest: float) -> None:
-        """Count what the networks' median left in the call's groups."""
-        self.rests.add(_rest_chain(case), exp(min(max(rest, -6.0), 6.0) + _EXPECTED))
+    def count_rests(self, cases: list[Case], rests: Floats) -> None:
+        """Count what the networks' median left in the calls' groups."""
+        lengths = np.exp(np.minimum(np.maximum(rests, -6.0), 6.0) + _EXPECTED)
+        self.rests.add([_rest_chain(case) for case in cases], lengths.tolist())
 
 
 def recommend_of(values: Floats) -> tuple[int, float]:

@@ -25,8 +25,8 @@ def reasons_of(fold: Fold, case: Case) -> tuple[str, ...]:
         return ("no history yet: a broad prior",)
     age = fold.lengths.age(fold.lengths.find(case.groups)[level - 1])
     reasons = [f"{support} outcomes by {GROUPS[level - 1]}, the newest {age} outcomes ago"]
-    counts = fold.effects.look(fold.effects.find(case.factors))[1].tolist()
-    alike = next(((int(counts[at]), words) for at, words in _TOLD if counts[at]), None)
+    counts = fold.effects.look(fold.effects.find(case.factors))[1]
+    alike = next(((counts[at], words) for at, words in _TOLD if counts[at]), None)
     if alike is not None:
         reasons.append(f"{alike[0]} {alike[1]}")
     ago = fold.drift.changed(case)

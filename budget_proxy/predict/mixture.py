@@ -24,6 +24,20 @@ _HEAVIEST: Final = 1e30
 _FEWEST_ROWS: Final = 64
 
 
+def _even() -> tuple[NDArray[np.intp], Floats]:
+    """KERNELS as two tables (BINS, most): the bins, and the weights, which end in zeros."""
+    most = max(len(weights) for _, weights in KERNELS)
+    places = np.zeros((BINS, most), np.intp)
+    even = np.zeros((BINS, most))
+    for place, (where, weights) in enumerate(KERNELS):
+        places[place, : len(weights)] = np.arange(where.start, where.stop)
+        even[place, : len(weights)] = weights
+    return places, even
+
+
+_PLACES, _WEIGHTS = _even()
+
+
 class Mixture:
     """``prior`` is the distribution (by bin) above all groups; a chain has ``depth`` groups."""
 
@@ -41,6 +55,8 @@ class Mixture:
         self._unit = [1.0]
         self._count = [0]
         self._newest = [0]
+        self._free: list[int] = []
+        self._left: list[int] = []
         self._clock = 0
 
     def find(self, chain: Sequence[int]) -> list[int]:
@@ -58,26 +74,40 @@ class Mixture:
 
     def distributions(self, chains: Sequence[Sequence[int]]) -> Floats:
         """The distributions by bin (n, BINS) of n chains, given by the rows of each."""
-        k = self._strength
-        units = np.array([[self._unit[row] for row in chain] for chain in chains])
-        weights = np.array([[self._weight[row] for row in chain] for chain in chains])
-        shares = k / (weights / units + k)  # the parent's part in each
-        below = np.multiply.accumulate(shares[:, ::-1], axis=1)[:, ::-1]
-        own = np.empty_like(shares)
-        own[:, :-1] = shares[:, :-1] * below[:, 1:]
-        own[:, -1] = shares[:, -1]
-        own /= k * units
-        mixed: Floats = np.matmul(own[:, None, :], self._table[np.array(chains)])[:, 0]
-        mixed += below[:, :1] * self._prior
+        parts = [self._parts(chain) for chain in chains]
+        own = np.array([of_rows for of_rows, _ in parts])
+        rest = np.array([of_prior for _, of_prior in parts])
+        mixed: Floats = np.matmul(own[:, None, :], self._table.take(chains, axis=0))[:, 0]
+        mixed += rest[:, None] * self._prior
         return mixed
 
-    def add(self, chain: Sequence[int], length: float) -> None:
-        """Count one length (tokens) in each group of a chain."""
-        self._count_in(self._touch(chain), *KERNELS[bin_of(length)])
+    def _parts(self, chain: Sequence[int]) -> tuple[list[float], float]:
+        """What counts in a row of each of a chain are worth in its mix, and what the prior is."""
+        k, units, weights = self._strength, self._unit, self._weight
+        parts, below = [], 1.0
+        for row in reversed(chain):
+            unit = units[row]
+            share = k / (weights[row] / unit + k)  # the parent's part
+            parts.append(share * below / (k * unit))
+            below *= share
+        return parts[::-1], below
+
+    def add(self, chains: Sequence[Sequence[int]], lengths: Sequence[float]) -> None:
+        """Count lengths (tokens), each in every group of its chain."""
+        rows, units, whose = self._counted(chains)
+        bins = np.array([bin_of(length) for length in lengths])[whose]
+        places = _PLACES.take(bins, axis=0)
+        places += np.array(rows, np.intp)[:, None] * BINS
+        weights = _WEIGHTS.take(bins, axis=0)
+        weights *= np.array(units)[:, None]
+        np.add.at(self._table.reshape(-1), places.ravel(), weights.ravel())
+        self._settle(rows, units)
 
     def add_spread(self, chain: Sequence[int], distribution: Floats) -> None:
         """Count one outcome of which only a distribution by bin is known."""
-        self._count_in(self._touch(chain), slice(None), distribution)
+        rows, units, _ = self._counted([chain])
+        self._table[rows] += np.array(units)[:, None] * distribution
+        self._settle(rows, units)
 
     def beyond(self, chain: Sequence[int], length: float) -> Floats:
         """The distribution of a length of which is known only that it is above ``length``."""
@@ -90,46 +120,57 @@ class Mixture:
         tail /= whole
         return tail
 
-    def _count_in(self, rows: list[int], where: slice, weights: Floats) -> None:
+    def _counted(self, chains: Sequence[Sequence[int]]) -> tuple[list[int], list[float], list[int]]:
+        """Count an outcome of each chain: rows of the table, at what weight, and whose it is."""
         # The newest outcome grows instead of all others shrinking: O(1), not O(bins).
-        self._clock += 1
-        for row in rows:
-            unit = self._unit[row] = self._unit[row] * self._growth
-            reach = self._table[row, where]
-            reach += unit * weights
-            self._weight[row] += unit
-            self._count[row] += 1
-            self._newest[row] = self._clock
-            if unit > _HEAVIEST:
-                self._rescale(row)
+        rows, units, whose = [], [], []
+        known, unit_of, weight_of = self._rows, self._unit, self._weight
+        count_of, newest_of, growth = self._count, self._newest, self._growth
+        for number, chain in enumerate(chains):
+            self._clock += 1
+            crowded = 2 * len(known) > self._most  # else none has to go for long
+            for key in chain:
+                if not key:
+                    continue
+                row = known.get(key, 0) or self._new(key)
+                if crowded:
+                    known.move_to_end(key)
+                unit = unit_of[row] = unit_of[row] * growth
+                weight_of[row] += unit
+                count_of[row] += 1
+                newest_of[row] = self._clock
+                rows.append(row)
+                units.append(unit)
+                whose.append(number)
+        return rows, units, whose
 
-    def _touch(self, chain: Sequence[int]) -> list[int]:
-        crowded = 2 * len(self._rows) > self._most  # else none has to go for long
-        rows = []
-        for key in chain:
-            if not key:
-                continue
-            row = self._rows.get(key, 0) or self._new(key)
-            if crowded:
-                self._rows.move_to_end(key)
-            rows.append(row)
-        return rows
+    def _settle(self, rows: list[int], units: list[float]) -> None:
+        """Empty the rows whose groups had to go, and rescale those that are heavy by now."""
+        for row in self._left:
+            self._table[row] = 0.0
+            self._weight[row], self._unit[row], self._count[row] = 0.0, 1.0, 0
+        self._free += self._left
+        self._left = []
+        if max(units, default=0.0) > _HEAVIEST:
+            for row in set(rows):
+                self._rescale(row)
 
     def _new(self, key: int) -> int:
         if len(self._rows) >= self._most:
-            _, row = self._rows.popitem(last=False)
-            self._table[row] = 0.0
-            self._weight[row], self._unit[row], self._count[row] = 0.0, 1.0, 0
-        else:
-            row = len(self._rows) + 1
-            if row >= len(self._table):
-                more = min(len(self._table), self._most + 1 - len(self._table))
-                self._table = np.concatenate((self._table, np.zeros((more, BINS))))
-            self._weight.append(0.0)
-            self._unit.append(1.0)
-            self._count.append(0)
-            self._newest.append(0)
+            _, left = self._rows.popitem(last=False)
+            self._left.append(left)  # to be emptied once what is counted is in the table
+        row = self._free.pop() if self._free else self._row()
         self._rows[key] = row
+        return row
+
+    def _row(self) -> int:
+        row = len(self._weight)
+        if row >= len(self._table):
+            self._table = np.concatenate((self._table, np.zeros_like(self._table)))
+        self._weight.append(0.0)
+        self._unit.append(1.0)
+        self._count.append(0)
+        self._newest.append(0)
         return row
 
     def _rescale(self, row: int) -> None:
@@ -140,20 +181,16 @@ class Mixture:
 
 def log_quantiles(distributions: Floats, levels: Floats) -> Floats:
     """Ln(tokens) at ``levels`` (n, levels) of n distributions by bin, log-linear within a bin."""
-    reached = np.add.accumulate(distributions, axis=1)
-    reached /= reached[:, -1:]
-    n = len(reached)
-    if n == 1:
-        knots = np.concatenate(((0.0,), reached[0]))
-        return np.interp(levels, knots, LOG_EDGES)[None]
-    goals = np.broadcast_to(levels, (n, len(levels)))
-    at = np.empty(goals.shape, np.intp)
-    for row in range(n):
-        at[row] = reached[row].searchsorted(levels)
-    at = np.minimum(at, BINS - 1)
-    above = np.take_along_axis(reached, at, axis=1)
-    before = np.where(at > 0, np.take_along_axis(reached, np.maximum(at - 1, 0), axis=1), 0.0)
-    share = (goals - before) / np.maximum(above - before, 1e-300)
+    reached = np.zeros((len(distributions), BINS + 1))
+    np.add.accumulate(distributions, axis=1, out=reached[:, 1:])
+    goals = reached[:, -1:] * levels
+    if len(reached) == 1:
+        return np.interp(goals, reached[0], LOG_EDGES)
+    pairs = zip(reached, goals, strict=True)
+    at = np.array([row[1:-1].searchsorted(goal) for row, goal in pairs])
+    places = at + np.arange(0, reached.size, BINS + 1)[:, None]
+    before = reached.take(places)
+    share = (goals - before) / np.maximum(reached.take(places + 1) - before, 1e-300)
     low = LOG_EDGES[at]
     found: Floats = low + share.clip(0.0, 1.0) * (LOG_EDGES[at + 1] - low)
     return found

@@ -64,11 +64,11 @@ class Network:
         """Quantiles (n, LEVELS) of what the effects leave, the mean of all members'."""
         _, _, raw = _forward(self.standard(inputs), _parts(self.weights, len(self.columns)))
         found, _ = _heads(raw)
-        return np.asarray(found.mean(axis=0), np.float64)
+        return np.asarray(np.add.reduce(found, axis=0) / np.float32(MEMBERS), np.float64)
 
     def standard(self, inputs: Singles) -> Singles:
         """Inputs with mean 0 and deviation 1, cut off at some deviations."""
-        standard = inputs[:, self.columns]
+        standard = inputs.take(self.columns, axis=1)
         standard -= self.mean
         standard *= self.scale
         return standard.clip(-_CLIP, _CLIP, out=standard)
@@ -85,7 +85,7 @@ class Training:
         columns = np.flatnonzero(inputs.std(axis=0) > _LEAST)
         size = len(columns)
         weights = np.zeros(_size(size), np.float32)
-        units, _, heads, bias = _parts(weights, size)
+        self._parts = units, _, heads, bias = _parts(weights, size)
         start = self._random.standard_normal((size, _WIDE), np.float32)
         units[:, :_WIDE] = start * np.float32(_START / sqrt(max(size, 1)))
         heads[:] = self._random.standard_normal(heads.shape, np.float32) * 0.1 / np.sqrt(UNITS)
@@ -95,18 +95,20 @@ class Training:
         self._moment = np.zeros_like(weights)
         self._square = np.zeros_like(weights)
         self._slope = np.zeros_like(weights)
+        self._slopes = _parts(self._slope, size)
         self._steps = 0
 
     def train(self, inputs: Singles, rests: Singles, steps: int) -> None:
         """Take ``steps`` batches; ``rests`` are what the effects leave of ln(tokens)."""
         self._wake(inputs)
         standard = self.network.standard(inputs)
+        standard *= np.float32(1.0 / (1.0 - DROPOUT))
         taken = 0
         while taken < steps:
             order = self._random.permutation(len(rests))
             for start in range(0, max(len(order) - BATCH, 0) + 1, BATCH):
                 batch = order[start : start + BATCH]
-                self._step(standard[batch], rests[batch], RATE * (1.0 - taken / steps))
+                self._step(standard.take(batch, axis=0), rests[batch], RATE * (1.0 - taken / steps))
                 taken += 1
                 if taken == steps:
                     break
@@ -120,25 +122,22 @@ class Training:
         network.scale[woken] = np.float32(1.0) / spread[woken]
 
     def _step(self, standard: Singles, rests: Singles, rate: float) -> None:
-        kept = self._random.random(standard.shape, np.float32) >= DROPOUT
-        seen = standard * kept
-        seen *= np.float32(1.0 / (1.0 - DROPOUT))
-        self._derive(seen, rests)
+        standard *= self._random.random(standard.shape, np.float32) >= DROPOUT
+        self._derive(standard, rests)
         self._descend(rate)
 
     def _derive(self, seen: Singles, rests: Singles) -> None:
         """The slope: the mean pinball loss's derivative by every weight."""
-        size, n = seen.shape[1], len(rests)
-        parts = _parts(self.network.weights, size)
-        units, bias, heads, rest = _parts(self._slope, size)
-        hidden, apart, raw = _forward(seen, parts)
+        n = len(rests)
+        units, bias, heads, rest = self._slopes
+        hidden, apart, raw = _forward(seen, self._parts)
         slope = _slope(raw, rests)
         np.matmul(apart.transpose(0, 2, 1), slope, out=heads)
         slope.sum(axis=1, keepdims=True, out=rest)
         into = np.empty((n, _WIDE + MEMBERS * _COUNT), np.float32)
         into[:, _WIDE:].reshape(n, MEMBERS, _COUNT)[:] = slope.transpose(1, 0, 2)
         wide = into[:, :_WIDE]
-        np.matmul(slope, parts[2].transpose(0, 2, 1), out=_apart(wide))
+        np.matmul(slope, self._parts[2].transpose(0, 2, 1), out=_apart(wide))
         hidden *= -hidden
         hidden += np.float32(1.0)
         wide *= hidden

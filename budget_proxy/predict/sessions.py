@@ -130,4 +130,4 @@ class Sessions:
 
 def _more(now: float, before: float) -> float:
     """Tokens of input that came on top, as ln / 3; both are ln(1 + tokens)."""
-    return log1p(max(expm1(now) - expm1(before), 0.0)) / 3.0
+    return log1p(expm1(now) - expm1(before)) / 3.0 if now > before else 0.0

@@ -92,8 +92,12 @@ def signals_of(call: Call, characteristics: Characteristics, salt: bytes) -> byt
     return _encode(numbers, identities, grams_of(words, key, GRAMS))
 
 
+@lru_cache(maxsize=256)
 def decode(encoded: bytes) -> Signals | None:
-    """The signals again; ``None`` for none, for another version's and for damaged ones."""
+    """The signals again; ``None`` for none, for another version's and for damaged ones.
+
+    Those of calls under way are kept: they are asked for again with the outcome.
+    """
     if len(encoded) < _AT_GRAMS:
         return None
     version, count, check = _HEAD.unpack_from(encoded)
