@@ -31,13 +31,20 @@ def test_forecasts_too_narrow_or_too_wide_come_to_hold(spread: float) -> None:
     assert found == pytest.approx(LEVELS, abs=0.02)
 
 
-def test_a_level_above_a_cap_is_left_alone_by_what_was_cut() -> None:
-    """With every answer cut at 1, q95 neither sinks nor rises, while the median is calibrated."""
-    draw = np.random.default_rng(2)
+def test_a_level_above_a_cap_stays_where_as_many_are_cut_as_was_forecast() -> None:
+    """With every answer cut at 1 standard deviation, and true forecasts, q95 does not wander."""
     tracking = Tracking(LEVELS)
-    _tracked(tracking, draw.normal(0.5, 1, 2000), 1.0, 1.0)
-    assert tracking.offsets[5] == tracking.offsets[6] == 0.0
-    assert tracking.offsets[2] > 0.3
+    _tracked(tracking, np.random.default_rng(2).normal(0, 1, 4000), 1.0, 1.0)
+    assert tracking.offsets == pytest.approx(np.zeros(len(LEVELS)), abs=0.25)
+
+
+def test_a_level_above_a_cap_rises_where_more_are_cut_than_was_forecast() -> None:
+    """Answers that are all longer by half a deviation: q95 follows, though it never sees one."""
+    tracking = Tracking(LEVELS)
+    _tracked(tracking, np.random.default_rng(2).normal(0.5, 1, 4000), 1.0, 1.0)
+    shifted = tracking.apply(NORMAL[None])[0]
+    assert shifted[2] == pytest.approx(0.5, abs=0.15)
+    assert shifted[5] == pytest.approx(0.5 + NORMAL[5], abs=0.3)
 
 
 def test_shifted_levels_ascend_and_shifts_are_bounded() -> None:
