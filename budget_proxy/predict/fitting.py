@@ -2,8 +2,8 @@
 
 The window is passed through once, outcome by outcome, so that each is seen as it was before it
 was known; effects are swept and words fitted at growing intervals on the way. The networks are
-trained in three stages: what the first two forecast of the outcomes after them gives the weights
-of the stack, the groups of what is left, and the calibration; the last one knows them all.
+trained in stages: what all but the last forecast of the outcomes after them gives the weights of
+the stack, the groups of what is left, and the calibration; the last one knows them all.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from budget_proxy.predict.cases import Case
 from budget_proxy.predict.columns import Columns, Outcome
 from budget_proxy.predict.drift import Drift, distances
 from budget_proxy.predict.effects import Backfit
-from budget_proxy.predict.fold import START, WIDTH, Fold, batch
+from budget_proxy.predict.fold import START, WIDTH, Fold, batch, recentred
 from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Network, Singles, Training
 from budget_proxy.predict.ridge import Texts
 
@@ -93,13 +93,13 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
     by_group, tokens = _count_lengths(fold, cases, outcomes)
     seen = _pass(fold, cases, outcomes, tokens)
     network, start, median_and_more = _train(seen)
-    members = np.empty((4, len(rows) - start, len(LEVELS)))
+    members = np.empty((START.shape[1], len(rows) - start, len(LEVELS)))
     members[0] = seen.centres[start:, None] + median_and_more
     members[1] = by_group[start:]
     members[2] = members[0, :, MEDIAN, None] + _count_rests(
         fold, cases[start:], seen.lengths[start:] - members[0, :, MEDIAN]
     )
-    members[3] = median_and_more + (seen.centres[start:] - median_and_more[:, MEDIAN])[:, None]
+    members[3] = recentred(members[0], seen.centres[start:])
     scored = max(int(_STACKED * len(rows)) - start, 0)
     fold.weights = stack.fit(
         members[:, scored:], np.exp(seen.lengths[start + scored :]), _LEVELS, START

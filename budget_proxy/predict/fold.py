@@ -1,9 +1,9 @@
 """All that is learned between refits, outcome by outcome, and the forecast that comes of it.
 
-A forecast mixes three members: networks on what the effects leave, the lengths of the call's
-groups (as ``quantile`` does), and what the networks' median leaves, by group. What came of a
-call is learned at once by effects, sessions and pace, and in small batches by the rest, so that
-most of its cost is shared.
+A forecast mixes four members: networks on what the effects leave, the lengths of the call's
+groups (as ``quantile`` does), what the networks' median leaves, by group, and the effects with the
+networks' spread. What came of a call is learned at once by effects, sessions and pace, and in small
+batches by the rest, so that most of its cost is shared.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ LONG: Final = 2000.0
 """The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
 
 START: Final = np.tile((0.45, 0.1, 0.25, 0.2), (len(LEVELS), 1))
-"""Weights of the members at first: networks, groups, groups of what the networks leave."""
+"""Weights of the members at first: networks, groups, groups of what the networks leave, effects."""
 
 _UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
@@ -161,13 +161,13 @@ class Fold:
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
-        members = np.empty((4, len(cases), len(LEVELS)))
+        members = np.empty((START.shape[1], len(cases), len(LEVELS)))
         members[0] = centres[:, None]
         if self.network is not None:
             members[0] += self.network.predict(numbers)
         members[1] = self.by_group(cases)
         members[2] = members[0, :, MEDIAN, None] + self.by_rest(cases)
-        members[3] = members[0] + (centres - members[0, :, MEDIAN])[:, None]
+        members[3] = recentred(members[0], centres)
         return members
 
     def by_group(self, cases: list[Case]) -> Floats:
@@ -280,6 +280,11 @@ class Fold:
         """Count what the networks' median left in the calls' groups."""
         lengths = np.exp(np.minimum(np.maximum(rests, -6.0), 6.0) + _EXPECTED)
         self.rests.add([_rest_chain(case) for case in cases], lengths.tolist())
+
+
+def recentred(networks: Floats, centres: Floats) -> Floats:
+    """The effects' ln(tokens) (n), with the spread (n, levels) that networks tell."""
+    return networks + (centres - networks[:, MEDIAN])[:, None]
 
 
 def recommend_of(values: Floats) -> tuple[int, float]:
