@@ -15,7 +15,10 @@ Floats = NDArray[np.float64]
 
 _ROUNDS: Final = 80
 _RATE: Final = 0.2
-_PULL, _PULLED = 0.1, 400.0  # how strongly the start draws, and how many outcomes outweigh it
+_PULL, _PULLED = 0.1, 400.0
+"""How strongly the start draws, and how many outcomes outweigh it. Below so many it draws less too:
+there the weights hardly leave it by themselves, and what is plain in few outcomes is to count."""
+
 _TINY: Final = 1e-9
 
 
@@ -27,7 +30,7 @@ def fit(members: Floats, lengths: Floats, levels: Floats, start: Floats) -> Floa
     weights = start.copy()
     n = len(lengths)
     apart = members - members.mean(axis=0)
-    pull = _PULL * _PULLED / (_PULLED + n)
+    pull = _PULL * min(n / _PULLED, 1.0) * _PULLED / (_PULLED + n)
     for _ in range(_ROUNDS):
         tokens = np.exp(combine(members, weights))
         slope = ((lengths[:, None] <= tokens) - levels) * tokens
