@@ -251,12 +251,13 @@ class Engine:
     def efficiency_report(self, **where: Any) -> EfficiencyReport:
         """Utilisation, accuracy, truncation and calibration over the history.
 
-        Folded days count too, where ``where`` asks for nothing but what they can tell.
+        ``where``: ``start`` and ``end`` (Unix seconds) and columns of ``calls``. Folded calls
+        count too, where it asks for nothing but agent, task_type, model and arm.
         """
         from budget_proxy.analytics.efficiency import efficiency_report
 
         self.flush()
-        return efficiency_report(self.store.calls(**where), self.store.days(**where))
+        return efficiency_report(self.store.sums(**where))
 
     # -- life -------------------------------------------------------------------------------
 
@@ -358,12 +359,11 @@ class Engine:
 
     def _trained(self, strategy: str) -> Any:
         from budget_proxy.engine import features_of, observation_of
-        from budget_proxy.ledger.settlement import has_length
 
         predictor = make(strategy, window=self.settings.window)
         self.flush()
         for record in self.store.recent(self.settings.window):
-            if has_length(record):
+            if record.has_length:
                 predictor.learn_one(features_of(record), observation_of(record), record.call_id)
         return predictor
 

@@ -16,7 +16,6 @@ from typing import Final
 from budget_proxy.classify.characteristics import classify_call
 from budget_proxy.ledger.settlement import (
     Identity,
-    has_length,
     is_awaited,
     record_of,
     resettled,
@@ -253,7 +252,7 @@ class Core:
     def learn(self, record: CallRecord) -> None:
         """Fold one row of the history into the state."""
         self._refusals.learn(record)
-        if not has_length(record):
+        if not record.has_length:
             return
         features, observation = features_of(record), observation_of(record)
         self.predictor.learn_one(features, observation, record.call_id)

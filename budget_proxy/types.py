@@ -19,6 +19,9 @@ Arm = Literal["treatment", "holdout"]
 FinishReason = Literal[
     "stop", "length", "tool_calls", "content_filter", "refusal", "error", "cancelled"
 ]
+NO_ANSWER: Final[frozenset[str]] = frozenset({"error", "cancelled"})
+"""The finish reasons of attempts that brought no answer."""
+
 GuidanceForm = Literal["compact", "detailed", "off"]
 GuidancePlace = Literal["system", "user"]
 Body = dict[str, Any]
@@ -515,6 +518,15 @@ class CallRecord:
     pending: bool = False
     id: int | None = None
     signals: bytes = b""
+
+    @property
+    def has_length(self) -> bool:
+        """Whether it tells a learner a length: an answer came, and its tokens were reported.
+
+        An estimate is no measurement: learners would learn from their own guess.
+        """
+        answered = self.finish_reason not in NO_ANSWER
+        return answered and self.exact and bool(self.output_tokens)
 
 
 @frozen

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from collections import Counter
-from math import inf, sqrt
+from math import sqrt
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budget_proxy.analytics.calibration import coverage, tell, wilson
+from budget_proxy.analytics.calibration import coverage, wilson
+from budget_proxy.store.measures import sums_of
+from budget_proxy.store.sums import Sums
 from tests.makers import record
 
 
@@ -38,16 +40,21 @@ def test_wilson_brackets_the_share(counts: tuple[int, int]) -> None:
     assert high - low <= 1.96 / sqrt(n) + 1e-9
 
 
-def _told(used: float, limit: float, *, truncated: bool = False) -> dict[float, tuple[int, int]]:
-    told: Counter[float] = Counter()
-    row = record(q50=100.0, q75=200.0, q90=300.0, q95=400.0, q99=500.0, truncated=truncated)
-    tell(row, used, limit, told)
-    return {level: (told[level], told[-level]) for level in (0.50, 0.75, 0.90, 0.95, 0.99)}
+def _told(used: int, ceiling: int | None, *, truncated: bool = False) -> dict[float, Any]:
+    row = record(
+        strategy="quantile", output_tokens=used, ceiling=ceiling, truncated=truncated,
+        q50=100.0, q75=200.0, q90=300.0, q95=400.0, q99=500.0,
+    )  # fmt: skip
+    (sums,) = sums_of([row])
+    return {
+        percent / 100: (getattr(sums, f"told_{percent}"), getattr(sums, f"held_{percent}"))
+        for percent in (50, 75, 90, 95, 99)
+    }
 
 
 def test_a_length_holds_at_every_level_that_it_does_not_exceed() -> None:
     """300 tokens: beyond q50 and q75, within q90 (equal counts as within), q95, q99."""
-    assert _told(300, inf) == {
+    assert _told(300, None) == {
         0.50: (1, 0), 0.75: (1, 0), 0.90: (1, 1), 0.95: (1, 1), 0.99: (1, 1),
     }  # fmt: skip
 
@@ -66,14 +73,13 @@ def test_an_answer_cut_at_a_quantile_did_not_hold_there() -> None:
 
 def test_a_row_without_a_forecast_tells_nothing() -> None:
     """Imported rows have no quantiles."""
-    told: Counter[float] = Counter()
-    tell(record(), 100.0, inf, told)
-    assert not told
+    (sums,) = sums_of([record(strategy="quantile")])
+    assert not any(item.n for item in coverage(sums))
 
 
 def test_coverage_stands_beside_its_promise() -> None:
     """9 of 10 at q75; nothing measured is None, never 0."""
-    first, second, *rest = coverage(Counter({0.75: 10, -0.75: 9}))
+    first, second, *rest = coverage(Sums(told_75=10, held_75=9))
     assert (second.level, second.n, second.realised) == (0.75, 10, 0.9)
     assert second.low is not None
     assert second.high is not None

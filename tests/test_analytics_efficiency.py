@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable
 from time import perf_counter
 from typing import Any
 
@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budget_proxy.analytics import groups
+from budget_proxy.analytics import efficiency
 from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_report
-from budget_proxy.analytics.tally import USE_EDGES, Figures, efficiency_of
+from budget_proxy.analytics.figures import Figures
+from budget_proxy.store.measures import USE_EDGES, efficiency_of, sums_of
 from budget_proxy.types import CallRecord
 from tests.makers import NOW, record
 
@@ -25,8 +26,12 @@ def _budgeted(used: int, **given: Any) -> CallRecord:
     return record(output_tokens=used, **facts)
 
 
+def _report(records: Iterable[CallRecord]) -> EfficiencyReport:
+    return efficiency_report(sums_of(records))
+
+
 def _overall(*records: CallRecord) -> Figures:
-    return efficiency_report(records).overall
+    return _report(records).overall
 
 
 @pytest.mark.parametrize(
@@ -167,7 +172,7 @@ def test_modes_and_arms_count_calls() -> None:
 
 def test_groups_by_agent_task_model_and_all_three() -> None:
     """Most calls first; the parts add up to the whole."""
-    found = efficiency_report(
+    found = _report(
         [
             _budgeted(800, agent="coder", task_type="bug-fix", model="small"),
             _budgeted(800, agent="coder", task_type="review", model="large"),
@@ -187,34 +192,24 @@ def test_groups_by_agent_task_model_and_all_three() -> None:
 
 def test_an_empty_history_gives_unknowns() -> None:
     """No division by zero, no invented zero."""
-    found = efficiency_report([])
+    found = _report([])
     assert (found.start, found.end, found.by_agent) == (None, None, ())
     assert (found.overall.calls, found.overall.cost, found.overall.accuracy) == (0, None, None)
 
 
 def test_the_span_is_that_of_the_rows() -> None:
     """Rows come in the order of their ids, which need not be that of time."""
-    found = efficiency_report([_budgeted(1, ts=NOW + 5), _budgeted(1, ts=NOW), _budgeted(1)])
+    found = _report([_budgeted(1, ts=NOW + 5), _budgeted(1, ts=NOW), _budgeted(1)])
     assert (found.start, found.end) == (NOW, NOW + 5)
 
 
 def test_more_groups_than_are_kept_fall_into_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, and no call is lost."""
-    monkeypatch.setattr(groups, "_MOST", 3)
+    monkeypatch.setattr(efficiency, "_MOST", 3)
     rows = [_budgeted(800, agent=f"a{number}") for number in range(10)]
-    found = efficiency_report(rows)
+    found = _report(rows)
     assert (found.by_agent[0].group, found.by_agent[0].calls) == (("(other)",), 7)
     assert found.overall.calls == 10
-
-
-def test_cut_calls_that_wait_for_their_resend_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resend whose first attempt was forgotten is measured like any answer."""
-    monkeypatch.setattr(groups, "_MOST_CUT", 1)
-    cut = _budgeted(1600, cap=1600, ceiling=1600, truncated=True, cut_by_us=True)
-    rows = [replace(cut, call_id=name) for name in ("a", "b")]
-    rows += [_budgeted(800, attempt=2, call_id=name) for name in ("a", "b")]
-    found = efficiency_report(rows).overall
-    assert (found.resent, found.measured) == (1, 3)
 
 
 ROWS = st.builds(
@@ -233,7 +228,7 @@ ROWS = st.builds(
 @given(st.lists(ROWS, max_size=30))
 def test_groups_add_up_and_shares_too(rows: list[CallRecord]) -> None:
     """Every way of grouping counts every row once; over + accurate + under is everything."""
-    found: EfficiencyReport = efficiency_report(rows)
+    found: EfficiencyReport = _report(rows)
     for by in ("agent", "task", "model", "group"):
         figures = found.groups(by)
         for name in ("calls", "attempts", "measured", "untold", "truncated", "unpriced"):
@@ -250,5 +245,5 @@ def test_a_thousand_rows_take_far_less_than_the_200_ms_of_the_origin() -> None:
     """One pass: ten times the rows take about ten times as long."""
     rows = [_budgeted(number % 1500 + 1, agent=f"a{number % 7}") for number in range(1000)]
     start = perf_counter()
-    efficiency_report(rows)
+    _report(rows)
     assert perf_counter() - start < 0.2

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from budget_proxy.analytics.days import days_of
 from budget_proxy.assemble import Engine
 from budget_proxy.engine import features_of
 from budget_proxy.policy.rollout import pseudonym
@@ -356,7 +355,7 @@ def test_calls_of_a_day_that_was_folded_are_left_out(url: str, tmp_path: Path) -
     file = _write(tmp_path / "calls.jsonl", *(_call(number) for number in range(30)))
     _imported(url, file)
     store = open_store(url)
-    store.fold(store.horizon(0), NOW + 99, days_of)
+    store.fold(store.horizon(0), NOW + 99)
     store.close()
     more = [_call(1), _call(2, agent="other"), _call(3 * 86_400, output_tokens=100)]
     found = _imported(url, _write(tmp_path / "more.jsonl", *more))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from budget_proxy.ledger.settlement import Identity, has_length, record_of, settled
+from budget_proxy.ledger.settlement import Identity, record_of, settled
 from budget_proxy.types import CallRecord, Guidance, Outcome, Patch, Plan, Scope, Usage
 from tests.makers import allocation, call, plan, record
 
@@ -57,7 +57,7 @@ def test_usage_that_nobody_reported_is_an_estimate() -> None:
     outcome = Outcome(finish_reason="stop")
     row = _row(plan(), outcome)
     assert not row.exact
-    assert not has_length(row)
+    assert not row.has_length
     assert _row(plan(), Outcome(finish_reason="error")).exact
 
 
@@ -90,8 +90,8 @@ def test_the_row_holds_pseudonyms_and_the_guidances_cost_but_no_text() -> None:
 
 def test_only_answers_with_known_tokens_tell_a_length() -> None:
     """Errors, cancellations, absent and estimated usage teach nothing."""
-    assert has_length(record())
-    assert not has_length(record(finish_reason="error", output_tokens=0))
-    assert not has_length(record(finish_reason="cancelled"))
-    assert not has_length(record(output_tokens=None))
-    assert not has_length(record(exact=False))
+    assert record().has_length
+    assert not record(finish_reason="error", output_tokens=0).has_length
+    assert not record(finish_reason="cancelled").has_length
+    assert not record(output_tokens=None).has_length
+    assert not record(exact=False).has_length

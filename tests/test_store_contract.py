@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from budget_proxy.analytics.days import days_of
 from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_report
 from budget_proxy.errors import InvalidInput
 from budget_proxy.store.base import Store
-from budget_proxy.store.days import Day
+from budget_proxy.store.measures import sums_of
 from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.rows import SETTLED_WITHIN
 from budget_proxy.store.sqlite import SQLiteStore
+from budget_proxy.store.sums import KEYS, Sums, merged
 from budget_proxy.types import CallRecord, Fit, Guidance, Session, Thinking
 from tests.makers import NOW, record, session
 
@@ -305,7 +306,7 @@ def test_counts_by_table(store: Store) -> None:
     store.append([record(signals=b"x")])
     store.save_fit(FIT)
     assert store.counts() == {
-        "calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1, "days": 0,
+        "calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1, "sums": 0,
     }  # fmt: skip
 
 
@@ -379,7 +380,7 @@ def many(count: int) -> list[CallRecord]:
 
 def reported(store: Store, start: float | None = None) -> EfficiencyReport:
     """What a report tells of a history."""
-    return efficiency_report(store.calls(start=start), store.days(start=start))
+    return efficiency_report(store.sums(start=start))
 
 
 def alike(one: Any, other: Any) -> bool:
@@ -399,17 +400,17 @@ def test_reports_tell_the_same_when_rows_are_folded(store: Store, limit: int) ->
     store.append(many(300))
     before = reported(store)
     rows, folded = store.counts()["calls"], 0
-    while count := store.fold(store.horizon(0), NOW + 6 * DAY, days_of, limit=limit):
+    while count := store.fold(store.horizon(0), NOW + 6 * DAY, limit=limit):
         folded += count
         assert store.counts()["calls"] == rows - folded
     assert 100 < folded < rows
     assert min(row.ts for row in store.calls()) >= NOW + 6 * DAY
     assert alike(reported(store), before)
-    while store.fold(store.horizon(0), NOW + 99 * DAY, days_of, limit=limit):
+    while store.fold(store.horizon(0), NOW + 99 * DAY, limit=limit):
         pass
     assert list(store.calls()) == []
     assert store.counts()["features"] == 0
-    assert store.counts()["days"] == len(store.days()) > 20
+    assert store.counts()["sums"] > 20
     assert alike(reported(store), before)
 
 
@@ -419,7 +420,7 @@ def test_a_call_is_folded_with_all_its_attempts(store: Store) -> None:
     store.append([cut, record(call_id="b"), replace(cut, attempt=2, cut_by_us=False)])
     before = reported(store)
     assert (before.overall.resent, before.overall.measured) == (1, 1)
-    assert store.fold(store.horizon(0), NOW + 1, days_of, limit=1) == 2
+    assert store.fold(store.horizon(0), NOW + 1, limit=1) == 2
     assert [row.call_id for row in store.calls()] == ["b"]
     assert alike(reported(store), before)
 
@@ -429,9 +430,9 @@ def test_the_newest_rows_stay_whatever_their_age(store: Store) -> None:
     store.append([record(ts=float(ts)) for ts in (50, 40, 30, 20, 10)])
     assert [store.horizon(keep) for keep in (0, 2, 5, 9)] == [5, 3, 0, 0]
     assert store.foldable(3, NOW) == 3
-    assert store.fold(3, NOW, days_of) == 3
+    assert store.fold(3, NOW) == 3
     assert [row.ts for row in store.recent(9)] == [20.0, 10.0]
-    assert store.fold(store.horizon(9), NOW, days_of) == 0
+    assert store.fold(store.horizon(9), NOW) == 0
     assert store.append([record()]) == [6]
 
 
@@ -440,45 +441,91 @@ def test_rows_that_may_still_be_settled_stay(store: Store) -> None:
     young, old = NOW - SETTLED_WITHIN + 5, NOW - SETTLED_WITHIN - 5
     store.append([record(ts=young, pending=True, response_id="r"), record(ts=old, pending=True)])
     assert store.foldable(9, NOW) == 1
-    assert store.fold(9, NOW, days_of) == 1
+    assert store.fold(9, NOW) == 1
     assert store.settle_late("r", lambda row: replace(row, pending=False)) is not None
 
 
-def test_days_by_time_and_columns(store: Store) -> None:
-    """A day belongs to a span if its first call does; other columns than its own tell none."""
-    store.append([
-        record(ts=NOW, agent="a"), record(ts=NOW + 9, agent="a"), record(ts=NOW + DAY, agent="b"),
-    ])  # fmt: skip
-    store.fold(store.horizon(0), NOW + 9 * DAY, days_of)
-    first, second = store.days()
-    assert (first.day, first.agent, first.attempts) == ("2027-01-15", "a", 2)
-    assert (first.first, first.last, first.output_tokens) == (NOW, NOW + 9, 200)
-    assert store.days(start=NOW + 1) == [second]
-    assert store.days(end=NOW + 1) == [first]
-    assert store.days(agent="b") == [second]
-    assert store.days(session=None) == []
+def same(one: list[Sums], other: list[Sums]) -> bool:
+    """Whether sums are the same; those of fractions may differ in their last digits."""
+    return len(one) == len(other) and all(map(alike, one, other))
+
+
+@pytest.mark.parametrize("by", [(), ("agent",), ("model", "arm"), KEYS])
+def test_sums_are_those_of_the_rows(store: Store, by: tuple[str, ...]) -> None:
+    """By some columns or none, of every row; written in two batches, asked in between too."""
+    rows = many(600)
+    store.append(rows[:250])
+    assert same(store.sums(by=by), merged(sums_of(rows[:250]), by))
+    store.append(rows[250:])
+    found = store.sums(by=by)
+    assert same(found, merged(sums_of(rows), by))
+    assert [sums.calls for sums in found] == sorted((s.calls for s in found), reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        (None, NOW + 3.5 * DAY), (NOW + 2.25 * DAY + 7, None), (NOW - 9 * DAY, NOW + 77),
+        (NOW + 100.5, NOW + 400.5), (NOW - NOW % DAY + DAY, NOW - NOW % DAY + 3 * DAY),
+        (NOW + DAY, NOW + DAY), (NOW + 3 * DAY, NOW), (NOW + 99 * DAY, None),
+    ],
+)  # fmt: skip
+def test_sums_of_a_span_are_exact(store: Store, start: float | None, end: float | None) -> None:
+    """To the second, wherever it begins and ends; the wrong way round it is empty."""
+    rows = many(600)
+    store.append(rows)
+    low, high = start or 0, end or inf
+    within = [row for row in rows if low <= row.ts < high]
+    assert same(store.sums(start=start, end=end), merged(sums_of(within), KEYS[:3]))
+
+
+def test_sums_of_equal_columns(store: Store) -> None:
+    """Their own keys, or any other column; one that is none is an error."""
+    rows = many(600)
+    store.append(rows)
+    wanted: dict[str, Any] = {"agent": "a", "arm": "holdout", "mode": "enforce", "cost": None}
+    for name, value in wanted.items():
+        within = sums_of([row for row in rows if getattr(row, name) == value])
+        assert same(store.sums(**{name: value}), merged(within, KEYS[:3])), name
+    assert store.sums(agent="nobody") == []
     with pytest.raises(InvalidInput, match="no column 'colour'"):
-        store.days(colour="red")
+        store.sums(colour="red")
 
 
-def test_sums_that_cannot_be_stored_change_nothing(store: Store) -> None:
-    """A fault in the sums leaves the rows where they were."""
-    store.append(many(20))
-    before = list(store.calls())
+def test_what_changes_later_changes_the_sums(store: Store) -> None:
+    """A score, given once and again; an answer that was still being made."""
+    store.append([record(call_id="a"), record(call_id="b", pending=True, response_id="r")])
+    (before,) = store.sums(by=())
+    assert (before.attempts, before.scored, before.output_tokens) == (2, 0, 200)
+    for score in (0.5, 0.75):
+        store.score("a", score)
+        store.score("b", 1.0)
+    store.settle_late("r", lambda row: replace(row, pending=False, output_tokens=900, score=None))
+    store.score("b", 0.25)
+    (after,) = store.sums(by=())
+    assert (after.attempts, after.output_tokens) == (2, 1000)
+    assert (after.scored, after.score) == (2, 1.0)
 
-    def broken(_: Sequence[CallRecord]) -> list[Day]:
-        raise ValueError("odd")
 
-    with pytest.raises(ValueError, match="odd"):
-        store.fold(store.horizon(0), NOW + 99 * DAY, broken)
-    assert list(store.calls()) == before
-    assert store.days() == []
+def test_sums_of_folded_rows_keep_their_time(store: Store) -> None:
+    """Half hours for 62 days before the newest call, before that days; never counted twice."""
+    rows = [record(ts=NOW + DAY * number, call_id=f"c{number}") for number in range(100)]
+    store.append(rows)
+    while store.fold(store.horizon(0), NOW + 90 * DAY):
+        pass
+    assert [sums.attempts for sums in store.sums()] == [100]
+    day = NOW - NOW % DAY
+    for start in (day + 20 * DAY, day + 80 * DAY, day + 80 * DAY + 7200, day + 95 * DAY + 0.5):
+        (found,) = store.sums(start=start)
+        assert found.attempts == sum(1 for row in rows if row.ts >= start)
+    assert len(store.folded()) == 90
+    assert store.folded()[0] == (day, "reviewer", "gpt-5.4")
 
 
 def test_room_is_given_back(store: Store) -> None:
     """Piece by piece until there is none, or at once; the rows that stay are there."""
     store.append(many(4000))
-    store.fold(store.horizon(100), NOW + 99 * DAY, days_of, limit=5000)
+    store.fold(store.horizon(100), NOW + 99 * DAY, limit=5000)
     while store.reclaim(pages=50):
         pass
     store.vacuum()

@@ -14,7 +14,7 @@ from budget_proxy.errors import StoreError
 from budget_proxy.store import migrations
 from budget_proxy.store.rows import CALL_COLUMNS, SESSION_COLUMNS, WRITTEN_COLUMNS, write_call
 from budget_proxy.store.sqlite import SQLiteStore
-from tests.makers import record
+from tests.makers import NOW, record
 
 
 def columns(path: Path, table: str) -> list[str]:
@@ -90,6 +90,38 @@ def test_each_released_step_upgrades_the_one_before(
     store = SQLiteStore(path)
     assert store.migrate() == [step.__name__ for step in migrations.STEPS[1:]]
     assert store.recent(9) == [record(call_id="kept", id=1)]
+    store.close()
+
+
+def test_days_of_an_earlier_version_become_sums(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was folded by day goes on counting, beside the rows that are there."""
+    path = tmp_path / "history.db"
+    with monkeypatch.context() as earlier:
+        earlier.setattr(migrations, "STEPS", migrations.STEPS[:4])
+        old = SQLiteStore(path)
+        old.migrate()
+        old.close()
+    connection = sqlite3.connect(path)
+    for reason, arm, count in (("stop", "treatment", 5), ("length", "treatment", 2)):
+        connection.execute(
+            "INSERT INTO days (day, agent, task_type, model, arm, finish_reason, first, last, "
+            "calls, attempts, output_tokens, output_reported, cache_read_tokens) "
+            "VALUES ('2027-01-15', 'a', 't', 'm', ?, ?, ?, ?, ?, ?, 100, ?, 9)",
+            (arm, reason, NOW, NOW + count, count, count, count),
+        )
+    connection.commit()
+    connection.close()
+    store = SQLiteStore(path)
+    store.migrate()
+    store.append([record(ts=NOW + 2 * 86_400)])
+    sums, new = store.sums()
+    assert (sums.group, sums.calls, sums.attempts) == (("a", "t", "m", ""), 7, 7)
+    assert (sums.folded, sums.output_tokens, sums.cache_read_reported) == (7, 200, 7)
+    assert (sums.first, sums.last, new.calls) == (NOW, NOW + 5, 1)
+    assert [found.calls for found in store.sums(start=NOW + 86_400)] == [1]
+    assert store.folded() == [(1_799_971_200, "a", "m")]
     store.close()
 
 

@@ -1,19 +1,17 @@
 """Do promises hold? Realised coverage beside the promised quantile level, with its margin.
 
-Only strategies that promise a distribution are measured; mission.md's weights promise none.
+Only strategies that promise a distribution are measured (store/measures.py); mission.md's weights
+promise none.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
-from budget_proxy.types import LEVELS, CallRecord
-
-CALIBRATED: Final = frozenset({"learned", "quantile", "rolling"})
-"""The strategies whose quantiles and confidence are probabilities."""
+from budget_proxy.store.sums import Sums
+from budget_proxy.types import LEVELS
 
 _Z: Final = 1.959963984540054  # the 97.5 % point of the standard normal: a two-sided 95 % interval
 
@@ -40,25 +38,12 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def tell(record: CallRecord, used: float, limit: float, told: Counter[float]) -> None:
-    """Count into ``told`` what a length says of its row's quantiles.
-
-    ``told[level]`` counts the calls that can tell, ``told[-level]`` those of them that held.
-    A call whose ``limit`` (the cap in force) lay below the quantile cannot tell, cut or not:
-    leaving out the cut ones alone would leave out the long ones. One that was cut at or above
-    the quantile did not hold.
-    """
-    values = (record.q50, record.q75, record.q90, record.q95, record.q99)
-    for level, value in zip(LEVELS, values, strict=True):
-        if value is not None and limit >= value:
-            told[level] += 1
-            if used <= value and not record.truncated:
-                told[-level] += 1
-
-
-def coverage(told: Counter[float]) -> tuple[Coverage, ...]:
-    """The coverage at every promised level, from what ``tell`` counted."""
-    return tuple(_coverage(level, told[-level], told[level]) for level in LEVELS)
+def coverage(sums: Sums) -> tuple[Coverage, ...]:
+    """The coverage at every promised level."""
+    return tuple(
+        _coverage(level, getattr(sums, f"held_{percent}"), getattr(sums, f"told_{percent}"))
+        for level, percent in ((level, f"{100 * level:.0f}") for level in LEVELS)
+    )
 
 
 def _coverage(level: float, held: int, n: int) -> Coverage:

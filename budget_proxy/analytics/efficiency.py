@@ -1,23 +1,30 @@
 """How well budgets fitted: use, accuracy, truncations, calibration and cost of the history.
 
-One pass over rows as they stream by; what is kept grows with the number of groups, not of
-rows. Days that old rows were folded into count as the rows did. Savings are not claimed here:
-they need the holdout.
+Made of sums, which a store keeps: rows that were folded count as they did. Savings are not
+claimed here: they need the holdout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
 
-from budget_proxy.analytics.days import tally_of
-from budget_proxy.analytics.groups import Groups
-from budget_proxy.analytics.tally import Figures, Group, Tally
-from budget_proxy.store.days import Day
-from budget_proxy.types import CallRecord
+from budget_proxy.analytics.figures import Figures, figures_of
+from budget_proxy.store.sums import Sums, merged
 
 By = Literal["agent", "task", "model", "group"]
+
+COLUMNS: Final[dict[By, tuple[str, ...]]] = {
+    "agent": ("agent",),
+    "task": ("task_type",),
+    "model": ("model",),
+    "group": ("agent", "task_type", "model"),
+}
+"""The columns that each way of grouping tells calls apart by."""
+
+OTHER: Final = "(other)"
+_MOST: Final = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,59 +52,26 @@ class EfficiencyReport:
         }[by]
 
 
-def efficiency_report(records: Iterable[CallRecord], days: Iterable[Day] = ()) -> EfficiencyReport:
-    """Sum up rows, given in the order of their ids (a resend after the attempt it repeats).
-
-    ``days`` are the sums of rows that are there no more.
-    """
-    groups, span = Groups(_group), _Span()
-    for day in days:
-        span.reach(day.first, day.last)
-        groups.tally((day.agent, day.task_type, day.model)).merge(tally_of(day))
-    for record in records:
-        span.reach(record.ts, record.ts)
-        groups.add(record)
-    tallies = groups.tallies
+def efficiency_report(sums: Sequence[Sums]) -> EfficiencyReport:
+    """What the sums of a history say that are told apart by (agent, task type, model)."""
+    (whole,) = merged(sums, ()) or [Sums()]
     return EfficiencyReport(
-        start=span.start,
-        end=span.end,
-        overall=_merged({(): list(tallies.values())})[0],
-        by_agent=_by(tallies, 0),
-        by_task_type=_by(tallies, 1),
-        by_model=_by(tallies, 2),
-        by_group=_merged({group: [tally] for group, tally in tallies.items()}),
+        start=whole.first if whole.attempts else None,
+        end=whole.last if whole.attempts else None,
+        overall=figures_of(whole),
+        by_agent=by_group(sums, "agent"),
+        by_task_type=by_group(sums, "task"),
+        by_model=by_group(sums, "model"),
+        by_group=by_group(sums, "group"),
     )
 
 
-class _Span:
-    """The times of the first and the last call; ``None`` where there is none."""
-
-    def __init__(self) -> None:
-        self.start: float | None = None
-        self.end: float | None = None
-
-    def reach(self, first: float, last: float) -> None:
-        """Take in calls between these times."""
-        self.start = first if self.start is None else min(self.start, first)
-        self.end = last if self.end is None else max(self.end, last)
-
-
-def _group(record: CallRecord) -> Group:
-    return (record.agent, record.task_type, record.model)
-
-
-def _by(tallies: Mapping[Group, Tally], index: int) -> tuple[Figures, ...]:
-    parts: dict[Group, list[Tally]] = {}
-    for group, tally in tallies.items():
-        parts.setdefault((group[index],), []).append(tally)
-    return _merged(parts)
-
-
-def _merged(parts: Mapping[Group, list[Tally]]) -> tuple[Figures, ...]:
-    found = []
-    for group, tallies in parts.items():
-        whole = Tally()
-        for tally in tallies:
-            whole.merge(tally)
-        found.append(whole.figures(group))
+def by_group(sums: Iterable[Sums], by: By) -> tuple[Figures, ...]:
+    """The figures of each group, most calls first; beyond 4,096 groups the rest is "(other)"."""
+    columns = COLUMNS[by]
+    parts = merged(sums, columns)
+    if len(parts) > _MOST:
+        other: dict[str, Any] = dict.fromkeys(columns, OTHER)
+        parts = parts[:_MOST] + merged([replace(part, **other) for part in parts[_MOST:]], columns)
+    found = [figures_of(part, tuple(getattr(part, name) for name in columns)) for part in parts]
     return tuple(sorted(found, key=lambda figures: (-figures.calls, figures.group)))

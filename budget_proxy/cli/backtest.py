@@ -16,6 +16,7 @@ import typer
 
 from budget_proxy.cli.options import AsJson
 from budget_proxy.errors import InvalidInput
+from budget_proxy.types import NO_ANSWER
 
 if TYPE_CHECKING:
     from budget_proxy.predict.comparison import Length
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 _FORM: Final = "openai.chat"  # recordings hold messages in this form
 _SALT: Final = b"backtest"  # a fixed one, so that the same file gives the same forecasts
-_NO_ANSWER: Final = frozenset({"error", "cancelled"})
 _T = TypeVar("_T")
 
 
@@ -142,7 +142,7 @@ def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
 
 def _tokens(call: RecordedCall) -> int | None:
     """How long the answer was; ``None`` where there was none, or nobody knows."""
-    return (call.output_tokens or None) if call.finish_reason not in _NO_ANSWER else None
+    return (call.output_tokens or None) if call.finish_reason not in NO_ANSWER else None
 
 
 def _features(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features, int]:

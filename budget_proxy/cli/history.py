@@ -1,7 +1,7 @@
 """``budget-proxy history``: looking after the history.
 
-``compact`` folds old calls into sums by day, so that millions of calls stay bounded while reports
-go on telling the same totals.
+``compact`` lets old calls go and keeps their sums, so that millions of calls stay bounded while
+reports go on telling the same totals.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST_PAUSE: Final = 0.1
 
 @dataclass(slots=True)
 class Compaction:
-    """What a compaction did: calls ``folded`` into ``days`` rows, and bytes given back.
+    """What a compaction did: calls ``folded`` into ``sums`` rows, and bytes given back.
 
     ``before`` is the time before which calls were folded; ``None``: of any age.
     """
@@ -38,7 +38,7 @@ class Compaction:
     before: float | None
     folded: int = 0
     kept: int = 0
-    days: int = 0
+    sums: int = 0
     bytes_freed: int = 0
 
 
@@ -95,7 +95,7 @@ def compact(
                 found.bytes_freed = _reclaim(history, vacuum=vacuum)
         counts = history.counts()
         found.kept = counts["calls"] - (found.folded if dry_run else 0)
-        found.days = counts["days"]
+        found.sums = counts["sums"]
     finally:
         history.close()
     if as_json:
@@ -122,13 +122,11 @@ def _age(older_than: str | None, settings: Settings) -> float | None:
 
 def _fold(history: Store, share: Share, place: Progress | None) -> int:
     """Fold a share in batches, and leave others as much time to write as each has taken."""
-    from budget_proxy.analytics.days import days_of
-
     bar = Bar(place, "Folding", history.foldable(share.until, share.before))
     done = 0
     while True:
         start = time.perf_counter()
-        count = history.fold(share.until, share.before, days_of)
+        count = history.fold(share.until, share.before)
         if not count:
             return done
         done += count
@@ -153,7 +151,7 @@ def _show(found: Compaction) -> None:
     which = "" if found.before is None else f" before {moment(found.before)} UTC"
     out.print(
         f"{whole(found.folded)} calls{which} {verb}, {whole(found.kept)} stay as they are.\n"
-        f"Sums by day: {whole(found.days)} rows. Given back to the disk: "
+        f"Sums: {whole(found.sums)} rows. Given back to the disk: "
         f"{short(found.bytes_freed)}B.\nHistory: {found.store}",
         soft_wrap=True,
     )

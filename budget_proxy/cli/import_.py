@@ -21,7 +21,7 @@ import typer
 from budget_proxy.cli.options import AsJson, StoreUrl
 from budget_proxy.cli.progress import Bar, progress_place
 from budget_proxy.errors import InvalidInput
-from budget_proxy.store.days import day_of
+from budget_proxy.store.sums import DAY, bucket_of
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -169,7 +169,7 @@ class _Import:
         self._summary = summary
         self._salt = bytes.fromhex(history.meta("salt", secrets.token_hex(32)))
         self._inspection = Inspection(time.time(), _max_output(settings))
-        self._folded = {(day.day, day.agent, day.model) for day in history.days()}
+        self._folded = set(history.folded())
         self._place = "{}"
 
     def calls(self, source: Source, format_: Format, *, named: bool) -> Iterator[None]:
@@ -240,7 +240,7 @@ class _Import:
 
     def _is_folded(self, record: CallRecord) -> bool:
         """Whether the call may be in a day's sum, which cannot tell."""
-        return (day_of(record.ts), record.agent, record.model) in self._folded
+        return (bucket_of(record.ts, DAY), record.agent, record.model) in self._folded
 
     def _drop(self, kind: str, where: str, what: str = "") -> None:
         from budget_proxy.store.imports.inspection import DUPLICATES
@@ -283,21 +283,19 @@ class _Novelty:
 
     def __init__(self, history: Store, window: int) -> None:
         from budget_proxy.engine import features_of, observation_of
-        from budget_proxy.ledger.settlement import has_length
         from budget_proxy.predict.similarity import Similarity
 
         self._memory = Similarity(window=window)
         for row in history.recent(window):
-            if has_length(row):
+            if row.has_length:
                 self._memory.learn_one(features_of(row), observation_of(row), row.call_id)
 
     def told(self, record: CallRecord) -> CallRecord:
         """The row with its novelty, which is learned from then on."""
         from budget_proxy.engine import features_of, observation_of
-        from budget_proxy.ledger.settlement import has_length
 
         record = replace(record, novelty=self._memory.novelty(features_of(record)))
-        if has_length(record):
+        if record.has_length:
             self._memory.learn_one(features_of(record), observation_of(record), record.call_id)
         return record
 

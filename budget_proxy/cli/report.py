@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from budget_proxy.analytics.calibration import Coverage
     from budget_proxy.analytics.efficiency import By, EfficiencyReport
-    from budget_proxy.analytics.tally import Figures
+    from budget_proxy.analytics.figures import Figures
 
 _BY: Final[dict[str, By]] = {"agent": "agent", "task": "task", "model": "model", "group": "group"}
 _NAMES: Final = {
@@ -59,7 +59,7 @@ def report(
         raise InvalidInput(f"--by must be one of {', '.join(_BY)}, not {by!r}")
     start = None if since is None else time.time() - seconds_of(since)
     history = open_history(store, existing=True)
-    found = efficiency_report(history.calls(start=start), history.days(start=start))
+    found = efficiency_report(history.sums(start=start))
     url, rows = history.url, history.counts()["calls"]
     history.close()
     if as_json:
@@ -170,8 +170,8 @@ def _groups(groups: tuple[Figures, ...], by: By) -> Table:
 
 
 def _distribution(all_: Figures, *, ascii_only: bool) -> Table:
-    from budget_proxy.analytics.tally import USE_EDGES
     from budget_proxy.cli.output import bar, table, whole
+    from budget_proxy.store.measures import USE_EDGES
 
     edges = [f"{100 * edge:.0f}" for edge in USE_EDGES]
     names = [f"{low}-{high} %" for low, high in pairwise(edges)]

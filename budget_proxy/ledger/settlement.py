@@ -8,7 +8,6 @@ from typing import Any, Final
 from budget_proxy.types import Call, CallRecord, Outcome, Plan, Usage, frozen
 
 _MARGIN: Final = 1.2
-_NO_ANSWER: Final = frozenset({"error", "cancelled"})
 
 
 @frozen
@@ -155,12 +154,3 @@ def _counts(outcome: Outcome) -> dict[str, Any]:
 def _tells_tokens(call: Call) -> bool:
     """Whether a call's characters tell its input tokens: no images, no history elsewhere."""
     return not (call.images or call.previous_response or call.conversation)
-
-
-def has_length(record: CallRecord) -> bool:
-    """Whether a row tells a learner a length: an answer came, and its tokens were reported.
-
-    An estimate is no measurement: learners would learn from their own guess.
-    """
-    answered = record.finish_reason not in _NO_ANSWER
-    return answered and record.exact and bool(record.output_tokens)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from budget_proxy.types import Outcome, Plan
+from budget_proxy.types import NO_ANSWER, Outcome, Plan
 
 _SHARE_OF_TIMEOUT: Final = 0.40
 _MOST_ATTEMPTS: Final = 3
@@ -23,7 +23,7 @@ def truncated(plan: Plan, outcome: Outcome) -> bool:
 
 def was_cut(outcome: Outcome, ceiling: int | None, n: int) -> bool:
     """The same, of an answer whose plan is no longer there: by the cap that was in force."""
-    if outcome.finish_reason in {"error", "cancelled"}:
+    if outcome.finish_reason in NO_ANSWER:
         return False
     return outcome.finish_reason == "length" or _at_cap(outcome, ceiling, n)
 

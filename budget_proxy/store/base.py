@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from budget_proxy.store.days import Day, Sums
+from budget_proxy.store.sums import KEYS, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
 KEPT_SIGNALS: Final = 20_000
@@ -83,19 +83,31 @@ class Store(Protocol):
     def foldable(self, until: int, before: float) -> int:
         """How many rows ``fold`` would fold in all."""
 
-    def fold(self, until: int, before: float, sums: Sums, *, limit: int = 500) -> int:
-        """Fold some ``limit`` rows into days, in one transaction; how many, 0 when none is left.
+    def fold(self, until: int, before: float, *, limit: int = 500) -> int:
+        """Let some ``limit`` rows go, in one transaction; how many, 0 when none is left.
 
-        Those are the oldest with an id up to ``until`` and a time before ``before``, but for
-        pending ones that may still be settled (30 days); resends go with what they repeat.
+        Their sums stay. Those are the oldest with an id up to ``until`` and a time before
+        ``before``, but for pending ones that may still be settled (30 days); resends go with
+        what they repeat.
         """
 
-    def days(
-        self, *, start: float | None = None, end: float | None = None, **where: Any
-    ) -> list[Day]:
-        """The days whose first call lies in time [start, end), by equality of key columns.
+    def folded(self) -> list[tuple[int, str, str]]:
+        """The (start of the UTC day, agent, model) of which some rows were folded."""
 
-        None where ``where`` names another column of ``calls``: days cannot tell.
+    def sums(
+        self,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        by: Sequence[str] = KEYS[:3],
+        **where: Any,
+    ) -> list[Sums]:
+        """Sums over rows by time [start, end) and equality of columns, most calls first.
+
+        Told apart ``by`` some of KEYS, one each. Exact while the rows are there; of folded ones
+        remain half hours (62 days long), then days (UTC), which count where their start lies in
+        the span. Questions about other columns than KEYS look at every row, and leave folded
+        ones out.
         """
 
     def reclaim(self, pages: int = 1000) -> int:

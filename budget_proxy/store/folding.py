@@ -1,4 +1,4 @@
-"""Folding old rows of a SQLite history into days, and giving the room that they took back.
+"""Letting old rows of a SQLite history go, and giving the room that they took back.
 
 Every function works on an open connection; the transaction around it is the caller's. All
 raise sqlite3.Error.
@@ -8,21 +8,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
-from budget_proxy.store import rows
-from budget_proxy.store.days import COLUMNS, KEY, SUMMED, Day, Sums, write_day
+from budget_proxy.store import rows, summing
 
-_CALL: Final = f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
 _FOLDABLE: Final = "id <= ? AND ts < ? AND NOT (pending AND ts >= ?)"
-_ADD: Final = (
-    f"INSERT INTO days ({', '.join(COLUMNS)}) "  # noqa: S608 (our own names)
-    f"VALUES ({', '.join('?' * len(COLUMNS))}) "
-    f"ON CONFLICT ({', '.join(KEY)}) DO UPDATE SET "  # the same as days.added
-    "first = min(first, excluded.first), last = max(last, excluded.last), "
-    + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMMED)
-)
 _INCREMENTAL: Final = 2
 """SQLite's number for free pages that can be given back to the disk piece by piece."""
 
@@ -47,44 +37,31 @@ def foldable(connection: sqlite3.Connection, until: int, before: float) -> int:
     return int(connection.execute(count, _limits(until, before)).fetchone()[0])
 
 
-def fold(connection: sqlite3.Connection, until: int, before: float, sums: Sums, limit: int) -> int:
-    """Replace some ``limit`` of the oldest rows by what ``sums`` makes of them; how many.
+def fold(connection: sqlite3.Connection, until: int, before: float, limit: int) -> int:
+    """Let some ``limit`` of the oldest rows go, whose sums stay; how many, 0 when none is left.
 
     A call that was sent again goes with all its attempts, which count together.
     """
+    while summing.catch_up(connection):
+        pass
     oldest = connection.execute(
-        f"{_CALL} WHERE {_FOLDABLE} ORDER BY ts, id LIMIT ?", [*_limits(until, before), limit]
-    )
-    picked = {row.id: row for row in map(rows.read_call, oldest)}
-    cut = json.dumps([row.call_id for row in picked.values() if row.cut_by_us])
+        f"SELECT id, call_id, cut_by_us FROM calls WHERE {_FOLDABLE} ORDER BY ts, id LIMIT ?",  # noqa: S608 (our own names)
+        [*_limits(until, before), limit],
+    ).fetchall()
+    cut = json.dumps([call for _, call, cut_by_us in oldest if cut_by_us])
     attempts = connection.execute(
-        f"{_CALL} WHERE call_id IN (SELECT value FROM json_each(?))",  # noqa: S608 (our own names)
-        (cut,),
+        "SELECT id FROM calls WHERE call_id IN (SELECT value FROM json_each(?))", (cut,)
     )
-    picked |= {row.id: row for row in map(rows.read_call, attempts)}
-    ids = sorted(id_ for id_ in picked if id_ is not None)
-    connection.executemany(_ADD, map(write_day, sums([picked[id_] for id_ in ids])))
-    for table in ("calls", "features"):
-        connection.execute(
-            f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
-            (json.dumps(ids),),
-        )
-    return len(ids)
-
-
-def days(
-    connection: sqlite3.Connection, start: float | None, end: float | None, where: Mapping[str, Any]
-) -> list[Day]:
-    """The days by the time of their first call [start, end) and key columns."""
-    terms = [(f"{name} = ?", value) for name, value in where.items()]
-    terms += [("first >= ?", start)] if start is not None else []
-    terms += [("first < ?", end)] if end is not None else []
-    clause = " WHERE " + " AND ".join(term for term, _ in terms) if terms else ""
-    found = connection.execute(
-        f"SELECT {', '.join(COLUMNS)} FROM days{clause} ORDER BY {', '.join(KEY)}",  # noqa: S608 (our own names)
-        [value for _, value in terms],
-    )
-    return [Day(*row) for row in found]
+    gone = {number for number, *_ in oldest} | {number for (number,) in attempts}
+    if gone:
+        ids = json.dumps(sorted(gone))
+        summing.let_go(connection, ids)
+        for table in ("calls", "features"):
+            connection.execute(
+                f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
+                (ids,),
+            )
+    return len(gone)
 
 
 def reclaim(connection: sqlite3.Connection, pages: int) -> int:

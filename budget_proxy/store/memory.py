@@ -7,11 +7,23 @@ from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from math import inf
 from typing import Any
 
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, Complete
-from budget_proxy.store.days import Day, Key, Sums, added, tells
+from budget_proxy.store.measures import sums_of
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
+from budget_proxy.store.sums import (
+    DAY,
+    FINE,
+    HALF_HOUR,
+    KEYS,
+    Sums,
+    added,
+    bucket_of,
+    merged,
+    pieces_of,
+)
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
@@ -30,7 +42,8 @@ class MemoryStore:
         self._guidance: dict[str, Guidance] = {}
         self._meta: dict[str, str] = {}
         self._fits: defaultdict[str, list[Fit]] = defaultdict(list)
-        self._days: dict[Key, Day] = {}
+        self._gone: dict[tuple[int, int], list[Sums]] = {}
+        self._fine = 0.0
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -159,7 +172,7 @@ class MemoryStore:
                 "features": sum(1 for row in self._rows if row.signals),
                 "fits": sum(map(len, self._fits.values())),
                 "meta": len(self._meta),
-                "days": len(self._days),
+                "sums": sum(map(len, self._gone.values())),
             }
 
     def horizon(self, keep: int) -> int:
@@ -172,41 +185,52 @@ class MemoryStore:
         with self._lock:
             return len(self._foldable(until, before))
 
-    def fold(self, until: int, before: float, sums: Sums, *, limit: int = 500) -> int:
-        """Fold some ``limit`` of the oldest rows into days; how many, 0 when none is left."""
+    def fold(self, until: int, before: float, *, limit: int = 500) -> int:
+        """Let some ``limit`` of the oldest rows go, whose sums stay; 0 when none is left."""
         with self._lock:
             oldest = sorted(self._foldable(until, before), key=lambda row: row.ts)[:limit]
             cut = {row.call_id for row in oldest if row.cut_by_us}
             picked = {row.id for row in oldest}
             gone = [row for row in self._rows if row.id in picked or row.call_id in cut]
-            for day in list(sums(gone)):  # all are made before the first is added
-                old = self._days.get(day.key)
-                self._days[day.key] = day if old is None else added(old, day)
+            self._let_go(gone)
             ids = {row.id for row in gone}
             kept = [row for row in self._rows if row.id not in ids]
             self._rows.clear()
             self._rows.extend(kept)
             return len(gone)
 
-    def days(
-        self, *, start: float | None = None, end: float | None = None, **where: Any
-    ) -> list[Day]:
-        """Give the days by the time of their first call [start, end) and their key columns.
+    def folded(self) -> list[tuple[int, str, str]]:
+        """Give the (start of the UTC day, agent, model) of which some rows were folded."""
+        with self._lock:
+            days = [(start, parts) for (span, start), parts in self._gone.items() if span == DAY]
+        return sorted({(start, sums.agent, sums.model) for start, parts in days for sums in parts})
+
+    def sums(
+        self,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        by: Sequence[str] = KEYS[:3],
+        **where: Any,
+    ) -> list[Sums]:
+        """Give sums over rows by time [start, end) and equality of columns, most calls first.
 
         Raises InvalidInput where ``where`` names no column.
         """
-        check_columns(where)
-        if not tells(where):
-            return []
-        with self._lock:
-            days = sorted(self._days.values(), key=lambda day: day.key)
-        return [
-            day
-            for day in days
-            if (start is None or day.first >= start)
-            and (end is None or day.first < end)
-            and all(getattr(day, name) == value for name, value in where.items())
-        ]
+        parts = sums_of(self.calls(start=start, end=end, **where))
+        if set(where) <= set(KEYS):
+            low, high = -inf if start is None else start, inf if end is None else end
+            with self._lock:
+                gone = list(self._gone.items())
+                pieces = pieces_of(low, high, self._fine)
+            parts += [
+                sums
+                for (span, begin), members in gone
+                if any(span == kept and a <= begin < b for kept, a, b in pieces.kept)
+                for sums in members
+                if all(getattr(sums, name) == value for name, value in where.items())
+            ]
+        return merged(parts, by)
 
     def reclaim(self, pages: int = 1000) -> int:  # noqa: ARG002 (there is no file)
         """Nothing to give back."""
@@ -228,6 +252,20 @@ class MemoryStore:
             and row.ts < before
             and not (row.pending and row.ts >= settled)
         ]
+
+    def _let_go(self, gone: Sequence[CallRecord]) -> None:
+        for span in (HALF_HOUR, DAY):
+            buckets: defaultdict[int, list[CallRecord]] = defaultdict(list)
+            for row in gone:
+                buckets[bucket_of(row.ts, span)].append(row)
+            for start, members in buckets.items():
+                parts = [replace(sums, folded=sums.attempts) for sums in sums_of(members)]
+                self._gone[span, start] = added([*self._gone.get((span, start), ()), *parts])
+        newest = max((row.ts for row in self._rows), default=0.0)
+        self._fine = max(self._fine, bucket_of(newest, DAY) - FINE)
+        for span, start in list(self._gone):
+            if span == HALF_HOUR and start < self._fine:
+                del self._gone[span, start]
 
     def _newest(self, count: int) -> list[CallRecord]:
         found = list(islice(reversed(self._rows), count))

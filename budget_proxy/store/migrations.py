@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SET = "budget_proxy"
-TABLES = ("calls", "sessions", "guidance", "features", "fits", "meta", "days")
+TABLES = ("calls", "sessions", "guidance", "features", "fits", "meta", "sums")
 
 
 def m001_first_tables(db: Database) -> None:
@@ -228,11 +228,123 @@ def m004_days(db: Database) -> None:
     """)
 
 
+_OF_DAYS = (
+    "calls", "attempts", "failed", "observe", "guide", "enforce", "estimated", "truncated",
+    "truncated_by_us", "resent", "priced", "unpriced", "cost", "input_tokens",
+    "input_reported", "output_tokens", "output_reported", "reasoning_tokens",
+    "reasoning_reported", "cache_read_tokens", "cache_write_tokens", "guidance_tokens",
+    "timed", "seconds", "scored", "score", "measured", "untold", "utilisation", "over",
+    "under", "efficiency", "promised", "confidence", "use_1", "use_2", "use_3", "use_4",
+    "use_5", "use_6", "use_7", "use_8", "use_9", "told_50", "held_50", "told_75", "held_75",
+    "told_90", "held_90", "told_95", "held_95", "told_99", "held_99",
+)  # fmt: skip
+
+
+def m005_sums(db: Database) -> None:
+    """Keep sums of all calls, half hour by half hour and day by day, in place of folded days."""
+    db.executescript("""
+        CREATE TABLE sums (
+            span INTEGER NOT NULL,
+            start INTEGER NOT NULL,
+            agent TEXT NOT NULL,
+            task_type TEXT NOT NULL,
+            model TEXT NOT NULL,
+            arm TEXT NOT NULL,
+            first REAL NOT NULL,
+            last REAL NOT NULL,
+            calls INTEGER NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            failed INTEGER NOT NULL DEFAULT 0,
+            folded INTEGER NOT NULL DEFAULT 0,
+            observe INTEGER NOT NULL DEFAULT 0,
+            guide INTEGER NOT NULL DEFAULT 0,
+            enforce INTEGER NOT NULL DEFAULT 0,
+            holdout INTEGER NOT NULL DEFAULT 0,
+            estimated INTEGER NOT NULL DEFAULT 0,
+            truncated INTEGER NOT NULL DEFAULT 0,
+            truncated_by_us INTEGER NOT NULL DEFAULT 0,
+            resent INTEGER NOT NULL DEFAULT 0,
+            priced INTEGER NOT NULL DEFAULT 0,
+            unpriced INTEGER NOT NULL DEFAULT 0,
+            cost REAL NOT NULL DEFAULT 0,
+            input_tokens INTEGER NOT NULL DEFAULT 0,
+            input_reported INTEGER NOT NULL DEFAULT 0,
+            output_tokens INTEGER NOT NULL DEFAULT 0,
+            output_reported INTEGER NOT NULL DEFAULT 0,
+            reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+            reasoning_reported INTEGER NOT NULL DEFAULT 0,
+            cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_read_reported INTEGER NOT NULL DEFAULT 0,
+            cache_write_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_write_reported INTEGER NOT NULL DEFAULT 0,
+            guided INTEGER NOT NULL DEFAULT 0,
+            guidance_tokens INTEGER NOT NULL DEFAULT 0,
+            timed INTEGER NOT NULL DEFAULT 0,
+            seconds REAL NOT NULL DEFAULT 0,
+            scored INTEGER NOT NULL DEFAULT 0,
+            score REAL NOT NULL DEFAULT 0,
+            reserved INTEGER NOT NULL DEFAULT 0,
+            reserve INTEGER NOT NULL DEFAULT 0,
+            limited INTEGER NOT NULL DEFAULT 0,
+            ceiling INTEGER NOT NULL DEFAULT 0,
+            measured INTEGER NOT NULL DEFAULT 0,
+            untold INTEGER NOT NULL DEFAULT 0,
+            utilisation REAL NOT NULL DEFAULT 0,
+            used INTEGER NOT NULL DEFAULT 0,
+            recommended INTEGER NOT NULL DEFAULT 0,
+            over INTEGER NOT NULL DEFAULT 0,
+            under INTEGER NOT NULL DEFAULT 0,
+            efficiency REAL NOT NULL DEFAULT 0,
+            promised INTEGER NOT NULL DEFAULT 0,
+            confidence REAL NOT NULL DEFAULT 0,
+            use_1 INTEGER NOT NULL DEFAULT 0,
+            use_2 INTEGER NOT NULL DEFAULT 0,
+            use_3 INTEGER NOT NULL DEFAULT 0,
+            use_4 INTEGER NOT NULL DEFAULT 0,
+            use_5 INTEGER NOT NULL DEFAULT 0,
+            use_6 INTEGER NOT NULL DEFAULT 0,
+            use_7 INTEGER NOT NULL DEFAULT 0,
+            use_8 INTEGER NOT NULL DEFAULT 0,
+            use_9 INTEGER NOT NULL DEFAULT 0,
+            told_50 INTEGER NOT NULL DEFAULT 0,
+            held_50 INTEGER NOT NULL DEFAULT 0,
+            told_75 INTEGER NOT NULL DEFAULT 0,
+            held_75 INTEGER NOT NULL DEFAULT 0,
+            told_90 INTEGER NOT NULL DEFAULT 0,
+            held_90 INTEGER NOT NULL DEFAULT 0,
+            told_95 INTEGER NOT NULL DEFAULT 0,
+            held_95 INTEGER NOT NULL DEFAULT 0,
+            told_99 INTEGER NOT NULL DEFAULT 0,
+            held_99 INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (span, start, agent, task_type, model, arm)
+        ) WITHOUT ROWID;
+
+        CREATE INDEX calls_pending ON calls (ts) WHERE pending;
+    """)
+    same = ", ".join(_OF_DAYS)
+    db.execute(
+        f"INSERT INTO sums (span, start, agent, task_type, model, arm, first, last, {same}, "  # noqa: S608 (our own names)
+        "folded, holdout, cache_read_reported, cache_write_reported) "
+        "SELECT 86400, CAST(strftime('%s', day) AS INTEGER), agent, task_type, model, arm, "
+        f"min(first), max(last), {', '.join(f'sum({name})' for name in _OF_DAYS)}, "
+        "sum(attempts), sum(CASE arm WHEN 'holdout' THEN calls ELSE 0 END), "
+        "sum(CASE WHEN cache_read_tokens THEN attempts ELSE 0 END), "
+        "sum(CASE WHEN cache_write_tokens THEN attempts ELSE 0 END) "
+        "FROM days GROUP BY 2, agent, task_type, model, arm"
+    )
+    db.execute(
+        "INSERT INTO meta (name, value) SELECT 'fine', max(start) + 86400 FROM sums "
+        "HAVING count(*) > 0"
+    )
+    db.execute("DROP TABLE days")
+
+
 STEPS: tuple[Callable[[Database], None], ...] = (
     m001_first_tables,
     m002_pending,
     m003_features,
     m004_days,
+    m005_sums,
 )
 """In the order of application."""
 

@@ -13,14 +13,15 @@ from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput, StoreError
-from budget_proxy.store import folding, learning, migrations, rows
+from budget_proxy.store import folding, learning, migrations, rows, summing
 from budget_proxy.store.base import Complete
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
-from budget_proxy.store.days import Day, Sums, tells
+from budget_proxy.store.sums import KEYS, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
 PREFIX: Final = "sqlite:///"
@@ -124,6 +125,7 @@ class SQLiteStore:
                 "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?",
                 [(ts, session) for session, ts in seen.items()],
             )
+            summing.catch_up(connection, lag=summing.EVERY)
         return list(range(first, last + 1))
 
     def settle_late(self, response: str, complete: Complete) -> CallRecord | None:
@@ -233,12 +235,7 @@ class SQLiteStore:
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
         with self._transaction("written") as connection:
-            changed = connection.execute(
-                "UPDATE calls SET score = ? "
-                "WHERE id = (SELECT max(id) FROM calls WHERE call_id = ?)",
-                (score, call_id),
-            ).rowcount
-        return changed > 0
+            return summing.scored(connection, call_id, score)
 
     def meta(self, name: str, default: str) -> str:
         """Read a setting of this installation; ``default`` is set if it was not there (atomic)."""
@@ -279,24 +276,40 @@ class SQLiteStore:
         with self._connection("read") as connection:
             return folding.foldable(connection, until, before)
 
-    def fold(self, until: int, before: float, sums: Sums, *, limit: int = 500) -> int:
-        """Fold some ``limit`` of the oldest rows into days; how many, 0 when none is left.
+    def fold(self, until: int, before: float, *, limit: int = 500) -> int:
+        """Let some ``limit`` of the oldest rows go, whose sums stay; 0 when none is left."""
+        with self._transaction("compacted") as connection:
+            return folding.fold(connection, until, before, limit)
 
-        Raises InvalidInput, and changes nothing, where a sum cannot be stored.
-        """
-        with self._transaction("compacted") as connection, _storable("a day's sum"):
-            return folding.fold(connection, until, before, sums, limit)
+    def folded(self) -> list[tuple[int, str, str]]:
+        """Give the (start of the UTC day, agent, model) of which some rows were folded."""
+        with self._connection("read") as connection:
+            return summing.folded(connection)
 
-    def days(
-        self, *, start: float | None = None, end: float | None = None, **where: Any
-    ) -> list[Day]:
-        """Give the days by the time of their first call [start, end) and their key columns.
+    def sums(
+        self,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        by: Sequence[str] = KEYS[:3],
+        **where: Any,
+    ) -> list[Sums]:
+        """Give sums over rows by time [start, end) and equality of columns, most calls first.
 
         Raises InvalidInput where ``where`` names no column.
         """
         rows.check_columns(where)
+        wanted = {name: rows.condition(name, value) for name, value in where.items()}
+        left = True
+        while left:
+            with self._transaction("summed") as connection:
+                left = summing.catch_up(connection)
+        low, high = -inf if start is None else start, inf if end is None else end
         with self._connection("read") as connection:
-            return folding.days(connection, start, end, where) if tells(where) else []
+            connection.execute("BEGIN")
+            found = summing.read(connection, low, high, by, wanted)
+            connection.execute("COMMIT")
+        return found
 
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last.

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Final
 
 from budget_proxy.store.recorded import ImpossibleUsage, RecordedCall
+from budget_proxy.types import NO_ANSWER
 
 EXAMPLES: Final = 5
 MOST_TOKENS: Final = 2_000_000
@@ -94,7 +95,7 @@ class Inspection:
         """Why a call cannot be taken, as a kind and in words; ``None`` if it can."""
         if not 0 <= call.ts < _LATEST:
             return "malformed", f"{call.ts:g} is no time in Unix seconds"
-        if call.finish_reason in {"error", "cancelled"}:
+        if call.finish_reason in NO_ANSWER:
             return "no-call", f"the call ended as {call.finish_reason}"
         tokens = call.output_tokens
         if not tokens:

@@ -1,0 +1,312 @@
+"""Sums of a SQLite history's rows, kept beside them: the definitions in SQL (docs/schema.md).
+
+What a row adds is said once more in store/measures.py, in Python; a test holds both equal.
+Rows up to the id ``summed`` (in ``meta``) are in the sums, but for pending ones, which are added
+when somebody asks. Every function works on an open connection; the transaction around it is the
+caller's. All raise sqlite3.Error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from math import inf
+from typing import Any, Final
+
+from budget_proxy.store.measures import (
+    CALIBRATED,
+    EFFICIENCIES,
+    MODES,
+    NO_PROVIDER,
+    OTHERWISE,
+    OVER,
+    UNDER,
+    UNDER_EFFICIENCY,
+    USE_EDGES,
+)
+from budget_proxy.store.sums import (
+    DAY,
+    FINE,
+    HALF_HOUR,
+    KEYS,
+    LATEST,
+    SUMMED,
+    Sums,
+    bucket_of,
+    merged,
+    pieces_of,
+)
+from budget_proxy.types import LEVELS, NO_ANSWER
+
+EVERY: Final = 4_096
+"""Rows after which sums are brought up to date: no question has more to add up by itself."""
+
+_STEP: Final = 20_000
+_MOST: Final = 2**62
+
+
+def _any(values: Iterable[str]) -> str:
+    return ", ".join(f"'{value}'" for value in sorted(values))
+
+
+def _efficiency() -> str:
+    bands = " ".join(f"WHEN use BETWEEN {a} AND {b} THEN {c}" for a, b, c in EFFICIENCIES)
+    under = f"WHEN truncated OR use > {UNDER} THEN {UNDER_EFFICIENCY}"
+    return f"CASE {under} {bands} ELSE {OTHERWISE} END"
+
+
+def _uses() -> Iterator[tuple[str, str]]:
+    edges = (-inf, *USE_EDGES, inf)
+    for index, (low, high) in enumerate(pairwise(edges), 1):
+        terms = [f"use >= {low}"] * (low > -inf) + [f"use < {high}"] * (high < inf)
+        yield f"use_{index}", f"sum({' AND '.join(terms)})"
+
+
+def _levels() -> Iterator[tuple[str, str]]:
+    for level in LEVELS:
+        q, told = f"q{100 * level:.0f}", f"known AND calibrated AND bound >= q{100 * level:.0f}"
+        yield f"told_{q[1:]}", f"sum({told})"
+        yield f"held_{q[1:]}", f"sum({told} AND length <= {q} AND NOT truncated)"
+
+
+def _reported() -> Iterator[tuple[str, str]]:
+    for name in ("input", "output", "reasoning", "cache_read", "cache_write"):
+        yield f"{name}_tokens", f"sum({name}_tokens)"
+        yield f"{name}_reported", f"count({name}_tokens)"
+
+
+_FIRST: Final = "attempt = 1"
+_UNPRICED: Final = (
+    f"cost IS NULL AND api <> '{NO_PROVIDER}' "
+    "AND NOT (input_tokens IS 0 AND output_tokens IS 0)"
+)  # fmt: skip
+_SUMS: Final[Mapping[str, str]] = {
+    "calls": f"sum({_FIRST})",
+    "attempts": "count(*)",
+    "failed": f"sum(finish_reason IN ({_any(NO_ANSWER)}))",
+    "folded": "0",
+    **{mode: f"sum({_FIRST} AND mode = '{mode}')" for mode in MODES},
+    "holdout": f"sum({_FIRST} AND arm = 'holdout')",
+    "estimated": "sum(NOT exact)",
+    "truncated": "sum(truncated)",
+    "truncated_by_us": "sum(cut_by_us)",
+    "resent": "sum(resent)",
+    "priced": "count(cost)",
+    "unpriced": f"sum({_UNPRICED})",
+    "cost": "sum(cost)",
+    **dict(_reported()),
+    "guided": "count(guidance)",
+    "guidance_tokens": "sum(guidance_tokens)",
+    "timed": "count(seconds)",
+    "seconds": "sum(seconds)",
+    "scored": "count(score)",
+    "score": "sum(score)",
+    "reserved": "count(reserve)",
+    "reserve": "sum(reserve)",
+    "limited": "count(ceiling)",
+    "ceiling": "sum(ceiling * choices)",
+    "measured": "count(use)",
+    "untold": f"sum(known AND bound / recommended < {UNDER})",
+    "utilisation": "sum(use)",
+    "used": "sum(CASE WHEN use IS NOT NULL THEN output_tokens END)",
+    "recommended": "sum(CASE WHEN use IS NOT NULL THEN choices * recommended END)",
+    "over": f"sum(use < {OVER})",
+    "under": f"sum(use IS NOT NULL AND (use > {UNDER} OR truncated))",
+    "efficiency": f"sum(CASE WHEN use IS NOT NULL THEN {_efficiency()} END)",
+    "promised": "sum(use IS NOT NULL AND calibrated AND confidence IS NOT NULL)",
+    "confidence": "sum(CASE WHEN use IS NOT NULL AND calibrated THEN confidence END)",
+    **dict(_uses()),
+    **dict(_levels()),
+}
+_COLUMNS: Final = ", ".join(f"coalesce({_SUMS[name]}, 0)" for name in SUMMED)
+
+_AS_ABOVE: Final = (
+    "attempt", "finish_reason", "mode", "arm", "exact", "truncated", "cut_by_us", "cost", "api",
+    "input_tokens", "output_tokens", "reasoning_tokens", "cache_read_tokens", "cache_write_tokens",
+    "guidance", "guidance_tokens", "seconds", "score", "reserve", "ceiling", "confidence", "ts",
+    "agent", "task_type", "model", "q50", "q75", "q90", "q95", "q99", "recommended", "choices",
+    "resent", "calibrated",
+)  # fmt: skip
+_ROW: Final = f"""
+a AS (SELECT *, max(n, 1) AS choices, strategy IN ({_any(CALIBRATED)}) AS calibrated,
+  attempt > 1 AND coalesce((SELECT cut_by_us FROM calls AS p
+    WHERE p.call_id = calls.call_id AND p.id < calls.id ORDER BY p.id DESC LIMIT 1), 0) AS resent
+  FROM calls WHERE {{where}}),
+b AS (SELECT *, exact AND NOT resent AND coalesce(output_tokens, 0) <> 0
+    AND finish_reason NOT IN ({_any(NO_ANSWER)}) AS known,
+  1.0 * output_tokens / choices AS length,
+  CASE WHEN truncated THEN 1.0 * output_tokens / choices
+    ELSE coalesce(nullif(1.0 * ceiling, 0), 9e999) END AS bound FROM a),
+m AS MATERIALIZED (SELECT {", ".join(_AS_ABOVE)}, known, length, bound,
+  CASE WHEN known AND recommended <> 0 AND bound / recommended >= {UNDER}
+    THEN 1.0 * output_tokens / (choices * recommended) END AS use FROM b)
+"""  # noqa: S608 (our own names)
+
+_ADD: Final = (
+    f"ON CONFLICT (span, start, {', '.join(KEYS)}) DO UPDATE SET "
+    "first = min(first, excluded.first), last = max(last, excluded.last), "
+    + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMMED)
+)
+"""The same as sums.added."""
+
+
+def _bucket(span: int) -> str:
+    """The same as sums.bucket_of."""
+    return f"CAST(min(max(ts, 0), {LATEST}) AS INTEGER) / {span} * {span}"
+
+
+def _keeping(span: int, where: str) -> str:
+    return (
+        f"INSERT INTO sums (span, start, {', '.join(KEYS)}, first, last, {', '.join(SUMMED)}) "  # noqa: S608 (our own names)
+        f"WITH {_ROW.format(where=where)} "
+        f"SELECT {span}, {_bucket(span)}, {', '.join(KEYS)}, min(ts), max(ts), {_COLUMNS} FROM m "
+        f"WHERE true GROUP BY 2, {', '.join(KEYS)} {_ADD}"
+    )
+
+
+_NEW: Final = [_keeping(span, "id > ? AND id <= ? AND NOT pending") for span in (HALF_HOUR, DAY)]
+_OLD_PENDING: Final = [
+    _keeping(span, "id IN (SELECT value FROM json_each(?)) AND pending")
+    for span in (HALF_HOUR, DAY)
+]
+_FOLDED: Final = [
+    f"INSERT INTO sums (span, start, {', '.join(KEYS)}, first, last, folded) "  # noqa: S608 (our own names)
+    f"SELECT {span}, {_bucket(span)}, {', '.join(KEYS)}, min(ts), max(ts), count(*) FROM calls "
+    f"WHERE id IN (SELECT value FROM json_each(?)) GROUP BY 2, {', '.join(KEYS)} "
+    f"ON CONFLICT (span, start, {', '.join(KEYS)}) DO UPDATE SET folded = folded + excluded.folded"
+    for span in (HALF_HOUR, DAY)
+]
+
+
+def catch_up(connection: sqlite3.Connection, *, lag: int = 0) -> bool:
+    """Add what was written since, if it is more than ``lag`` rows; whether some is left."""
+    summed = _number(connection, "summed")
+    newest = int(connection.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0])
+    if newest - summed <= lag:
+        return False
+    until = min(newest, summed + _STEP)
+    for statement in _NEW:
+        connection.execute(statement, (summed, until))
+    _set(connection, "summed", until)
+    return until < newest
+
+
+def read(
+    connection: sqlite3.Connection,
+    start: float,
+    end: float,
+    by: Sequence[str],
+    where: Mapping[str, Any],
+) -> list[Sums]:
+    """The sums of the rows in [start, end) by some of KEYS, as one snapshot of the history."""
+    terms = [f"{name} IS ?" for name in where]
+    parts: list[Sums] = []
+    if set(where) <= set(KEYS):
+        summed = _number(connection, "summed")
+        pieces = pieces_of(start, end, _number(connection, "fine"))
+        kept = " AND ".join(["span = ? AND start >= ? AND start < ?", *terms])
+        for span, low, high in pieces.kept:
+            parts += _kept(connection, kept, [span, _bounded(low), _bounded(high)], by, where)
+        # (the plus keeps SQLite from reading all rows up to an id in place of those of an hour)
+        spans = [("+id <= ? AND NOT pending", [summed], edge) for edge in pieces.edges]
+        spans.append(("id > ? AND NOT pending", [summed], (start, end)))
+        spans.append(("pending", [], (start, end)))
+    else:
+        spans = [("true", [], (start, end))]
+    for which, numbers, (low, high) in spans:
+        rows = " AND ".join([which, "ts >= ? AND ts < ?", *terms])
+        parts += _rows(connection, rows, [*numbers, low, high, *where.values()], by)
+    return merged(parts, by)
+
+
+def scored(connection: sqlite3.Connection, call_id: str, score: float) -> bool:
+    """Attach a score to a call's newest attempt; false if there is no such call."""
+    row = connection.execute(
+        f"SELECT id, pending, score, ts, {', '.join(KEYS)} FROM calls "  # noqa: S608 (our own names)
+        "WHERE call_id = ? ORDER BY id DESC LIMIT 1",
+        (call_id,),
+    ).fetchone()
+    if row is None:
+        return False
+    number, pending, old, ts, *keys = row
+    connection.execute("UPDATE calls SET score = ? WHERE id = ?", (score, number))
+    if not pending and number <= _number(connection, "summed"):
+        for span in (HALF_HOUR, DAY):
+            connection.execute(
+                "UPDATE sums SET scored = scored + ?, score = score + ? "  # noqa: S608 (our own names)
+                f"WHERE span = ? AND start = ? AND {' AND '.join(f'{name} = ?' for name in KEYS)}",
+                (int(old is None), score - (old or 0.0), span, bucket_of(ts, span), *keys),
+            )
+    return True
+
+
+def let_go(connection: sqlite3.Connection, ids: str) -> None:
+    """Before rows (a JSON array of ids) are deleted: mark their sums, which must be up to date.
+
+    Half hours are then kept for FINE before the newest call, days for ever.
+    """
+    for statement in (*_OLD_PENDING, *_FOLDED):
+        connection.execute(statement, (ids,))
+    newest = connection.execute("SELECT max(start) FROM sums WHERE span = ?", (DAY,)).fetchone()[0]
+    fine = max(_number(connection, "fine"), int(newest or 0) - FINE)
+    _set(connection, "fine", fine)
+    connection.execute("DELETE FROM sums WHERE span = ? AND start < ?", (HALF_HOUR, fine))
+
+
+def folded(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
+    """The (start of the day, agent, model) of which some rows are folded."""
+    found = connection.execute(
+        "SELECT DISTINCT start, agent, model FROM sums WHERE span = ? AND folded > 0 "
+        "ORDER BY start, agent, model",
+        (DAY,),
+    )
+    return [(start, agent, model) for start, agent, model in found]
+
+
+def _kept(
+    connection: sqlite3.Connection,
+    clause: str,
+    numbers: Sequence[Any],
+    by: Sequence[str],
+    where: Mapping[str, Any],
+) -> list[Sums]:
+    columns = ", ".join(f"sum({name})" for name in SUMMED)
+    query = (
+        f"SELECT {_keys(by)}, min(first), max(last), {columns} FROM sums "  # noqa: S608 (our own names)
+        f"WHERE {clause} GROUP BY {_grouping(by)}"
+    )
+    return [Sums(*row) for row in connection.execute(query, [*numbers, *where.values()])]
+
+
+def _rows(
+    connection: sqlite3.Connection, clause: str, numbers: Sequence[Any], by: Sequence[str]
+) -> list[Sums]:
+    query = (
+        f"WITH {_ROW.format(where=clause)} "  # noqa: S608 (our own names)
+        f"SELECT {_keys(by)}, min(ts), max(ts), {_COLUMNS} FROM m WHERE true "
+        f"GROUP BY {_grouping(by)}"
+    )
+    return [Sums(*row) for row in connection.execute(query, numbers)]
+
+
+def _keys(by: Sequence[str]) -> str:
+    return ", ".join(name if name in by else f"'' AS {name}" for name in KEYS)
+
+
+def _grouping(by: Sequence[str]) -> str:
+    """By a constant where there are no groups: then no rows give no group."""
+    return ", ".join(name for name in KEYS if name in by) or "''"
+
+
+def _bounded(ts: float) -> float:
+    return max(min(ts, _MOST), -_MOST)
+
+
+def _number(connection: sqlite3.Connection, name: str) -> int:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _set(connection: sqlite3.Connection, name: str, number: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, number))

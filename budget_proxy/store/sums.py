@@ -1,0 +1,210 @@
+"""Sums over rows: what reports tell of a history without reading its rows again.
+
+Sums of two sets of rows add up to that of both. A store keeps them by half hour and by day
+(UTC), agent, task type, model and arm: half hours, since that is what time zones differ by.
+Knows no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
+from math import ceil, floor, inf
+from operator import attrgetter
+from typing import Any, Final
+
+from budget_proxy.types import frozen
+
+HALF_HOUR: Final = 1_800
+DAY: Final = 86_400
+
+FINE: Final = 62 * DAY
+"""Seconds for which half hours are kept of calls whose rows are gone; days are kept for ever."""
+
+LATEST: Final = 253_402_300_799
+"""The last second that Python can write down: a clock that is further ahead counts as it."""
+
+
+@frozen
+class Sums:
+    """Sums over a set of rows; ``first`` and ``last`` are the times of its first and last one.
+
+    The first four fields name what the rows have in common, "" where they were not told apart
+    by it. Counted are attempts, but for ``calls`` (first attempts, also by mode and in the
+    ``holdout``) and what is measured:
+
+    ``attempts`` of which ``failed`` brought no answer, ``estimated`` have no exact usage,
+    ``truncated`` were cut (``truncated_by_us``: by our cap), ``resent`` repeat one that our cap
+    cut, ``guided`` carried a note, ``folded`` have no row any more. ``priced`` have a known
+    price, their sum is ``cost``; ``unpriced`` an unknown one. ``x_reported`` attempts say how
+    many tokens of that kind they used, in all ``x_tokens``. ``timed`` took ``seconds``,
+    ``scored`` were given ``score``. ``reserved`` had a ``reserve``; ``limited`` a ``ceiling``
+    (the cap in force times choices).
+
+    ``measured`` are the calls whose use of their budget is known: output tokens / choices /
+    recommended. ``utilisation`` is the sum of their uses, ``used`` of their output tokens,
+    ``recommended`` of their budgets times choices, ``efficiency`` of ``efficiency_of``;
+    ``over`` and ``under`` count those allocated too much and too little, ``use_1`` to
+    ``use_9`` those between USE_EDGES. ``untold`` had a cap below 95 % of their budget, so that
+    it and not the call decided. ``promised`` of the measured have a calibrated forecast with
+    ``confidence``. Of ``told_95`` calls is known whether the q95 held, for ``held_95`` it did.
+    """
+
+    agent: str = ""
+    task_type: str = ""
+    model: str = ""
+    arm: str = ""
+    first: float = inf
+    last: float = -inf
+    calls: int = 0
+    attempts: int = 0
+    failed: int = 0
+    folded: int = 0
+    observe: int = 0
+    guide: int = 0
+    enforce: int = 0
+    holdout: int = 0
+    estimated: int = 0
+    truncated: int = 0
+    truncated_by_us: int = 0
+    resent: int = 0
+    priced: int = 0
+    unpriced: int = 0
+    cost: float = 0.0
+    input_tokens: int = 0
+    input_reported: int = 0
+    output_tokens: int = 0
+    output_reported: int = 0
+    reasoning_tokens: int = 0
+    reasoning_reported: int = 0
+    cache_read_tokens: int = 0
+    cache_read_reported: int = 0
+    cache_write_tokens: int = 0
+    cache_write_reported: int = 0
+    guided: int = 0
+    guidance_tokens: int = 0
+    timed: int = 0
+    seconds: float = 0.0
+    scored: int = 0
+    score: float = 0.0
+    reserved: int = 0
+    reserve: int = 0
+    limited: int = 0
+    ceiling: int = 0
+    measured: int = 0
+    untold: int = 0
+    utilisation: float = 0.0
+    used: int = 0
+    recommended: int = 0
+    over: int = 0
+    under: int = 0
+    efficiency: float = 0.0
+    promised: int = 0
+    confidence: float = 0.0
+    use_1: int = 0
+    use_2: int = 0
+    use_3: int = 0
+    use_4: int = 0
+    use_5: int = 0
+    use_6: int = 0
+    use_7: int = 0
+    use_8: int = 0
+    use_9: int = 0
+    told_50: int = 0
+    held_50: int = 0
+    told_75: int = 0
+    held_75: int = 0
+    told_90: int = 0
+    held_90: int = 0
+    told_95: int = 0
+    held_95: int = 0
+    told_99: int = 0
+    held_99: int = 0
+
+    @property
+    def group(self) -> tuple[str, str, str, str]:
+        """What the rows have in common: the values of KEYS."""
+        return (self.agent, self.task_type, self.model, self.arm)
+
+
+_FIELDS: Final = fields(Sums)
+COLUMNS: Final = tuple(field.name for field in _FIELDS)
+KEYS: Final = COLUMNS[:4]
+SUMMED: Final = COLUMNS[6:]
+FRACTIONS: Final = frozenset(field.name for field in _FIELDS[6:] if str(field.type) == "float")
+"""The sums that are no whole numbers."""
+
+values: Final[Callable[[Sums], tuple[Any, ...]]] = attrgetter(*COLUMNS)
+"""The values of COLUMNS."""
+
+
+def added(parts: Iterable[Sums]) -> list[Sums]:
+    """Parts that have the same in common as one, most calls first."""
+    groups: dict[tuple[str, str, str, str], list[Sums]] = {}
+    for part in parts:
+        groups.setdefault(part.group, []).append(part)
+    wholes = [_whole(members) for members in groups.values()]
+    return sorted(wholes, key=lambda sums: (-sums.calls, sums.group))
+
+
+def merged(parts: Iterable[Sums], by: Sequence[str]) -> list[Sums]:
+    """Parts told apart by no more than ``by`` (some of KEYS), most calls first."""
+    blank: dict[str, Any] = {name: "" for name in KEYS if name not in by}
+    return added(replace(part, **blank) for part in parts)
+
+
+def _whole(members: Sequence[Sums]) -> Sums:
+    if len(members) == 1:
+        return members[0]
+    first, last, *sums = list(zip(*map(values, members), strict=True))[4:]
+    return Sums(*members[0].group, min(first), max(last), *map(sum, sums))
+
+
+def bucket_of(ts: float, span: int) -> int:
+    """The start of the ``span`` (HALF_HOUR or DAY) in which a time lies, in Unix seconds."""
+    return int(min(max(ts, 0.0), LATEST)) // span * span
+
+
+@frozen
+class Pieces:
+    """What a span of time is made of: ``kept`` sums (span, from, until), ``edges`` of rows."""
+
+    kept: tuple[tuple[int, float, float], ...]
+    edges: tuple[tuple[float, float], ...]
+
+
+def pieces_of(start: float, end: float, fine: float) -> Pieces:
+    """The fewest sums that make up [start, end), and the rows before and after them.
+
+    Of times before ``fine`` (the start of a day) there are days alone: they count where their
+    start lies in the span.
+    """
+    kept: list[tuple[int, float, float]] = []
+    if start < fine:
+        kept.append((DAY, _up(start, DAY), min(end, fine)))
+        start = fine
+    if start >= end:
+        return Pieces(tuple(kept), ())
+    first, last = _up(start, HALF_HOUR), _down(end, HALF_HOUR)
+    if first > last:  # within one half hour
+        return Pieces(tuple(kept), ((start, end),))
+    kept.extend(_days_and_halves(first, last))
+    edges = ((start, first), (last, end))
+    return Pieces(tuple(kept), tuple(edge for edge in edges if edge[0] < edge[1]))
+
+
+def _days_and_halves(first: float, last: float) -> Iterator[tuple[int, float, float]]:
+    morning, evening = _up(first, DAY), _down(last, DAY)
+    if morning >= evening:
+        found = [(HALF_HOUR, first, last)]
+    else:
+        found = [(HALF_HOUR, first, morning), (DAY, morning, evening), (HALF_HOUR, evening, last)]
+    return ((span, low, high) for span, low, high in found if low < high)
+
+
+def _up(ts: float, span: int) -> float:
+    return ceil(ts / span) * span if -inf < ts < inf else ts
+
+
+def _down(ts: float, span: int) -> float:
+    return floor(ts / span) * span if -inf < ts < inf else ts
