@@ -13,7 +13,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -41,6 +41,22 @@ def _listed(value: Any) -> Any:
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+
+
+def _zone(name: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # OSError: the name of a directory
+        raise ValueError(
+            f"no time zone {name!r} is known; names are those of the IANA, such as Europe/Berlin"
+        ) from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_zone)]
+"""A time zone by its name."""
 
 
 class _Section(BaseModel):
@@ -99,6 +115,7 @@ class Settings(BaseSettings):
     include_usage: bool = True
     strategy: Strategy = "auto"
     window: int = Field(10_000, ge=100)
+    time_zone: TimeZone = "UTC"
     keep_days: int | None = Field(None, ge=1)
     keep_calls: int | None = Field(None, ge=1)
     quota_hosts: Names = ()

@@ -10,6 +10,8 @@ import typer
 from budget_proxy.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from budget_proxy.store.base import Store
 
 StoreUrl = Annotated[
@@ -24,6 +26,15 @@ StoreUrl = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Whose call it is.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model's name.")]
+
+Zone = Annotated[
+    str | None,
+    typer.Option(
+        "--zone",
+        metavar="ZONE",
+        help="The time zone that days begin in, such as Europe/Berlin. Else the setting time_zone.",
+    ),
+]
 
 _FILE: Final = "sqlite:///"
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
@@ -49,6 +60,20 @@ def open_history(given: str | None, *, existing: bool = False) -> Store:
     if existing and given is not None and url.startswith(_FILE) and not _path(url).exists():
         raise ConfigError(f"there is no history {url}")
     return open_store(url)
+
+
+def zone_of(given: str | None) -> ZoneInfo:
+    """The time zone: as given, else the settings'. Raises ConfigError, InvalidInput."""
+    from zoneinfo import ZoneInfo
+
+    from budget_proxy.settings import load
+
+    try:
+        return ZoneInfo(load().time_zone if given is None else given)
+    except (KeyError, ValueError, OSError):  # OSError: the name of a directory
+        raise InvalidInput(
+            f"no time zone {given!r} is known; names are those of the IANA, such as Europe/Berlin"
+        ) from None
 
 
 def _path(url: str) -> Path:

@@ -1,0 +1,92 @@
+"""Hours, days, weeks and months in a time zone, as spans of Unix seconds.
+
+Days begin at local midnight, also those of 23 or 25 hours; weeks on Mondays (ISO 8601).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from budget_proxy.types import frozen
+
+Unit = Literal["hour", "day", "week", "month"]
+
+
+@frozen
+class Period:
+    """The span [start, end) and what people call it, such as 2026-11-27 or 2026-W48."""
+
+    start: float
+    end: float
+    name: str
+
+
+def periods(unit: Unit, zone: ZoneInfo, start: float, end: float) -> list[Period]:
+    """The periods that touch [start, end), oldest first; the first one begins before ``start``.
+
+    At least one, that of ``start``.
+    """
+    edges = list(_edges(unit, zone, start, end))
+    return [
+        Period(low.timestamp(), high.timestamp(), _name(unit, low)) for low, high in pairwise(edges)
+    ]
+
+
+def latest(unit: Unit, zone: ZoneInfo, now: float, count: int) -> list[Period]:
+    """The newest ``count`` periods, oldest first; the last is the running one."""
+    moment = _floor(unit, datetime.fromtimestamp(now, zone))
+    for _ in range(count - 1):
+        moment = _before(unit, moment)
+    return periods(unit, zone, moment.timestamp(), now)
+
+
+def _edges(unit: Unit, zone: ZoneInfo, start: float, end: float) -> Iterator[datetime]:
+    moment = _floor(unit, datetime.fromtimestamp(start, zone))
+    yield moment
+    while True:
+        moment = _next(unit, moment)
+        yield moment
+        if moment.timestamp() >= end:
+            return
+
+
+def _floor(unit: Unit, moment: datetime) -> datetime:
+    if unit == "hour":
+        return moment.replace(minute=0, second=0, microsecond=0)
+    day = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+    if unit == "week":
+        return day - timedelta(days=day.weekday())  # on the wall clock: midnight again
+    return day.replace(day=1) if unit == "month" else day
+
+
+def _next(unit: Unit, moment: datetime) -> datetime:
+    """The start of the next period. Hours pass in absolute time, the others on the calendar."""
+    if unit == "hour":
+        later = moment.astimezone(UTC) + timedelta(hours=1)
+        return later.astimezone(moment.tzinfo)
+    if unit == "month":
+        return _floor("month", moment + timedelta(days=31))
+    return moment + timedelta(days=1 if unit == "day" else 7)
+
+
+def _before(unit: Unit, moment: datetime) -> datetime:
+    if unit == "hour":
+        return (moment.astimezone(UTC) - timedelta(hours=1)).astimezone(moment.tzinfo)
+    return _floor(unit, moment - timedelta(days=1))
+
+
+def _name(unit: Unit, moment: datetime) -> str:
+    if unit == "hour":
+        return f"{moment:%Y-%m-%d %H:%M}" + (f" {moment:%z}" if _twice(moment) else "")
+    if unit == "week":
+        return f"{moment:%G-W%V}"
+    return f"{moment:%Y-%m-%d}" if unit == "day" else f"{moment:%Y-%m}"
+
+
+def _twice(moment: datetime) -> bool:
+    """Whether an hour's name is there twice, where clocks are set back."""
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset()

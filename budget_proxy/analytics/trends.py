@@ -1,0 +1,164 @@
+"""How calls, money and the fit of budgets go over hours, days, weeks or months."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
+from budget_proxy.analytics.figures import Figures, Group, figures_of
+from budget_proxy.analytics.periods import Period
+from budget_proxy.analytics.slope import Slope, slope_of
+from budget_proxy.store.base import Store
+from budget_proxy.store.sums import Sums, merged
+
+Direction = Literal["improving", "declining", "rising", "falling", "stable", "unknown"]
+
+THRESHOLD: Final = 0.01
+"""A change a period beyond which a measure is not stable (mission.md section 3)."""
+
+_TOTALS: Final[dict[str, Callable[[Figures], float | None]]] = {
+    "calls": lambda figures: figures.calls,
+    "output_tokens": lambda figures: figures.output_tokens or 0,
+    "cost": lambda figures: figures.cost if figures.attempts else 0.0,
+}
+_MEANS: Final[dict[str, Callable[[Figures], float | None]]] = {
+    "budget": lambda figures: figures.budget,
+    "truncated": lambda figures: figures.truncated / figures.attempts if figures.attempts else None,
+    "cache_share": lambda figures: figures.cache_share,
+}
+_SHARES: Final[dict[str, Callable[[Figures], float | None]]] = {
+    "efficiency": lambda figures: figures.efficiency,
+    "accuracy": lambda figures: figures.accuracy,
+    "attainable": lambda figures: figures.attainable,
+}
+MEASURES: Final = (*_TOTALS, *_MEANS, *_SHARES)
+"""The measures by name, in the order they are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """How one measure of a group goes: one value a period, and the line through them.
+
+    ``values`` has ``None`` where there was nothing to measure: a period without calls has no
+    efficiency, but it has 0 calls. ``line`` is their least-squares line, without the periods
+    that are not whole for totals (the running one, and the one in which the history began).
+
+    ``direction``: of ``efficiency``, ``accuracy`` and ``attainable`` improving or declining where
+    the slope is beyond .01 a period; of the other measures rising or falling where it is beyond
+    1 % of their mean a period. ``certain``: the slope's 95 % interval is on one side of 0.
+    """
+
+    measure: str
+    values: tuple[float | None, ...]
+    line: Slope | None
+    direction: Direction
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupTrends:
+    """The trends of one group, and its figures period by period."""
+
+    group: Group
+    figures: tuple[Figures, ...]
+    trends: tuple[Trend, ...]
+
+    def of(self, measure: str) -> Trend:
+        """The trend of one of MEASURES."""
+        return next(trend for trend in self.trends if trend.measure == measure)
+
+
+def trends(
+    store: Store,
+    spans: Sequence[Period],
+    *,
+    now: float,
+    by: By | None = None,
+    most: int = 20,
+    **where: str,
+) -> list[GroupTrends]:
+    """The trends over some periods, of all calls or of the ``most`` groups with the most calls.
+
+    What other groups there are is the last one, "(other)". ``where``: columns that sums know.
+    Raises StoreError, and InvalidInput where ``where`` names no column.
+    """
+    columns = COLUMNS[by] if by else ()
+    found = [
+        store.sums(start=span.start, end=span.end, by=columns, **where) for span in spans
+    ]
+    first = min((sums.first for part in found for sums in part), default=None)
+    whole = [_whole(span, first, now) for span in spans]
+    return [
+        _group(group, figures, whole) for group, figures in _groups(found, columns, most).items()
+    ]
+
+
+def _groups(
+    found: Sequence[Sequence[Sums]], columns: Sequence[str], most: int
+) -> dict[Group, list[Figures]]:
+    def name(sums: Sums) -> Group:
+        return tuple(getattr(sums, column) for column in columns)
+
+    totals = merged((sums for part in found for sums in part), columns)
+    kept = {name(sums) for sums in totals[:most]} or {()}
+    other = (OTHER,) * len(columns)
+    groups = [*(name(sums) for sums in totals[:most]), *([other] if totals[most:] else [])]
+    figures: dict[Group, list[Figures]] = {group: [] for group in groups or [()]}
+    for part in found:
+        of = {name(sums): sums for sums in part if name(sums) in kept}
+        rest = [sums for sums in part if name(sums) not in kept]
+        for group in figures:
+            sums = _one(rest) if totals[most:] and group == other else of.get(group, Sums())
+            figures[group].append(figures_of(sums, group))
+    return figures
+
+
+def _one(parts: Iterable[Sums]) -> Sums:
+    found = merged(parts, ())
+    return found[0] if found else Sums()
+
+
+def _whole(span: Period, first: float | None, now: float) -> bool:
+    """Whether all of a period has been seen: it is over, and did not begin before the history."""
+    return span.end <= now and first is not None and not span.start < first < span.end
+
+
+def _group(group: Group, figures: list[Figures], whole: Sequence[bool]) -> GroupTrends:
+    found = [
+        *(_trend(name, [value(one) for one in figures], whole) for name, value in _TOTALS.items()),
+        *(_trend(name, [value(one) for one in figures]) for name, value in _MEANS.items()),
+        *(_trend(name, [value(one) for one in figures]) for name, value in _SHARES.items()),
+    ]
+    return GroupTrends(group, tuple(figures), tuple(found))
+
+
+def _trend(
+    measure: str, values: Sequence[float | None], whole: Sequence[bool] | None = None
+) -> Trend:
+    counted = values if whole is None else _without(values, whole)
+    line = slope_of(counted)
+    certain = line is not None and _certain(line)
+    return Trend(measure, tuple(values), line, _direction(measure, line, counted), certain)
+
+
+def _without(values: Sequence[float | None], whole: Sequence[bool]) -> list[float | None]:
+    return [value if seen else None for value, seen in zip(values, whole, strict=True)]
+
+
+def _direction(measure: str, line: Slope | None, values: Iterable[float | None]) -> Direction:
+    if line is None:
+        return "unknown"
+    up, down = ("improving", "declining") if measure in _SHARES else ("rising", "falling")
+    change = line.slope
+    if measure not in _SHARES:
+        known = [value for value in values if value is not None]
+        change /= sum(map(abs, known)) / len(known) or 1.0
+    if abs(change) <= THRESHOLD:
+        return "stable"
+    return up if change > 0 else down  # type: ignore[return-value]  # both are Directions
+
+
+def _certain(line: Slope) -> bool:
+    return line.low is not None and line.high is not None and not line.low <= 0 <= line.high
