@@ -85,9 +85,7 @@ def trends(
     Raises StoreError, and InvalidInput where ``where`` names no column.
     """
     columns = COLUMNS[by] if by else ()
-    found = [
-        store.sums(start=span.start, end=span.end, by=columns, **where) for span in spans
-    ]
+    found = [store.sums(start=span.start, end=span.end, by=columns, **where) for span in spans]
     first = min((sums.first for part in found for sums in part), default=None)
     whole = [_whole(span, first, now) for span in spans]
     return [

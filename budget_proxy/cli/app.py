@@ -24,6 +24,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "explain": "explain",
         "predict": "predict",
         "report": "report",
+        "trends": "trends",
         "backtest": "backtest",
         "import": "import_",
         "history": "history",

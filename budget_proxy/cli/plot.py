@@ -177,3 +177,23 @@ def _names(names: Sequence[str], room: int) -> str:
             line[start : start + len(name)] = name
             free = start + len(name) + _GAP
     return "".join(line)
+
+
+def spark(values: Sequence[Value], *, width: int = 24, ascii_only: bool = False) -> str:
+    """One line of ``width`` characters at most, from the lowest value to the highest.
+
+    A gap is a blank; several periods share a character, by their mean, where there are too many.
+    """
+    many = -(-len(values) // width) or 1
+    cells = [
+        [value for value in values[first : first + many] if value is not None]
+        for first in range(0, len(values), many)
+    ]
+    means = [sum(cell) / len(cell) if cell else None for cell in cells]
+    known = [mean for mean in means if mean is not None]
+    pens = "_.-=^" if ascii_only else "▁▂▃▄▅▆▇█"
+    low, spread = min(known, default=0.0), max(known, default=0.0) - min(known, default=0.0)
+    return "".join(
+        " " if mean is None else pens[round((mean - low) / (spread or 1.0) * (len(pens) - 1))]
+        for mean in means
+    )
