@@ -107,9 +107,9 @@ def _groups(
     for part in found:
         of = {name(sums): sums for sums in part if name(sums) in kept}
         rest = [sums for sums in part if name(sums) not in kept]
-        for group in figures:
+        for group, so_far in figures.items():
             sums = _one(rest) if totals[most:] and group == other else of.get(group, Sums())
-            figures[group].append(figures_of(sums, group))
+            so_far.append(figures_of(sums, group))
     return figures
 
 

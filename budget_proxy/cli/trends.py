@@ -70,7 +70,9 @@ def trends(
     kind = _chosen("--unit", unit, _UNITS)
     grouping = None if by is None else _chosen("--by", by, _BY)
     measure = _chosen("--measure", measure, {name: name for name in analytics.MEASURES})
-    where = {name: value for name, value in (("agent", agent), ("model", model)) if value}
+    where: dict[str, Any] = {
+        name: value for name, value in (("agent", agent), ("model", model)) if value
+    }
     place, now = zone_of(zone), time.time()
     spans = latest(kind, place, now, last or _LAST[kind])
     history = open_history(store, existing=True)
