@@ -156,20 +156,35 @@ def _bucket(span: int) -> str:
     return f"CAST(min(max(ts, 0), {LATEST}) AS INTEGER) / {span} * {span}"
 
 
-def _keeping(span: int, where: str) -> str:
+_COPY: Final = f"start, {', '.join(KEYS)}, first, last, {', '.join(SUMMED)}"
+_EMPTY: Final = (
+    f"CREATE TEMP TABLE IF NOT EXISTS fresh ({_COPY})",
+    "DELETE FROM temp.fresh",
+)
+
+
+def _fresh(where: str) -> str:
+    """Sum some rows by half hour, into a table of this connection's own."""
     return (
-        f"INSERT INTO sums (span, start, {', '.join(KEYS)}, first, last, {', '.join(SUMMED)}) "  # noqa: S608 (our own names)
-        f"WITH {_ROW.format(where=where)} "
-        f"SELECT {span}, {_bucket(span)}, {', '.join(KEYS)}, min(ts), max(ts), {_COLUMNS} FROM m "
-        f"WHERE true GROUP BY 2, {', '.join(KEYS)} {_ADD}"
+        f"INSERT INTO temp.fresh ({_COPY}) WITH {_ROW.format(where=where)} "  # noqa: S608 (our own names)
+        f"SELECT {_bucket(HALF_HOUR)}, {', '.join(KEYS)}, min(ts), max(ts), {_COLUMNS} FROM m "
+        f"GROUP BY 1, {', '.join(KEYS)}"
     )
 
 
-_NEW: Final = [_keeping(span, "id > ? AND id <= ? AND NOT pending") for span in (HALF_HOUR, DAY)]
-_OLD_PENDING: Final = [
-    _keeping(span, "id IN (SELECT value FROM json_each(?)) AND pending")
-    for span in (HALF_HOUR, DAY)
-]
+_NEW: Final = _fresh("id > ? AND id <= ? AND NOT pending")
+_OLD_PENDING: Final = _fresh("id IN (SELECT value FROM json_each(?)) AND pending")
+_KEEP: Final = (
+    (
+        f"INSERT INTO sums (span, {_COPY}) SELECT {HALF_HOUR}, {_COPY} FROM temp.fresh "  # noqa: S608 (our own names)
+        f"WHERE true {_ADD}"
+    ),
+    (
+        f"INSERT INTO sums (span, {_COPY}) SELECT {DAY}, start / {DAY} * {DAY} AS day, "  # noqa: S608 (our own names)
+        f"{', '.join(KEYS)}, min(first), max(last), {', '.join(f'sum({name})' for name in SUMMED)} "
+        f"FROM temp.fresh WHERE true GROUP BY day, {', '.join(KEYS)} {_ADD}"
+    ),
+)
 _FOLDED: Final = [
     f"INSERT INTO sums (span, start, {', '.join(KEYS)}, first, last, folded) "  # noqa: S608 (our own names)
     f"SELECT {span}, {_bucket(span)}, {', '.join(KEYS)}, min(ts), max(ts), count(*) FROM calls "
@@ -186,8 +201,7 @@ def catch_up(connection: sqlite3.Connection, *, lag: int = 0) -> bool:
     if newest - summed <= lag:
         return False
     until = min(newest, summed + _STEP)
-    for statement in _NEW:
-        connection.execute(statement, (summed, until))
+    _keep(connection, _NEW, (summed, until))
     _set(connection, "summed", until)
     return until < newest
 
@@ -246,7 +260,8 @@ def let_go(connection: sqlite3.Connection, ids: str) -> None:
 
     Half hours are then kept for FINE before the newest call, days for ever.
     """
-    for statement in (*_OLD_PENDING, *_FOLDED):
+    _keep(connection, _OLD_PENDING, (ids,))
+    for statement in _FOLDED:
         connection.execute(statement, (ids,))
     newest = connection.execute("SELECT max(start) FROM sums WHERE span = ?", (DAY,)).fetchone()[0]
     fine = max(_number(connection, "fine"), int(newest or 0) - FINE)
@@ -262,6 +277,14 @@ def folded(connection: sqlite3.Connection) -> list[tuple[int, str, str]]:
         (DAY,),
     )
     return [(start, agent, model) for start, agent, model in found]
+
+
+def _keep(connection: sqlite3.Connection, fresh: str, numbers: Sequence[Any]) -> None:
+    for statement in _EMPTY:
+        connection.execute(statement)
+    connection.execute(fresh, numbers)
+    for statement in _KEEP:
+        connection.execute(statement)
 
 
 def _kept(
