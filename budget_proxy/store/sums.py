@@ -180,7 +180,7 @@ def pieces_of(start: float, end: float, fine: float) -> Pieces:
     start lies in the span.
     """
     kept: list[tuple[int, float, float]] = []
-    if start < fine:
+    if fine > 0 and start < fine:
         kept.append((DAY, _up(start, DAY), min(end, fine)))
         start = fine
     if start >= end:

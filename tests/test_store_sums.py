@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from dataclasses import fields
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budget_proxy.store.sums import (
+    COLUMNS,
+    DAY,
+    FRACTIONS,
+    HALF_HOUR,
+    KEYS,
+    SUMMED,
+    Sums,
+    added,
+    bucket_of,
+    merged,
+    pieces_of,
+    values,
+)
+
+
+def test_sums_of_two_sets_of_rows_add_up_to_that_of_both() -> None:
+    """Whatever is added up, and the first and the last time; other groups stay apart."""
+    one = Sums("a", "t", "m", "treatment", first=3.0, last=5.0, calls=1, cost=0.5)
+    two = Sums("a", "t", "m", "treatment", first=1.0, last=4.0, calls=2, cost=0.25)
+    other = Sums("b", "t", "m", "treatment", calls=9)
+    assert added([one, two, other]) == [
+        other,
+        Sums("a", "t", "m", "treatment", first=1.0, last=5.0, calls=3, cost=0.75),
+    ]
+
+
+def test_merging_forgets_what_rows_are_not_told_apart_by() -> None:
+    """By model alone, and by nothing."""
+    parts = [Sums(agent, "t", model, calls=1) for agent in "ab" for model in "xy"]
+    assert [(sums.group, sums.calls) for sums in merged(parts, ("model",))] == [
+        (("", "", "x", ""), 2), (("", "", "y", ""), 2),
+    ]  # fmt: skip
+    assert merged(parts, ()) == [Sums(calls=4)]
+    assert merged([], ()) == []
+
+
+def test_the_columns_are_keys_times_and_sums() -> None:
+    """In the order of the fields, which is that of the table; each begins at zero."""
+    assert (*KEYS, "first", "last", *SUMMED) == COLUMNS
+    assert values(Sums()) == ("", "", "", "", inf, -inf, *(0 for _ in SUMMED))
+    assert {item.name for item in fields(Sums) if isinstance(item.default, float)} == {
+        "first", "last", *FRACTIONS,
+    }  # fmt: skip
+
+
+def test_odd_times_lie_in_some_half_hour() -> None:
+    """Of a clock that was never set, or is far ahead."""
+    assert bucket_of(-5e9, DAY) == 0
+    assert bucket_of(1e18, DAY) == 253_402_214_400
+    assert bucket_of(1799.9, HALF_HOUR) == 0
+    assert bucket_of(1800.0, HALF_HOUR) == 1800
+
+
+def test_a_span_is_made_of_the_fewest_sums() -> None:
+    """Rows up to the half hour, half hours up to midnight, days, and back again."""
+    found = pieces_of(DAY - 2000, 3 * DAY + 1900, 0)
+    assert found.kept == (
+        (HALF_HOUR, DAY - 1800, DAY), (DAY, DAY, 3 * DAY), (HALF_HOUR, 3 * DAY, 3 * DAY + 1800),
+    )  # fmt: skip
+    assert found.edges == ((DAY - 2000, DAY - 1800), (3 * DAY + 1800, 3 * DAY + 1900))
+    assert pieces_of(10, 20, 0).edges == ((10, 20),)
+    assert pieces_of(-inf, inf, 0).kept == ((DAY, -inf, inf),)
+
+
+TIMES = st.sampled_from([-inf, inf]) | st.floats(0, 40 * DAY) | st.integers(0, 40).map(DAY.__mul__)
+
+
+@given(TIMES, TIMES, st.integers(0, 30).map(DAY.__mul__), st.floats(0, 40 * DAY))
+@pytest.mark.parametrize("end_first", [False, True])
+def test_every_moment_is_in_one_piece_of_its_span(
+    end_first: bool, start: float, end: float, fine: float, moment: float
+) -> None:
+    """And no other moment is in any, but for those of days before there are half hours."""
+    if end_first:
+        start, end = end, start
+    found = pieces_of(start, end, fine)
+    kept = sum(low <= bucket_of(moment, span) < high for span, low, high in found.kept)
+    edges = sum(low <= moment < high for low, high in found.edges)
+    expected = start <= moment < end
+    if moment < fine:
+        expected = start <= bucket_of(moment, DAY) < min(end, fine)
+    assert kept + edges == expected
