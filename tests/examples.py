@@ -17,6 +17,7 @@ MAIN: Final = "main"
 
 ENVIRONMENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "choose_model_and_budget": MAIN,
         "instructor_extract": "instructor",
         "langchain_anthropic_chat": "langchain",
         "langchain_openai_chat": "langchain",
@@ -26,6 +27,7 @@ ENVIRONMENTS: Final[Mapping[str, str]] = MappingProxyType(
         "override_one_call": MAIN,
         "predict_a_task": MAIN,
         "pydantic_ai_agent": "pydantic-ai",
+        "read_the_analytics": MAIN,
         "wrap_anthropic": MAIN,
         "wrap_openai": MAIN,
     }

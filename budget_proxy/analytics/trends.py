@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Final, Literal
 
 from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
@@ -42,8 +43,8 @@ class Trend:
     """How one measure of a group goes: one value a period, and the line through them.
 
     ``values`` has ``None`` where there was nothing to measure: a period without calls has no
-    efficiency, but it has 0 calls. ``line`` is their least-squares line, without the periods
-    that are not whole for totals (the running one, and the one in which the history began).
+    efficiency, but it has 0 calls. ``line`` is their least-squares line, for totals without the
+    running period and those that began before the first call.
 
     ``direction``: of ``efficiency``, ``accuracy`` and ``attainable`` improving or declining where
     the slope is beyond .01 a period; of the other measures rising or falling where it is beyond
@@ -86,8 +87,8 @@ def trends(
     """
     columns = COLUMNS[by] if by else ()
     found = [store.sums(start=span.start, end=span.end, by=columns, **where) for span in spans]
-    first = min((sums.first for part in found for sums in part), default=None)
-    whole = [_whole(span, first, now) for span in spans]
+    began = next((sums.first for sums in store.sums(by=(), **where)), inf)
+    whole = [began <= span.start and span.end <= now for span in spans]
     return [
         _group(group, figures, whole) for group, figures in _groups(found, columns, most).items()
     ]
@@ -116,11 +117,6 @@ def _groups(
 def _one(parts: Iterable[Sums]) -> Sums:
     found = merged(parts, ())
     return found[0] if found else Sums()
-
-
-def _whole(span: Period, first: float | None, now: float) -> bool:
-    """Whether all of a period has been seen: it is over, and did not begin before the history."""
-    return span.end <= now and first is not None and not span.start < first < span.end
 
 
 def _group(group: Group, figures: list[Figures], whole: Sequence[bool]) -> GroupTrends:
