@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
 from budget_proxy.analytics.figures import Figures, Group, figures_of
@@ -78,7 +78,7 @@ def trends(
     now: float,
     by: By | None = None,
     most: int = 20,
-    **where: str,
+    **where: Any,
 ) -> list[GroupTrends]:
     """The trends over some periods, of all calls or of the ``most`` groups with the most calls.
 
