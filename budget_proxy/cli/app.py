@@ -25,6 +25,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "predict": "predict",
         "report": "report",
         "trends": "trends",
+        "project": "project",
         "backtest": "backtest",
         "import": "import_",
         "history": "history",

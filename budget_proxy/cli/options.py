@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -26,6 +27,10 @@ StoreUrl = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Whose call it is.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model's name.")]
+Zone = Annotated[
+    str | None,
+    typer.Option("--zone", metavar="NAME", help="The time zone of days, such as Europe/Berlin."),
+]
 
 Zone = Annotated[
     str | None,
@@ -86,3 +91,31 @@ def seconds_of(text: str) -> float:
     if unit not in _UNITS or not (number.isascii() and number.isdigit()):
         raise InvalidInput(f"a span of time is a number with s, m, h, d or w (7d), not {text!r}")
     return int(number) * _UNITS[unit]
+
+
+def chosen(option: str, given: str, known: Iterable[str]) -> Any:
+    """What was given, if it is one of the known. Raises InvalidInput."""
+    if given not in known:
+        raise InvalidInput(f"{option} must be one of {', '.join(known)}, not {given!r}")
+    return given
+
+
+def zone_of(given: str | None) -> ZoneInfo:
+    """The time zone of that name, else UTC. Raises InvalidInput."""
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    name = "UTC" if given is None else given
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidInput(f"there is no time zone {name!r}; such as Europe/Berlin") from None
+
+
+def day_began(text: str, zone: ZoneInfo) -> float:
+    """When a day such as 2026-11-30 began in a time zone, in Unix seconds. Raises InvalidInput."""
+    from datetime import datetime
+
+    try:
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone).timestamp()
+    except (ValueError, OverflowError):
+        raise InvalidInput(f"a day is written as 2026-11-30, not {text!r}") from None
