@@ -44,7 +44,7 @@ _MOVES: Final = tuple(product((0.05, 0.15, 0.3, 0.6), (0.0, 0.0015, 0.004)))
 """How far the level moves in a day, in standard deviations of noise, and its slope, absolutely."""
 _LITTLE: Final = 0.02  # of the median amount of days that have one
 _LEVEL_SD, _SLOPE_SD, _WEEKDAY_SD = 2.0, 0.01, 1.0
-_PRIOR: Final = np.array([-3.0, -1.3, -0.75, -0.3, 0.3, 0.75, 1.3, 4.0])
+_PRIOR: Final = np.array([-2.5, -1.3, -0.75, -0.3, 0.3, 0.75, 1.3, 2.5])
 _BURST: Final = 3  # days that surprises are drawn in a row, on average: bursts last
 _NARROW: Final = 0.03
 _WIDEST: Final = 3.0  # a path may reach e ** 3 times the highest day
