@@ -20,10 +20,9 @@ import numpy as np
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.simulated_years import Year, simulated  # noqa: E402
-
 from budget_proxy.analytics.projection import Method, project  # noqa: E402
 from budget_proxy.analytics.series import Series  # noqa: E402
+from tests.simulated_years import Year, simulated  # noqa: E402
 
 HISTORIES = (335, 120, 60, 30, 14, 10, 7, 5, 3, 2)
 DAYS = 30
@@ -36,7 +35,7 @@ class Score:
     def __init__(self, year: Year, history: int, method: Method) -> None:
         self.traits = year.traits
         start = max(history - 182, 0)
-        series = Series("", "cost", FIRST + timedelta(days=start), year.costs[start:history])
+        series = Series((), "cost", FIRST + timedelta(days=start), year.costs[start:history])
         found = project(series, DAYS, method)
         came = year.costs[history : history + DAYS]
         assert found.total is not None

@@ -47,7 +47,8 @@ def _weekdays(random: np.random.Generator, traits: set[str]) -> Floats:
     factors = np.ones(7)
     kind = random.integers(4)
     if kind == 0:
-        return np.exp(random.normal(0, 0.3, 7))
+        factors[:] = np.exp(random.normal(0, 0.3, 7))
+        return factors
     low = {1: 0.05, 2: 0.3, 3: 0.0}[int(kind)]
     high = {1: 0.3, 2: 0.8, 3: 0.0}[int(kind)]
     factors[5:] = random.uniform(low, high)
@@ -60,7 +61,7 @@ def _level(random: np.random.Generator, days: int, traits: set[str]) -> Floats:
     growth = random.normal(0, 0.006)
     if abs(growth) > 0.006:
         traits.add("steep trend")
-    level = growth * np.arange(days)
+    level = np.arange(days, dtype=np.float64) * float(growth)
     if random.random() < 0.5:
         level += random.normal(0, 0.0007, days).cumsum().cumsum()
     if random.random() < 0.5:
@@ -73,7 +74,7 @@ def _level(random: np.random.Generator, days: int, traits: set[str]) -> Floats:
 
 
 def _noise(random: np.random.Generator, days: int) -> Floats:
-    noise = random.normal(0, random.uniform(0.1, 0.6), days)
+    noise: Floats = random.normal(0, random.uniform(0.1, 0.6), days)
     if random.random() < 0.3:
         for day in range(1, days):
             noise[day] = 0.5 * noise[day - 1] + np.sqrt(0.75) * noise[day]

@@ -73,7 +73,7 @@ def _mover(whole: Series, groups: Sequence[Series], write: Write) -> Iterator[st
     if abs(after - before) < _MOVED * whole.last(2 * span).mean():
         return
     yield (
-        f"{name or '(none)'} moved most: {write(float(after), whole.measure)} a day in the last "
+        f"{' / '.join(name)} moved most: {write(float(after), whole.measure)} a day in the last "
         f"{span} days, {write(float(before), whole.measure)} in the {span} before."
     )
 

@@ -1,10 +1,10 @@
 """A level that drifts, its slope, and effects of weekdays, followed day by day.
 
 The local linear trend (Harvey 1989, "Forecasting, Structural Time Series Models and the Kalman
-Filter"), for several members side by side that differ in how much level and slope move. A day further than CLIP standard deviations
-from what was expected moves the state no further than one at CLIP would (the rLS filter,
-Ruckdeschel 2010), so that a burst is no trend; the RUN-th such day in a row on one side says
-that the level is another, which is then found anew.
+Filter"), for several members side by side that differ in how much level and slope move. A day
+further than CLIP standard deviations from what was expected moves the state no further than one
+at CLIP would (the rLS filter, Ruckdeschel 2010), so that a burst is no trend; the RUN-th such
+day in a row on one side says that the level is another, which is then found anew.
 """
 
 from __future__ import annotations

@@ -9,9 +9,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.advice import Write, advice
+from budget_proxy.analytics.efficiency import By
 from budget_proxy.analytics.projection import Method, Projection, check_days, paths, project
 from budget_proxy.analytics.reach import Reach, Window, reach, window_of
-from budget_proxy.analytics.series import By, Measure, Series, Source, daily
+from budget_proxy.analytics.series import Measure, Series, daily
+from budget_proxy.store.base import Store
 
 SHOWN: Final = 42
 """Days of the past that are told beside the days ahead."""
@@ -55,13 +57,13 @@ class Outlook:
     advice: tuple[str, ...]
 
 
-def outlook(source: Source, zone: ZoneInfo, now: float, asked: Question, write: Write) -> Outlook:
+def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, write: Write) -> Outlook:
     """Answer from the history as it was at ``now``. Raises InvalidInput.
 
     ``write`` says how amounts are written in sentences.
     """
     check_days(asked.days)
-    history = daily(source, zone, now, by=asked.by)
+    history = daily(store, zone, now, by=asked.by)
     whole = history.whole(asked.measure)
     groups = history.by_group(asked.measure) if asked.by else []
     projected = project(whole, asked.days, asked.method)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from math import sqrt
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 
+from budget_proxy.analytics.figures import Group
 from budget_proxy.analytics.growth import growth
 from budget_proxy.analytics.kalman import LEVEL, WEEKDAY, Floats
 from budget_proxy.analytics.ranges import ENDS, Range, range_of
@@ -44,19 +45,19 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Projection:
-    """What a series will amount to; of the group "" it is the whole.
+    """What a series will amount to; of the group () it is the whole.
 
     ``history`` whole days since ``since`` were looked at, the last ``recent_days`` of which
     amounted to ``recent``; the running day has ``so_far``. ``known`` as in Series. ``total``,
     ``days`` and ``weeks`` (of seven days, but for the last) are what lies ahead: ``None`` and
-    empty where the history is too short. ``growth`` is the trend of the last weeks as a share a week, ``weekend``
-    a weekend day's amount as a share of a working day's. ``note`` says what there was too
-    little history for; else it is empty.
+    empty where the history is too short. ``growth`` is the trend of the last weeks as a share a
+    week, ``weekend`` a weekend day's amount as a share of a working day's; ``None`` where they
+    cannot be told. ``note`` says what there was too little history for; else it is empty.
     """
 
     method: Method
     measure: Measure
-    group: str
+    group: Group
     since: date
     history: int
     recent: float
@@ -74,20 +75,19 @@ class Projection:
 def project(series: Series, days: int, method: Method = "seasonal") -> Projection:
     """Project so many days ahead, the running one the first. Raises InvalidInput."""
     check_days(days)
-    total, by_day, by_week = None, (), ()
-    weekend = None
+    parts, weekend = _Parts(None, (), ()), None
     if len(series.amounts) >= LEAST:
         if method == "simple" or not series.amounts.any():
-            total, by_day, by_week = _by_formula(series, days)
+            parts = _by_formula(series, days)
         else:
             fitted = fit(series.amounts, series.start.weekday())
-            total, by_day, by_week = _by_paths(series, fitted, days)
+            parts = _by_paths(series, fitted, days)
             weekend = _weekend(fitted, len(series.amounts))
     recent = series.amounts[-RECENT:]
     return Projection(
         method, series.measure, series.group, series.start, len(series.amounts),
         float(recent.sum()), len(recent), series.so_far, series.known,
-        total, by_day, by_week, growth(series.amounts), weekend, _note(series, method),
+        *parts, growth(series.amounts), weekend, _note(series, method),
     )  # fmt: skip
 
 
@@ -130,7 +130,10 @@ def _pace(series: Series) -> tuple[float, float]:
     return float(recent.mean()), float(recent.std(ddof=1))
 
 
-_Parts = tuple[Range, tuple[Ahead, ...], tuple[Ahead, ...]]
+class _Parts(NamedTuple):
+    total: Range | None
+    days: tuple[Ahead, ...]
+    weeks: tuple[Ahead, ...]
 
 
 def _by_formula(series: Series, days: int) -> _Parts:
@@ -143,7 +146,7 @@ def _by_formula(series: Series, days: int) -> _Parts:
 
     by_day = tuple(ahead(day, 1) for day in range(days))
     by_week = tuple(ahead(day, min(_WEEK, days - day)) for day in range(0, days, _WEEK))
-    return ahead(0, days).amount, by_day, by_week
+    return _Parts(ahead(0, days).amount, by_day, by_week)
 
 
 def _by_paths(series: Series, fitted: Seasonal, days: int) -> _Parts:
@@ -160,7 +163,7 @@ def _by_paths(series: Series, fitted: Seasonal, days: int) -> _Parts:
         for day in range(0, days, _WEEK)
         for part in (found[:, day : day + _WEEK],)
     )
-    return range_of(found.sum(axis=1)), by_day, by_week
+    return _Parts(range_of(found.sum(axis=1)), by_day, by_week)
 
 
 def _weekend(fitted: Seasonal, days: int) -> Range | None:

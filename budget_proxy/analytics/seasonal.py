@@ -68,7 +68,7 @@ class Seasonal:
     @property
     def has_weekdays(self) -> bool:
         """Whether the series was long enough to tell weekdays apart."""
-        return self.state.mean.shape[1] > WEEKDAY
+        return bool(self.state.mean.shape[1] > WEEKDAY)
 
     def states(self, draws: int = DRAWS) -> Floats:
         """States as they may be (draws, states): level, slope, weekdays."""

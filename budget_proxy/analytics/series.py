@@ -8,39 +8,27 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Any, Final, Literal, Protocol
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
+from budget_proxy.analytics.figures import Group
+from budget_proxy.analytics.periods import periods
+from budget_proxy.store.base import Store
 from budget_proxy.store.sums import Sums
 
 Floats = NDArray[np.float64]
 Measure = Literal["cost", "tokens", "calls"]
-By = Literal["agent", "task_type", "model"]
 
 LOOK_BACK: Final = 182
 """Days that are looked back at: half a year."""
 
-OTHER: Final = "(other)"
 _MOST: Final = 8
 _RECENT: Final = 30
 _DAY: Final = timedelta(days=1)
-
-
-class Source(Protocol):
-    """A store, as far as it is asked here."""
-
-    def sums(
-        self,
-        *,
-        start: float | None = None,
-        end: float | None = None,
-        by: Sequence[str] = (),
-        **where: Any,
-    ) -> list[Sums]:
-        """Sums over rows by time [start, end), told apart by some columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +40,7 @@ class Series:
     no amount. ``None`` where there is no attempt that could have one.
     """
 
-    group: str
+    group: Group
     measure: Measure
     start: date
     amounts: Floats
@@ -76,7 +64,7 @@ class Daily:
 
     start: date
     elapsed: float
-    groups: Mapping[str, Sequence[Sums | None]] = field(repr=False)
+    groups: Mapping[Group, Sequence[Sums | None]] = field(repr=False)
 
     @property
     def days(self) -> int:
@@ -85,7 +73,7 @@ class Daily:
 
     def whole(self, measure: Measure) -> Series:
         """All groups together."""
-        return self._series("", measure, list(self.groups))
+        return self._series((), measure, list(self.groups))
 
     def by_group(self, measure: Measure, most: int = _MOST) -> list[Series]:
         """The groups that amounted to most of late, and all the others as "(other)".
@@ -95,10 +83,10 @@ class Daily:
         found = [self._series(name, measure, [name]) for name in self.groups]
         found.sort(key=lambda one: (-_recent(one), one.group))
         rest = [one.group for one in found[most:]]
-        others = [self._series(OTHER, measure, rest)] if rest else []
+        others = [self._series((OTHER,) * len(rest[0]), measure, rest)] if rest else []
         return [_trimmed(one) for one in (*found[:most], *others)]
 
-    def _series(self, group: str, measure: Measure, members: Sequence[str]) -> Series:
+    def _series(self, group: Group, measure: Measure, members: Sequence[Group]) -> Series:
         rows = [self.groups[name] for name in members]
         amounts = np.zeros(self.days + 1)
         for row in rows:
@@ -109,27 +97,27 @@ class Daily:
         )
 
 
-def daily(source: Source, zone: ZoneInfo, now: float, *, by: By | None = None,
+def daily(store: Store, zone: ZoneInfo, now: float, *, by: By | None = None,
           days: int = LOOK_BACK) -> Daily:  # fmt: skip
     """The last whole ``days`` before ``now`` (Unix seconds), and the running one.
 
     From the first call on, if that is later; what lies after ``now`` is not looked at.
     """
     today = datetime.fromtimestamp(now, zone).date()
-    begun = [sums.first for sums in source.sums(end=now, by=())]
-    if not begun:
-        return Daily(today, _elapsed(today, zone, now), {})
-    start = max(datetime.fromtimestamp(begun[0], zone).date(), today - days * _DAY)
-    whole = (today - start).days
-    edges = [*(midnight(start + number * _DAY, zone) for number in range(whole + 1)), now]
-    groups: dict[str, list[Sums | None]] = {}
-    for number in range(whole + 1):
-        for sums in source.sums(
-            start=edges[number], end=edges[number + 1], by=() if by is None else (by,)
-        ):
-            name = "" if by is None else getattr(sums, by)
-            groups.setdefault(name, [None] * (whole + 1))[number] = sums
-    return Daily(start, _elapsed(today, zone, now), groups)
+    begun = [sums.first for sums in store.sums(end=now, by=())]
+    earliest = datetime.combine(today - days * _DAY, time.min, zone).timestamp()
+    spans = periods("day", zone, max(min(begun, default=now), earliest), now)
+    if spans[-1].end <= now:  # it is midnight to the second
+        spans += periods("day", zone, now, now)
+    groups: dict[Group, list[Sums | None]] = {}
+    columns = () if by is None else COLUMNS[by]
+    for number, span in enumerate(spans):
+        for sums in store.sums(start=span.start, end=min(span.end, now), by=columns):
+            name = tuple(getattr(sums, column) for column in columns)
+            groups.setdefault(name, [None] * len(spans))[number] = sums
+    running = spans[-1]
+    elapsed = (now - running.start) / (running.end - running.start)
+    return Daily(today - (len(spans) - 1) * _DAY, elapsed, groups)
 
 
 def amount_of(sums: Sums, measure: Measure) -> float:
@@ -137,16 +125,6 @@ def amount_of(sums: Sums, measure: Measure) -> float:
     if measure == "cost":
         return float(sums.cost)
     return float(sums.calls if measure == "calls" else sums.input_tokens + sums.output_tokens)
-
-
-def midnight(day: date, zone: ZoneInfo) -> float:
-    """When a day begins, in Unix seconds."""
-    return datetime.combine(day, time.min, zone).timestamp()
-
-
-def _elapsed(today: date, zone: ZoneInfo, now: float) -> float:
-    begin, end = midnight(today, zone), midnight(today + _DAY, zone)
-    return min(max((now - begin) / (end - begin), 0.0), 1.0)
 
 
 def _known(rows: Sequence[Sums], measure: Measure) -> float | None:

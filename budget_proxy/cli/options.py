@@ -29,11 +29,6 @@ Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Whos
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model's name.")]
 Zone = Annotated[
     str | None,
-    typer.Option("--zone", metavar="NAME", help="The time zone of days, such as Europe/Berlin."),
-]
-
-Zone = Annotated[
-    str | None,
     typer.Option(
         "--zone",
         metavar="ZONE",
@@ -98,17 +93,6 @@ def chosen(option: str, given: str, known: Iterable[str]) -> Any:
     if given not in known:
         raise InvalidInput(f"{option} must be one of {', '.join(known)}, not {given!r}")
     return given
-
-
-def zone_of(given: str | None) -> ZoneInfo:
-    """The time zone of that name, else UTC. Raises InvalidInput."""
-    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
-
-    name = "UTC" if given is None else given
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise InvalidInput(f"there is no time zone {name!r}; such as Europe/Berlin") from None
 
 
 def day_began(text: str, zone: ZoneInfo) -> float:

@@ -7,23 +7,34 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from budget_proxy.cli.options import AsJson, StoreUrl, Zone, open_history
+from budget_proxy.cli.options import (
+    AsJson,
+    StoreUrl,
+    Zone,
+    chosen,
+    day_began,
+    open_history,
+    zone_of,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from budget_proxy.analytics.efficiency import By
     from budget_proxy.analytics.outlook import Outlook, Question
-    from budget_proxy.analytics.projection import Ahead, Projection, Range
+    from budget_proxy.analytics.projection import Ahead, Projection
+    from budget_proxy.analytics.ranges import Range
     from budget_proxy.analytics.reach import Reach
-    from budget_proxy.analytics.series import By, Measure
+    from budget_proxy.analytics.series import Measure
 
-_BY: Final[dict[str, By]] = {"agent": "agent", "task": "task_type", "model": "model"}
-_NAMES: Final = {"agent": "Agent", "task_type": "Task type", "model": "Model"}
+_NAMES: Final = {
+    "agent": "Agent", "task": "Task type", "model": "Model", "group": "Agent / task / model",
+}  # fmt: skip
 _MEASURES: Final = ("cost", "tokens", "calls")
 _METHODS: Final = ("seasonal", "simple")
 _WINDOWS: Final = ("day", "week", "month")
 _SINGLE: Final = 14  # days that are listed one by one; more are by week
-_ALL: Final = 0.9995  # a share that is written as 100 %
+_SURE: Final = 0.01
 
 
 def register(app: typer.Typer) -> None:
@@ -48,7 +59,7 @@ def project(
     ] = "seasonal",
     by: Annotated[
         str | None,
-        typer.Option("--by", metavar="agent|task|model", help="Groups beside the whole."),
+        typer.Option("--by", metavar="agent|task|model|group", help="Groups beside the whole."),
     ] = None,
     limit_usd: Annotated[
         float | None,
@@ -74,7 +85,6 @@ def project(
 ) -> None:  # fmt: skip
     """Project cost, tokens or calls, with 95 % intervals, and when limits are reached."""
     from budget_proxy.analytics.outlook import Question, outlook
-    from budget_proxy.cli.options import chosen, day_began, zone_of
     from budget_proxy.cli.output import print_json
 
     limits: dict[Measure, float] = {}
@@ -86,7 +96,7 @@ def project(
         days=days,
         measure=chosen("--measure", measure, _MEASURES),
         method=chosen("--method", method, _METHODS),
-        by=None if by is None else _BY[chosen("--by", by, _BY)],
+        by=None if by is None else chosen("--by", by, _NAMES),
         limits=limits,
         window=chosen("--window", window, _WINDOWS),
     )
@@ -163,23 +173,23 @@ def _facts(found: Outlook, asked: Question) -> dict[str, str]:
 
 
 def _reached(found: Reach, measure: Measure, asked: Question) -> str:
-    """Such as: reached on 23 Dec (95 %: 21 Dec to 27 Dec)."""
+    """Such as: reached on 2026-12-23 (95 %: 2026-12-21 to not at all), probability 81 %."""
     what = f"{_write(found.limit, measure)} a {asked.window}, {_write(found.spent, measure)} so far"
     if found.spent >= found.limit:
         return f"{what}: reached on {found.expected}"
+    likely = _likely(found.probability)
     if found.earliest is None:
-        return f"{what}: not reached by the end of it ({_likely(found.probability)})"
-    latest = "not at all" if found.latest is None else str(found.latest)
+        return f"{what}: not reached by the end of it ({likely})"
     if found.expected is None:
-        return f"{what}: probably not reached ({_likely(found.probability)}), if at all not "\
-            f"before {found.earliest}"  # fmt: skip
-    return f"{what}: reached on {found.expected} (95 %: {found.earliest} to {latest}), "\
-        f"{_likely(found.probability)}"  # fmt: skip
+        return f"{what}: probably not reached ({likely}), on {found.earliest} at the earliest"
+    latest = found.latest or "not at all"
+    return f"{what}: reached on {found.expected} (95 %: {found.earliest} to {latest}), {likely}"
 
 
 def _likely(probability: float) -> str:
-    if probability > _ALL or probability < 1 - _ALL:
-        return "almost certainly" if probability > _ALL else "probability below .1 %"
+    """A probability in words; of so many draws none or all are no certainty."""
+    if not _SURE < probability < 1 - _SURE:
+        return "probability " + ("below 1 %" if probability <= _SURE else "above 99 %")
     return f"probability {100 * probability:.0f} %"
 
 
@@ -200,10 +210,9 @@ def _plot(found: Outlook, width: int, *, ascii_only: bool) -> str:
     from budget_proxy.cli.plot import plot
 
     past, ahead = found.past, found.whole.days
-    starts = [one.start for one in (*past, *ahead)]
     return plot(
         [*(day.amount for day in past), *(day.amount.expected for day in ahead)],
-        [f"{start:%d %b}" for start in starts],
+        [*(f"{day.start:%d %b}" for day in past), *(f"{day.start:%d %b}" for day in ahead)],
         dollars if found.whole.measure == "cost" else short,
         bands=[*(None for _ in past), *((day.amount.low, day.amount.high) for day in ahead)],
         bars=[*(True for _ in past), *(False for _ in ahead)],
@@ -227,10 +236,10 @@ def _span(one: Ahead) -> str:
     return f"{one.start:%a %d %b}" + (f" - {last:%a %d %b}" if one.days > 1 else "")
 
 
-def _cells(amount: Range | None, measure: Measure) -> tuple[str, str, str]:
+def _cells(amount: Range | None, measure: Measure) -> list[str]:
     if amount is None:
-        return ("-", "-", "-")
-    return tuple(_write(value, measure) for value in (amount.expected, amount.low, amount.high))
+        return ["-"] * 3
+    return [_write(value, measure) for value in (amount.expected, amount.low, amount.high)]
 
 
 def _groups(found: Outlook, by: By) -> Table:
@@ -240,7 +249,7 @@ def _groups(found: Outlook, by: By) -> Table:
     for one in found.groups:
         growth = "-" if one.growth is None else f"{100 * one.growth.expected:+.1f} %"
         recent = _write(one.recent, one.measure)
-        rows.append((one.group or "(none)", recent, *_cells(one.total, one.measure), growth))
+        rows.append((" / ".join(one.group), recent, *_cells(one.total, one.measure), growth))
     days = len(found.whole.days)
     columns = ("last 30 days", "expected", "at least", "at most", "a week")
     return table(f"Next {days} days", (_NAMES[by], *columns), rows)
