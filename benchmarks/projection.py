@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from budget_proxy.analytics.projection import Method, project  # noqa: E402
-from budget_proxy.analytics.series import Series  # noqa: E402
+from budget_proxy.analytics.series import LOOK_BACK, Series  # noqa: E402
 from tests.simulated_years import Year, simulated  # noqa: E402
 
 HISTORIES = (335, 120, 60, 30, 14, 10, 7, 5, 3, 2)
@@ -34,7 +34,7 @@ class Score:
 
     def __init__(self, year: Year, history: int, method: Method) -> None:
         self.traits = year.traits
-        start = max(history - 182, 0)
+        start = max(history - LOOK_BACK, 0)
         series = Series((), "cost", FIRST + timedelta(days=start), year.costs[start:history])
         found = project(series, DAYS, method)
         came = year.costs[history : history + DAYS]

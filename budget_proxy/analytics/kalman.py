@@ -43,10 +43,9 @@ class State:
 
     def move(self, moves: Moves) -> None:
         """Let a day pass."""
-        change = np.eye(self.mean.shape[1])
-        change[LEVEL, SLOPE] = 1
-        self.mean = self.mean @ change.T
-        self.spread = change @ self.spread @ change.T
+        self.mean[:, LEVEL] += self.mean[:, SLOPE]
+        self.spread[:, LEVEL, :] += self.spread[:, SLOPE, :]
+        self.spread[:, :, LEVEL] += self.spread[:, :, SLOPE]
         self.spread[:, LEVEL, LEVEL] += moves.level
         self.spread[:, SLOPE, SLOPE] += moves.slope
 

@@ -172,7 +172,7 @@ def _weekend(fitted: Seasonal, days: int) -> Range | None:
     states = fitted.states()
     amounts = fitted.amounts(states[:, LEVEL, None] + states[:, WEEKDAY:])
     working, weekend = amounts[:, :_SATURDAY].mean(axis=1), amounts[:, _SATURDAY:].mean(axis=1)
-    return range_of(weekend / np.maximum(working, np.finfo(float).tiny))
+    return range_of(weekend[working > 0] / working[working > 0]) if working.any() else None
 
 
 def _note(series: Series, method: Method) -> str:

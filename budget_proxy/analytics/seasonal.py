@@ -117,7 +117,7 @@ class Seasonal:
     def _noise(self, random: np.random.Generator, draws: int, days: int) -> Floats:
         """Surprises (draws, days) in runs as they came (Politis and Romano 1994).
 
-        What is drawn is a rank among the past surprises, and a place between its neighbours.
+        A surprise stands for those up to halfway to its neighbours.
         """
         many = len(self.surprises)
         starts = random.integers(many, size=(draws, days))
@@ -126,8 +126,9 @@ class Seasonal:
             on = (starts[:, day - 1] + 1) % many
             starts[:, day] = np.where(anew[:, day], starts[:, day], on)
         ranks = self.surprises.argsort().argsort()[starts]
-        places = ranks + random.random((draws, days)) - 0.5
-        return np.interp(places, np.arange(many), np.sort(self.surprises))
+        known = np.sort(self.surprises)
+        edges = np.concatenate((known[:1], (known[1:] + known[:-1]) / 2, known[-1:]))
+        return edges[ranks] + random.random((draws, days)) * np.diff(edges)[ranks]
 
 
 def fit(amounts: Floats, weekday: int) -> Seasonal:
@@ -194,18 +195,18 @@ def _noise_of(values: Floats, days: NDArray[np.int_]) -> Floats:
     Each weekday's is drawn to that of all, as if six of its days had had that one, and that of
     all to what it was in others' histories, as if three days had.
     """
-    many = len(values)
+    many = free = len(values)
     if many < LEAST_WEEKDAYS:
         rest = values - np.median(values)
-        usual = 0.4 if many >= _WEEK else 0.8  # weekdays are noise here, and few were seen
+        usual = 0.4 if many >= _WEEK else 1.0  # weekdays are noise here, and few were seen
     else:
         padded = np.pad(values, _WEEK // 2, mode="edge")
         rest = values - np.median(np.lib.stride_tricks.sliding_window_view(padded, _WEEK), axis=1)
         rest = rest - np.array([np.median(rest[days == day]) for day in range(_WEEK)])[days]
-        usual = 0.4
+        usual, free = 0.4, many - _WEEK  # a median was taken of each weekday
     middle = max(1.4826 * float(np.median(np.abs(rest))), _NARROW)  # the MAD as an sd
     squares = np.clip(rest, -3 * middle, 3 * middle) ** 2
-    whole = (squares.sum() + 3 * usual**2) / (many + 3)
+    whole = (squares.sum() + 3 * usual**2) / (free + 3)
     if many < LEAST_WEEKDAYS:
         return np.full(_WEEK, np.sqrt(whole))
     by_day = [(squares[days == day].sum(), np.sum(days == day)) for day in range(_WEEK)]

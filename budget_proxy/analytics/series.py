@@ -23,8 +23,8 @@ from budget_proxy.store.sums import Sums
 Floats = NDArray[np.float64]
 Measure = Literal["cost", "tokens", "calls"]
 
-LOOK_BACK: Final = 182
-"""Days that are looked back at: half a year."""
+LOOK_BACK: Final = 112
+"""Days that are looked back at: sixteen weeks."""
 
 _MOST: Final = 8
 _RECENT: Final = 30
