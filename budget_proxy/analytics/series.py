@@ -60,16 +60,12 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Daily:
-    """Sums by group and local day: the whole days from ``start`` on, then the running one."""
+    """Sums by group and local day: the whole ``days`` from ``start`` on, then the running one."""
 
     start: date
+    days: int
     elapsed: float
     groups: Mapping[Group, Sequence[Sums | None]] = field(repr=False)
-
-    @property
-    def days(self) -> int:
-        """How many whole days there are."""
-        return max((len(row) for row in self.groups.values()), default=1) - 1
 
     def whole(self, measure: Measure) -> Series:
         """All groups together."""
@@ -117,7 +113,8 @@ def daily(store: Store, zone: ZoneInfo, now: float, *, by: By | None = None,
             groups.setdefault(name, [None] * len(spans))[number] = sums
     running = spans[-1]
     elapsed = (now - running.start) / (running.end - running.start)
-    return Daily(today - (len(spans) - 1) * _DAY, elapsed, groups)
+    whole = len(spans) - 1
+    return Daily(today - whole * _DAY, whole, elapsed, groups)
 
 
 def amount_of(sums: Sums, measure: Measure) -> float:
