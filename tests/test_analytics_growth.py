@@ -14,7 +14,7 @@ def weekly(weeks: int, rate: float, sd: float, seed: int = 0) -> np.ndarray[tupl
 
 
 def test_growth_without_noise_is_found_whatever_the_weekdays() -> None:
-    """5 % a week, weekends at a fifth: 5 %, but for what is added so that a zero has a logarithm."""
+    """5 % a week, weekends at a fifth: 5 %, or nearly: zeros need a logarithm."""
     found = growth(weekly(10, 0.05, 0))
     assert found is not None
     assert found.expected == pytest.approx(0.05, rel=0.05)

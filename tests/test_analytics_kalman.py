@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,7 @@ def start(states: int) -> State:
     return State(np.zeros((2, states)), np.stack((spread, spread)))
 
 
-def textbook(values: list[float], noise: list[float], member: int) -> tuple[object, object]:
+def textbook(values: list[float], noise: list[float], member: int) -> tuple[Any, Any]:
     """The Kalman filter as it stands in books, with matrices, for weekdays from Monday on."""
     mean, spread = np.zeros(9), start(9).spread[0]
     change = np.eye(9)

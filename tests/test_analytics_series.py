@@ -34,14 +34,12 @@ CALLS = st.lists(
 )
 
 
-
-
 def amount(row: CallRecord, measure: Measure) -> float:
     """What one row adds."""
     if measure == "calls":
         return float(row.attempt == 1)
-    return row.cost or 0.0 if measure == "cost" else (row.input_tokens or 0) + (
-        row.output_tokens or 0
+    return (
+        row.cost or 0.0 if measure == "cost" else (row.input_tokens or 0) + (row.output_tokens or 0)
     )
 
 
