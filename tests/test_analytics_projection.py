@@ -71,6 +71,9 @@ def test_weekdays_are_projected_as_they_were() -> None:
     assert total(found).expected == pytest.approx(noisy(28, sd=0).sum(), rel=0.03)
     assert found.weekend is not None
     assert found.weekend.low < 0.2 < found.weekend.high < 0.25
+    free = project(series(noisy(84, weekend=0)), 28).weekend
+    assert free is not None
+    assert free.high < 0.1
 
 
 def test_free_weekends_stay_free() -> None:
@@ -120,9 +123,20 @@ def test_a_new_level_is_taken_after_three_days() -> None:
 
 
 def test_what_stopped_is_expected_to_cost_nothing() -> None:
-    """Ten days without a call."""
-    costs = np.concatenate((noisy(60), np.zeros(10)))
-    assert total(project(series(costs), 30)).expected < 0.1 * costs[:60].sum() / 2
+    """Thirty days without a call; as it may come back, the upper bound is not nothing."""
+    costs = np.concatenate((noisy(60), np.zeros(30)))
+    found = total(project(series(costs), 30))
+    assert (found.low, found.expected) == (0, 0)
+    assert found.high > 0.3 * costs[:60].sum() / 2
+
+
+def test_what_comes_now_and_then_is_projected_so() -> None:
+    """On every other day or so, about $10: 30 days come to some $150, and no day is sure."""
+    there = np.random.default_rng(4).random(112) < 0.5
+    found = project(series(np.where(there, noisy(112, weekend=1), 0)), 30)
+    assert total(found).expected == pytest.approx(10 * 30 * there.mean(), rel=0.15)
+    assert total(found).high < 4 * total(found).low
+    assert {day.amount.low for day in found.days} == {0}
 
 
 def test_what_the_running_day_has_counts_and_only_its_rest_is_projected() -> None:

@@ -66,7 +66,10 @@ class Followed:
 
 def follow(values: Floats, weekdays: NDArray[np.int_], noise: Floats, start: State,
            moves: Moves) -> Followed:  # fmt: skip
-    """Follow the values of successive days, each with its weekday and the sd of its noise."""
+    """Follow the values of successive days, each with its weekday and the sd of its noise.
+
+    A day without a value (NaN) passes; it is no surprise.
+    """
     state = State(start.mean.copy(), start.spread.copy())
     members, states = state.mean.shape
     surprise, width = np.zeros((2, len(values), members))
@@ -74,6 +77,8 @@ def follow(values: Floats, weekdays: NDArray[np.int_], noise: Floats, start: Sta
     run = np.zeros(members)
     for day, value in enumerate(values):
         state.move(moves)
+        if np.isnan(value):
+            continue
         seen = [LEVEL, WEEKDAY + weekdays[day]] if states > WEEKDAY else [LEVEL]
         gap = value - state.mean[:, seen].sum(axis=1)
         cover = state.spread[:, :, seen].sum(axis=2)

@@ -15,7 +15,7 @@ import numpy as np
 
 from budget_proxy.analytics.figures import Group
 from budget_proxy.analytics.growth import growth
-from budget_proxy.analytics.kalman import LEVEL, WEEKDAY, Floats
+from budget_proxy.analytics.kalman import Floats
 from budget_proxy.analytics.ranges import ENDS, Range, range_of
 from budget_proxy.analytics.seasonal import DRAWS, LEAST, LEAST_WEEKDAYS, Seasonal, fit
 from budget_proxy.analytics.series import Measure, Series
@@ -169,8 +169,7 @@ def _by_paths(series: Series, fitted: Seasonal, days: int) -> _Parts:
 def _weekend(fitted: Seasonal, days: int) -> Range | None:
     if days < _MONTH or not fitted.has_weekdays:
         return None
-    states = fitted.states()
-    amounts = fitted.amounts(states[:, LEVEL, None] + states[:, WEEKDAY:])
+    amounts = fitted.week()
     working, weekend = amounts[:, :_SATURDAY].mean(axis=1), amounts[:, _SATURDAY:].mean(axis=1)
     return range_of(weekend[working > 0] / working[working > 0]) if working.any() else None
 

@@ -1,11 +1,12 @@
 """Amounts by day as a level, a trend and weekdays, and what days may follow: drawn paths.
 
-On the scale ln(amount + a little) a day is level + weekday + noise (analytics/kalman.py). How
-much level and slope move is not known: each of MOVES is a member, which counts by how well it
-foretold the days that were seen (as if they were of Student's t with 4 degrees of freedom, so
-that bursts do not decide). Paths draw a member, a state as uncertain as it is, its moves, and
-noise from the surprises of the past, with a few of PRIOR beside them; the draws have a fixed
-seed, so that the same history projects the same. docs/analytics.md says how good that is.
+On the scale ln(amount + a little) a day is level + weekday + noise (analytics/kalman.py), unless
+there is nothing on it, which is another question (analytics/presence.py). How much level and
+slope move is not known: each of MOVES is a member, which counts by how well it foretold the days
+that were seen (as if they were of Student's t with 4 degrees of freedom, so that bursts do not
+decide). Paths draw a member, a state as uncertain as it is, its moves, and noise from the
+surprises of the past, with a few of PRIOR beside them; the draws have a fixed seed, so that the
+same history projects the same. docs/analytics.md says how good that is.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from budget_proxy.analytics.kalman import (
     SLOPE,
     WEEKDAY,
     Floats,
-    Followed,
     Moves,
     State,
     follow,
 )
+from budget_proxy.analytics.presence import Presence, presence_of
 
 LEAST: Final = 2
 """Days that it takes to say anything."""
@@ -63,6 +64,7 @@ class Seasonal:
     noise: Floats
     little: float
     highest: float
+    presence: Presence
     weekday: int
 
     @property
@@ -91,7 +93,13 @@ class Seasonal:
             found[:, day] = level + noise[:, day] * self.noise[weekday]
             if self.has_weekdays:
                 found[:, day] += state[:, WEEKDAY + weekday]
-        return self.amounts(found)
+        there = self.presence.drawn(random, self.weekday, draws, days)
+        return np.where(there, self.amounts(found), 0.0)
+
+    def week(self, draws: int = DRAWS) -> Floats:
+        """What Monday to Sunday may amount to on average, now (draws, 7)."""
+        states = self.states(draws)
+        return self.amounts(states[:, LEVEL, None] + states[:, WEEKDAY:]) * self.presence.shares
 
     def amounts(self, found: Floats) -> Floats:
         """Amounts from the scale that they are followed on."""
@@ -137,20 +145,25 @@ def fit(amounts: Floats, weekday: int) -> Seasonal:
     Takes at least LEAST days, one of them with an amount.
     """
     days = (weekday + np.arange(len(amounts))) % _WEEK
-    little = little_of(amounts)
-    values = np.log(amounts + little)
-    noise = _noise_of(values, days)
+    little, there = little_of(amounts), amounts > 0
+    values = np.log(amounts[there] + little)
+    noise = _noise_of(values, days[there])
     typical = float(np.sqrt((noise * noise).mean()))
     level, slope = np.array(_MOVES).T
     moves = Moves((level * typical) ** 2, slope**2)
-    start = _start(values, weekdays=len(values) >= LEAST_WEEKDAYS)
-    followed = follow(values, days, noise[days], start, moves)
-    scale, weights = _trusted(followed, noise[days])
-    passing = np.where(followed.lasting, 0.0, followed.surprise) @ weights
-    surprises = np.concatenate((passing[_warm(len(values)) :], _PRIOR * (scale @ weights)))
+    start = _start(values, weekdays=len(days) >= LEAST_WEEKDAYS)
+    gaps = np.full(len(days), np.nan)
+    gaps[there] = values
+    followed = follow(gaps, days, noise[days], start, moves)
+    told = np.flatnonzero(there)[_warm(len(values)) :]
+    scale, weights = _trusted(
+        followed.surprise[told], followed.width[told] / noise[days[told], None]
+    )
+    passing = np.where(followed.lasting, 0.0, followed.surprise)[told] @ weights
+    surprises = np.concatenate((passing, _PRIOR * (scale @ weights)))
     return Seasonal(
         followed.state, moves, weights, scale, surprises, noise,
-        little, float(values.max()), int(days[-1] + 1) % _WEEK,
+        little, float(values.max()), presence_of(there, days), int(days[-1] + 1) % _WEEK,
     )  # fmt: skip
 
 
@@ -177,10 +190,8 @@ def _warm(days: int) -> int:
     return min(_WEEK, days // 2)
 
 
-def _trusted(followed: Followed, noise: Floats) -> tuple[Floats, Floats]:
+def _trusted(surprise: Floats, width: Floats) -> tuple[Floats, Floats]:
     """By member: by what its standard deviations are to be multiplied, and how much it counts."""
-    warm = _warm(len(noise))
-    surprise, width = followed.surprise[warm:], followed.width[warm:] / noise[warm:, None]
     squares = np.clip(surprise, -CLIP, CLIP) ** 2
     scale = np.sqrt((1.1 * squares.sum(axis=0) + 4) / (len(surprise) + 4))
     likely = -2.5 * np.log1p((surprise / scale) ** 2 / 4) - np.log(scale * width)
@@ -202,7 +213,8 @@ def _noise_of(values: Floats, days: NDArray[np.int_]) -> Floats:
     else:
         padded = np.pad(values, _WEEK // 2, mode="edge")
         rest = values - np.median(np.lib.stride_tricks.sliding_window_view(padded, _WEEK), axis=1)
-        rest = rest - np.array([np.median(rest[days == day]) for day in range(_WEEK)])[days]
+        for day in np.unique(days):
+            rest[days == day] -= np.median(rest[days == day])
         usual, free = 0.4, many - _WEEK  # a median was taken of each weekday
     middle = max(1.4826 * float(np.median(np.abs(rest))), _NARROW)  # the MAD as an sd
     squares = np.clip(rest, -3 * middle, 3 * middle) ** 2
