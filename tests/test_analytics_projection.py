@@ -175,8 +175,8 @@ def test_short_histories_say_what_they_are_too_short_for(days: int, note: str) -
 
 
 def test_the_shorter_the_history_the_wider_the_interval() -> None:
-    """Of five days, two weeks and sixteen, by the upper bound over the lower one."""
-    ranges = [total(project(series(noisy(days)), 30)) for days in (5, 14, 112)]
+    """Of two days, two weeks and sixteen, by the upper bound over the lower one."""
+    ranges = [total(project(series(noisy(days)), 30)) for days in (2, 14, 112)]
     widths = [one.high / one.low for one in ranges]
     assert widths[0] > 2 * widths[1] > 3 * widths[2]
 
@@ -259,7 +259,7 @@ def covered(numbers: range, history: int) -> tuple[float, float]:
 
 def test_intervals_cover_what_they_promise_on_some_made_up_years() -> None:
     """40 years with weekdays, trends and bursts: 90 to 98 % of the held-out days."""
-    days, sums = covered(range(40), 335)
+    days, sums = covered(range(1_000, 1_040), 335)
     assert 0.90 <= days <= 0.98
     assert sums >= 0.85  # 40 sums tell no more
 
@@ -267,7 +267,10 @@ def test_intervals_cover_what_they_promise_on_some_made_up_years() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("history", [335, 120, 60, 30, 14, 7])
 def test_intervals_cover_what_they_promise_on_200_made_up_years(history: int) -> None:
-    """90 to 98 % of the held-out days, and at least 90 % of the sums of 30 days."""
-    days, sums = covered(range(200), history)
+    """90 to 98 % of the held-out days, and at least 90 % of the sums of 30 days.
+
+    The method was chosen on years of other numbers.
+    """
+    days, sums = covered(range(1_000, 1_200), history)
     assert 0.90 <= days <= 0.98
     assert sums >= 0.90

@@ -209,7 +209,7 @@ def _noise_of(values: Floats, days: NDArray[np.int_]) -> Floats:
     many = free = len(values)
     if many < LEAST_WEEKDAYS:
         rest = values - np.median(values)
-        usual = 0.4 if many >= _WEEK else 1.0  # weekdays are noise here, and few were seen
+        usual = 0.2 if many >= _WEEK else 0.6  # weekdays are noise here, and few were seen
     else:
         padded = np.pad(values, _WEEK // 2, mode="edge")
         rest = values - np.median(np.lib.stride_tricks.sliding_window_view(padded, _WEEK), axis=1)
