@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
 from budget_proxy.analytics.figures import Group
-from budget_proxy.analytics.periods import periods
+from budget_proxy.analytics.periods import Period, periods
 from budget_proxy.store.base import Store
 from budget_proxy.store.sums import Sums
 
@@ -56,6 +56,15 @@ class Series:
     def last(self, days: int) -> Floats:
         """The amounts of the last whole days; zeros where there was nothing yet."""
         return np.pad(self.amounts, (days, 0))[len(self.amounts) :]
+
+
+_READ: Final = frozenset(
+    {
+        "attempts", "calls", "cost", "failed", "input_tokens", "output_reported", "output_tokens",
+        "priced", "unpriced",
+    }
+)  # fmt: skip
+"""The sums that amounts are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ def daily(store: Store, zone: ZoneInfo, now: float, *, by: By | None = None,
     From the first call on, if that is later; what lies after ``now`` is not looked at.
     """
     today = datetime.fromtimestamp(now, zone).date()
-    begun = [sums.first for sums in store.sums(end=now, by=())]
+    begun = [sums.first for sums in store.sums(end=now, by=(), only=())]
     earliest = datetime.combine(today - days * _DAY, time.min, zone).timestamp()
     spans = periods("day", zone, max(min(begun, default=now), earliest), now)
     if spans[-1].end <= now:  # it is midnight to the second
@@ -108,13 +117,17 @@ def daily(store: Store, zone: ZoneInfo, now: float, *, by: By | None = None,
     groups: dict[Group, list[Sums | None]] = {}
     columns = () if by is None else COLUMNS[by]
     for number, span in enumerate(spans):
-        for sums in store.sums(start=span.start, end=min(span.end, now), by=columns):
+        for sums in _sums(store, span, now, columns):
             name = tuple(getattr(sums, column) for column in columns)
             groups.setdefault(name, [None] * len(spans))[number] = sums
     running = spans[-1]
     elapsed = (now - running.start) / (running.end - running.start)
     whole = len(spans) - 1
     return Daily(today - whole * _DAY, whole, elapsed, groups)
+
+
+def _sums(store: Store, span: Period, now: float, by: Sequence[str]) -> list[Sums]:
+    return store.sums(start=span.start, end=min(span.end, now), by=by, only=_READ)
 
 
 def amount_of(sums: Sums, measure: Measure) -> float:

@@ -87,7 +87,7 @@ def trends(
     """
     columns = COLUMNS[by] if by else ()
     found = [store.sums(start=span.start, end=span.end, by=columns, **where) for span in spans]
-    began = next((sums.first for sums in store.sums(by=(), **where)), inf)
+    began = next((sums.first for sums in store.sums(by=(), only=(), **where)), inf)
     whole = [began <= span.start and span.end <= now for span in spans]
     return [
         _group(group, figures, whole) for group, figures in _groups(found, columns, most).items()

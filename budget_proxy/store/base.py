@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from budget_proxy.store.sums import KEYS, Sums
+from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
 KEPT_SIGNALS: Final = 20_000
@@ -100,13 +100,15 @@ class Store(Protocol):
         start: float | None = None,
         end: float | None = None,
         by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
         **where: Any,
     ) -> list[Sums]:
         """Sums over rows by time [start, end) and equality of columns, most calls first.
 
-        Told apart ``by`` some of KEYS, one each. Exact while the rows are there; of folded ones
-        remain half hours (62 days long), then days (UTC), which count where their start lies in
-        the span. Questions about other columns than KEYS look at every row, and leave folded
+        Told apart ``by`` some of KEYS, one each. ``only`` names the sums that are wanted, where
+        many questions are asked: the others may be 0. Exact while the rows are there; of folded
+        ones remain half hours (62 days long), then days (UTC), which count where their start lies
+        in the span. Questions about other columns than KEYS look at every row, and leave folded
         ones out.
         """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from math import inf
@@ -18,6 +18,7 @@ from budget_proxy.store.sums import (
     FINE,
     HALF_HOUR,
     KEYS,
+    SUMMED,
     Sums,
     added,
     bucket_of,
@@ -211,6 +212,7 @@ class MemoryStore:
         start: float | None = None,
         end: float | None = None,
         by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,  # noqa: ARG002 (there is no gain)
         **where: Any,
     ) -> list[Sums]:
         """Give sums over rows by time [start, end) and equality of columns, most calls first.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
@@ -21,7 +21,7 @@ from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.store import folding, learning, migrations, rows, summing
 from budget_proxy.store.base import Complete
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
-from budget_proxy.store.sums import KEYS, Sums
+from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
 PREFIX: Final = "sqlite:///"
@@ -292,6 +292,7 @@ class SQLiteStore:
         start: float | None = None,
         end: float | None = None,
         by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
         **where: Any,
     ) -> list[Sums]:
         """Give sums over rows by time [start, end) and equality of columns, most calls first.
@@ -300,14 +301,11 @@ class SQLiteStore:
         """
         rows.check_columns(where)
         wanted = {name: rows.condition(name, value) for name, value in where.items()}
-        left = True
-        while left:
-            with self._transaction("summed") as connection:
-                left = summing.catch_up(connection)
+        self._catch_up()
         low, high = -inf if start is None else start, inf if end is None else end
         with self._connection("read") as connection:
             connection.execute("BEGIN")
-            found = summing.read(connection, low, high, by, wanted)
+            found = summing.read(connection, low, high, by, only, wanted)
             connection.execute("COMMIT")
         return found
 
@@ -327,6 +325,13 @@ class SQLiteStore:
     def close(self) -> None:
         """Close every connection; whatever is called afterwards raises StoreError."""
         self._connections.close()
+
+    def _catch_up(self) -> None:
+        with self._connection("read") as connection:
+            left = summing.behind(connection) > 0
+        while left:
+            with self._transaction("summed") as connection:
+                left = summing.catch_up(connection)
 
     def _calls(self, query: str, values: Sequence[Any]) -> list[CallRecord]:
         with self._connection("read") as connection:

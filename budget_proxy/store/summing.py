@@ -9,7 +9,7 @@ caller's. All raise sqlite3.Error.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import inf
 from typing import Any, Final
@@ -120,6 +120,7 @@ _SUMS: Final[Mapping[str, str]] = {
     **dict(_levels()),
 }
 _COLUMNS: Final = ", ".join(f"coalesce({_SUMS[name]}, 0)" for name in SUMMED)
+_ALL: Final = frozenset(SUMMED)
 
 _AS_ABOVE: Final = (
     "attempt", "finish_reason", "mode", "arm", "exact", "truncated", "cut_by_us", "cost", "api",
@@ -194,16 +195,22 @@ _FOLDED: Final = [
 ]
 
 
+def behind(connection: sqlite3.Connection) -> int:
+    """How many ids have been given since the sums were up to date."""
+    newest = connection.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0]
+    return int(newest) - _number(connection, "summed")
+
+
 def catch_up(connection: sqlite3.Connection, *, lag: int = 0) -> bool:
     """Add what was written since, if it is more than ``lag`` rows; whether some is left."""
-    summed = _number(connection, "summed")
-    newest = int(connection.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0])
-    if newest - summed <= lag:
+    left = behind(connection)
+    if left <= lag:
         return False
-    until = min(newest, summed + _STEP)
+    summed = _number(connection, "summed")
+    until = summed + min(left, _STEP)
     _keep(connection, _NEW, (summed, until))
     _set(connection, "summed", until)
-    return until < newest
+    return left > _STEP
 
 
 def read(
@@ -211,9 +218,14 @@ def read(
     start: float,
     end: float,
     by: Sequence[str],
+    only: Collection[str],
     where: Mapping[str, Any],
 ) -> list[Sums]:
-    """The sums of the rows in [start, end) by some of KEYS, as one snapshot of the history."""
+    """The sums of the rows in [start, end) by some of KEYS, as one snapshot of the history.
+
+    Of those that are kept ``only`` some are read, and 0 in place of the others.
+    """
+    names = _ALL if only is SUMMED else frozenset(only)
     terms = [f"{name} IS ?" for name in where]
     parts: list[Sums] = []
     if set(where) <= set(KEYS):
@@ -221,7 +233,8 @@ def read(
         pieces = pieces_of(start, end, _number(connection, "fine"))
         kept = " AND ".join(["span = ? AND start >= ? AND start < ?", *terms])
         for span, low, high in pieces.kept:
-            parts += _kept(connection, kept, [span, _bounded(low), _bounded(high)], by, where)
+            numbers = [span, _bounded(low), _bounded(high), *where.values()]
+            parts += _kept(connection, kept, numbers, by, names)
         # (the plus keeps SQLite from reading all rows up to an id in place of those of an hour)
         spans = [("+id <= ? AND NOT pending", [summed], edge) for edge in pieces.edges]
         spans.append(("id > ? AND NOT pending", [summed], (start, end)))
@@ -292,14 +305,14 @@ def _kept(
     clause: str,
     numbers: Sequence[Any],
     by: Sequence[str],
-    where: Mapping[str, Any],
+    names: frozenset[str],
 ) -> list[Sums]:
-    columns = ", ".join(f"sum({name})" for name in SUMMED)
+    columns = ", ".join(f"sum({name})" if name in names else "0" for name in SUMMED)
     query = (
         f"SELECT {_keys(by)}, min(first), max(last), {columns} FROM sums "  # noqa: S608 (our own names)
         f"WHERE {clause} GROUP BY {_grouping(by)}"
     )
-    return [Sums(*row) for row in connection.execute(query, [*numbers, *where.values()])]
+    return [Sums(*row) for row in connection.execute(query, numbers)]
 
 
 def _rows(
