@@ -3,7 +3,8 @@
 A forecast mixes four members: networks on what the effects leave, the lengths of the call's
 groups (as ``quantile`` does), what the networks' median leaves, by group, and the effects with the
 networks' spread. What came of a call is learned at once by effects, sessions and pace, and in small
-batches by the rest, so that most of its cost is shared.
+batches by the rest, so that most of its cost is shared. A batch that is full waits until somebody
+looks, or has time for it before that.
 """
 
 from __future__ import annotations
@@ -219,13 +220,21 @@ class Fold:
         return np.asarray(np.exp(found) - 1.0)
 
     def learn(self, case: Case, outcome: Outcome) -> None:
-        """Take one outcome in."""
+        """Take one outcome in, after those that wait."""
+        self.settle()
         self.effects.tidy()
         seen = self.look(case)
         tokens = self.completed(case, outcome)
         self.absorb(case, outcome, seen, tokens)
         self._pending.append((case, outcome, seen, tokens))
-        if len(self._pending) >= batch(self.count):
+
+    def behind(self) -> bool:
+        """Whether so many outcomes wait that they are to be learned before the next look."""
+        return len(self._pending) >= batch(self.count)
+
+    def settle(self) -> None:
+        """Learn the outcomes that wait, if they are enough."""
+        if self.behind():
             self._settle()
 
     def completed(self, case: Case, outcome: Outcome) -> float:

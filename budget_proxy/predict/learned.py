@@ -57,6 +57,7 @@ class Learned:
     def predict_one(self, features: Features) -> Forecast:
         """Forecast the output tokens of one choice."""
         case, fold = case_of(features), self._fold
+        fold.settle()
         seen = fold.look(case)
         values = fold.forecast(case, seen)
         recommended, confidence = recommend_of(values)
@@ -91,6 +92,14 @@ class Learned:
         self._columns.add(case, outcome)
         if not self._held:
             self._fold.learn(case, outcome)
+
+    def behind(self) -> bool:
+        """Whether ``settle`` has something to do."""
+        return self._fold.behind()
+
+    def settle(self) -> None:
+        """Learn now what would be learned before the next forecast."""
+        self._fold.settle()
 
     def due(self) -> bool:
         """Whether so many outcomes came since the last refit that another should start."""
