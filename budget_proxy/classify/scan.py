@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import compress
 from typing import Final, NamedTuple
 
 from budget_proxy.classify.cues import (
@@ -152,6 +153,11 @@ def split(text: str) -> Words:
     return Words(tuple(found), Counter(found))
 
 
+def places(order: Sequence[str], wanted: Container[str]) -> list[int]:
+    """Where one of the words that are wanted stands."""
+    return list(compress(range(len(order)), map(wanted.__contains__, order)))
+
+
 def _ends(text: str, head: int, tail: int) -> str:
     return text[:head] + "\n" + text[len(text) - tail :] if tail else text[:head]
 
@@ -184,7 +190,7 @@ def _found(words: Words) -> Iterator[tuple[_Known, int, bool]]:
             yield known, counts[word], known.leads and word in lead
         if phrases:
             begun[word] = phrases
-    for at in [at for at, word in enumerate(order[:-1]) if word in begun]:
+    for at in places(order[:-1], begun):
         for rest, known in begun[order[at]].get(order[at + 1], ()):
             if not rest or order[at + 2 : at + 2 + len(rest)] == rest:
                 yield known, 1, known.leads and at < LEAD_WORDS

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from budget_proxy.classify.scan import Words
+from budget_proxy.classify.scan import Words, places
 
 _ASKED: Final = {
     "brief": (
@@ -175,12 +175,12 @@ def asked_of(words: Words) -> list[float]:
             begun[word] = phrases
         if word in _NUMBERED:
             numbered.add(word)
-    for at in [at for at, word in enumerate(order[:-1]) if word in begun]:
+    for at in places(order[:-1], begun):
         for rest, cue in begun[order[at]].get(order[at + 1], ()):
             counts[cue] += order[at + 2 : at + 2 + len(rest)] == rest
     found = [math.log1p(count) if count else 0.0 for count in counts]
     if numbered:
-        for at in [at for at, word in enumerate(order) if word in numbered]:
+        for at in places(order, numbered):
             _beside(order, at, found)
     for first in order[:1]:
         found[_CLOSED_AT] = float(first in _CLOSED)

@@ -153,9 +153,9 @@ class Fold:
         return self.tracking.apply(stack.combine(members, self.weights))
 
     def _moved(self, cases: list[Case], found: Floats) -> Floats:
-        moved, wider = np.array([self.drift.look(case) for case in cases]).T[:, :, None]
+        drifted = np.array([self.drift.look(case) for case in cases])
         median = found[:, MEDIAN, None]
-        return np.asarray(median + wider * (found - median) + moved)
+        return np.asarray(median + drifted[:, 1:] * (found - median) + drifted[:, :1])
 
     def look(self, case: Case) -> Sight:
         """See a call that is to come, by all that is known."""

@@ -107,7 +107,8 @@ class Similarity:
         self._rows: list[int] = []
         self._free: list[int] = []
         self._levels = np.zeros((3, window))  # complexity, uncertainty, criticality
-        self._codes = np.zeros(window, np.int16)  # kind of task and domains
+        self._tasks = np.zeros(window, np.int16)  # by _KINDS
+        self._domains = np.zeros(window, np.int16)  # by _mask
         self._types = np.zeros(window, np.int64)
 
     def learn_one(self, features: Features, observation: Observation, call_id: str = "") -> None:
@@ -177,8 +178,8 @@ class Similarity:
         self._known[likeness] = kind
         for level, number in enumerate(_levels(task)):
             self._levels[level, kind] = number
-        code = _KINDS.get(features.task_type, 0) * len(_OVERLAPS)
-        self._codes[kind] = code + _mask(task.domains)
+        self._tasks[kind] = _KINDS.get(features.task_type, 0)
+        self._domains[kind] = _mask(task.domains)
         self._types[kind] = _digest(features.task_type)
         return kind
 
@@ -193,9 +194,9 @@ class Similarity:
     def _plain(self, features: Features) -> _Array:
         """Every kind's similarity without novelty's part, weighted but not renormalised."""
         n, task = len(self._rows), features.characteristics
-        kinds = _MATCHES[_KINDS.get(features.task_type, 0)]
-        worth = kinds[:, None] + _OVERLAPS[_mask(task.domains)] + _CLOSEST
-        total: _Array = worth.ravel().take(self._codes[:n])
+        total: _Array = _MATCHES[_KINDS.get(features.task_type, 0)].take(self._tasks[:n])
+        total += _OVERLAPS[_mask(task.domains)].take(self._domains[:n])
+        total += _CLOSEST
         for column, asked in zip(self._levels, _levels(task), strict=True):
             away = column[:n] - asked
             total -= np.abs(away, out=away)
