@@ -13,12 +13,12 @@ from budget_proxy.classify.scan import read, split
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=200))
 def test_ascii_text_is_split_as_the_pattern_would(text: str) -> None:
     """The fast way for ASCII gives the very words that the pattern gives."""
-    assert split(text) == re.findall(r"\w+", text.lower())
+    assert split(text).order == tuple(re.findall(r"\w+", text.lower()))
 
 
 def test_other_scripts_are_split_into_words() -> None:
     """Letters of any script make words."""
-    assert split("Größe, naïve — 東京!") == ["größe", "naïve", "東京"]
+    assert split("Größe, naïve — 東京!").order == ("größe", "naïve", "東京")
 
 
 def test_closed_fences_are_counted_and_not_read() -> None:

@@ -108,6 +108,23 @@ def test_a_fit_that_comes_late_is_the_same_as_one_that_came_at_once() -> None:
         assert at_once.predict_one(asked) == late.predict_one(asked)
 
 
+def test_when_outcomes_that_wait_are_learned_is_no_matter(trained: Learned) -> None:
+    """Beside the calls as soon as they may be, or by whoever looks next: the same to the bit."""
+    waiting, beside = deepcopy(trained), deepcopy(trained)
+    found: list[tuple[Forecast, Forecast]] = []
+    settled = 0
+    for number, (asked, seen) in enumerate(_rows(660)[600:]):
+        for predictor in (waiting, beside):
+            predictor.learn_one(asked, seen)
+        settled += beside.behind()
+        beside.settle()
+        assert not beside.behind()
+        if number % 7 == 0:
+            found.append((waiting.predict_one(asked), beside.predict_one(asked)))
+    assert settled > 1
+    assert all(one == other for one, other in found)
+
+
 def test_a_fit_goes_to_another_process_and_back(trained: Learned) -> None:
     """Packed and unpacked, snapshot and fit are what they were, to the last bit."""
     snapshot = unpacked(packed(trained.snapshot(), SHAPES), SHAPES)

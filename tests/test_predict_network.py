@@ -3,7 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from budget_proxy.predict.network import LEVELS, MEDIAN, Training, _forward, _heads, _parts
+from budget_proxy.predict.network import (
+    _SUMS,
+    LEVELS,
+    MEDIAN,
+    Training,
+    _forward,
+    _gaps,
+    _parts,
+)
 
 
 def _data(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -54,17 +62,18 @@ def test_the_slope_is_the_loss_s_derivative_by_every_kind_of_weight() -> None:
     inputs, rests = _data(3000, 6)
     training = Training(inputs, seed=1)
     training.train(inputs, rests, 20)
-    seen, weights = training.network.standard(inputs), training.network.weights
+    seen, weights = training.network.standard(inputs), training.network.all_weights
     training._derive(seen, rests)
 
     def loss() -> float:
-        _, _, raw = _forward(seen, _parts(weights, seen.shape[1]))
-        short = rests[None, :, None] - _heads(raw)[0].astype(np.float64)
+        _, raw = _forward(seen, _parts(weights, seen.shape[1] - 1))
+        found = (_gaps(raw)[0] @ _SUMS).reshape(len(rests), -1, len(LEVELS))
+        short = rests[:, None, None] - found.astype(np.float64)
         return float(np.maximum(LEVELS * short, (np.array(LEVELS) - 1) * short).sum() / len(rests))
 
     slopes = training._slope.copy()
-    for part in _parts(np.arange(len(weights), dtype=np.float32), seen.shape[1]):
-        for place in part.ravel()[:: max(part.size // 8, 1)].astype(int):
+    for part in _parts(np.arange(len(weights), dtype=np.float32), seen.shape[1] - 1):
+        for place in part.ravel()[:: max(part.size // 16, 1)].astype(int):
             kept, step = weights[place], np.float32(1e-2)
             weights[place] = kept + step
             above = loss()

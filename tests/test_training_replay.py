@@ -52,6 +52,13 @@ class Toy:
         del features, call_id
         self.lengths.append(observation.tokens)
 
+    def behind(self) -> bool:
+        """It puts nothing off."""
+        return False
+
+    def settle(self) -> None:
+        """Nothing was put off."""
+
     def due(self) -> bool:
         """Every ``interval`` rows."""
         return len(self.lengths) % self.interval == 0

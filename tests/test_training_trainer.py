@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
@@ -151,6 +152,20 @@ def test_closing_gives_up_a_fit(url: str) -> None:
     assert trainer is not None
     assert trainer._child is None
     assert all(thread.name != "budget-proxy-trainer" for thread in threading.enumerate())
+
+
+def test_what_is_put_off_is_learned_beside_the_calls() -> None:
+    """Nobody calls after an outcome that is put off: before long it is learned all the same."""
+    with Engine.open("memory:", holdout=0.0) as engine:
+        predictor: Any = engine.core.predictor
+        with engine._lock:
+            lived(engine, 0, 1)
+            assert predictor.behind()
+        until = monotonic() + 20.0
+        while predictor.behind() and monotonic() < until:
+            sleep(0.01)
+        assert not predictor.behind()
+        assert not engine.faults
 
 
 def test_other_strategies_are_not_fitted() -> None:

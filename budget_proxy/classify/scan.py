@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import compress
 from typing import Final, NamedTuple
 
 from budget_proxy.classify.cues import (
@@ -25,10 +26,22 @@ from budget_proxy.classify.cues import (
 )
 
 _WORD: Final = re.compile(r"\w+")
-_ASCII_GAPS: Final = {at: " " for at in range(128) if not _WORD.fullmatch(chr(at))}
+_ASCII: Final = (
+    "".join(sign.lower() if _WORD.fullmatch(sign) else " " for sign in map(chr, range(128)))
+    .encode()
+    .ljust(256)
+)
+"""What becomes of each byte of an ASCII text: a small letter, a digit, or a gap."""
 _LIST_ITEM: Final = re.compile(r"\n[ \t]{0,20}(?:[-*+•]|\d{1,3}[.)])[ \t]")
 _FENCE: Final = "```"
 _QUESTION_MARKS: Final = frozenset("?\N{FULLWIDTH QUESTION MARK}\N{ARABIC QUESTION MARK}")
+
+
+class Words(NamedTuple):
+    """The words of a text in order, and how often each stands in it."""
+
+    order: tuple[str, ...]
+    counts: Counter[str]
 
 
 class _Known(NamedTuple):
@@ -39,7 +52,7 @@ class _Known(NamedTuple):
     leads: bool
 
 
-_Phrases = dict[str, list[tuple[list[str], _Known]]]
+_Phrases = dict[str, list[tuple[tuple[str, ...], _Known]]]
 """Phrases that begin alike: by their second word, what follows it, and what they are."""
 
 
@@ -53,7 +66,7 @@ def _index() -> dict[str, tuple[list[_Known], _Phrases]]:
                 first, *rest = phrase.split()
                 words, phrases = index.setdefault(first, ([], {}))
                 if rest:
-                    phrases.setdefault(rest[0], []).append((rest[1:], known))
+                    phrases.setdefault(rest[0], []).append((tuple(rest[1:]), known))
                 else:
                     words.append(known)
     return index
@@ -118,20 +131,31 @@ def _part(text: str) -> _Part:
     blocks = text.split(_FENCE) if _FENCE in text else [text]
     words = split(_prose(blocks))
     return _Part(
-        words=len(words),
+        words=len(words.order),
         list_items=len(_LIST_ITEM.findall("\n" + text)),
         code_blocks=(len(blocks) - 1) // 2,
-        interrogative=bool(words) and words[0] in INTERROGATIVES,
+        interrogative=any(word in INTERROGATIVES for word in words.order[:1]),
         question_mark=text.rstrip()[-1:] in _QUESTION_MARKS,
         found=tuple(_found(words)),
     )
 
 
-def split(text: str) -> list[str]:
-    """Lower-case words: runs of letters, digits and underscores."""
+@lru_cache(maxsize=16)
+def split(text: str) -> Words:
+    """Lower-case words: runs of letters, digits and underscores.
+
+    Those of the last texts are kept: a call's are asked for by classify and by its signals.
+    """
     if text.isascii():  # the same words, at a fifth of the pattern's cost
-        return text.translate(_ASCII_GAPS).lower().split()
-    return _WORD.findall(text.lower())
+        found = text.encode().translate(_ASCII).decode().split()
+    else:
+        found = _WORD.findall(text.lower())
+    return Words(tuple(found), Counter(found))
+
+
+def places(order: Sequence[str], wanted: Container[str]) -> list[int]:
+    """Where one of the words that are wanted stands."""
+    return list(compress(range(len(order)), map(wanted.__contains__, order)))
 
 
 def _ends(text: str, head: int, tail: int) -> str:
@@ -155,10 +179,10 @@ def _shape(reading: Reading, text: str, part: _Part) -> None:
     reading.question_mark = part.question_mark
 
 
-def _found(words: list[str]) -> Iterator[tuple[_Known, int, bool]]:
+def _found(words: Words) -> Iterator[tuple[_Known, int, bool]]:
     """Look all words up, then all phrases."""
-    lead = set(words[:LEAD_WORDS])
-    counts = Counter(words)
+    order, counts = words
+    lead = order[:LEAD_WORDS]
     begun: dict[str, _Phrases] = {}
     for word in [word for word in counts if word in _INDEX]:
         singles, phrases = _INDEX[word]
@@ -166,9 +190,9 @@ def _found(words: list[str]) -> Iterator[tuple[_Known, int, bool]]:
             yield known, counts[word], known.leads and word in lead
         if phrases:
             begun[word] = phrases
-    for at in [at for at, word in enumerate(words[:-1]) if word in begun]:
-        for rest, known in begun[words[at]].get(words[at + 1], ()):
-            if not rest or words[at + 2 : at + 2 + len(rest)] == rest:
+    for at in places(order[:-1], begun):
+        for rest, known in begun[order[at]].get(order[at + 1], ()):
+            if not rest or order[at + 2 : at + 2 + len(rest)] == rest:
                 yield known, 1, known.leads and at < LEAD_WORDS
 
 

@@ -7,8 +7,9 @@ only where their first word stands.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Final
+
+from budget_proxy.classify.scan import Words, places
 
 _ASKED: Final = {
     "brief": (
@@ -69,7 +70,7 @@ _ASKED: Final = {
     "talk": "hello, hi, hey, thanks, thank, please, good morning, bye, chat",
     "continued": "continue, more, again, go on, keep going, next, proceed",
 }
-"""Words and phrases, by what they tell of the wanted answer."""
+"""tuple[str, ...] and phrases, by what they tell of the wanted answer."""
 
 _SEEN: Final = {
     "error": (
@@ -93,7 +94,7 @@ _SEEN: Final = {
         "version, issue, acceptance"
     ),
 }
-"""Words and phrases, by what they tell of what an agent has just seen."""
+"""tuple[str, ...] and phrases, by what they tell of what an agent has just seen."""
 
 _UNITS: Final = {
     "word": 1.4, "words": 1.4, "sentence": 28.0, "sentences": 28.0, "line": 14.0, "lines": 14.0,
@@ -111,7 +112,7 @@ _LEADS: Final = _set(
     "in within about around approximately most least than exactly under over of to a an only "
     "minimum maximum between roughly write using single and be max min limit up below"
 )
-"""Words before a number that make it a wish."""
+"""tuple[str, ...] before a number that make it a wish."""
 
 _LISTING: Final = _set("list give name provide suggest generate write top create me")
 _SPELT: Final = {
@@ -125,17 +126,18 @@ _OPEN: Final = _set("what how why who whom whose when where which")
 _EXITS: Final = _set("returncode exit_code exitcode code status")
 _BARE: Final = _set("code status")
 _EXITED: Final = _set("exit exited return returned error with")
-"""Words before a bare "code" or "status" that make it that of a command."""
+"""tuple[str, ...] before a bare "code" or "status" that make it that of a command."""
 
 _NUMBERED: Final = frozenset((*_UNITS, *_LISTING, *_EXITS))
-"""Words that tell more with the number beside them."""
+"""tuple[str, ...] that tell more with the number beside them."""
 
 WISHES: Final = (*_ASKED, "wished tokens", "wished items", "yes or no", "open question")
 NAMES: Final = (*WISHES, *_SEEN, "exit zero", "exit not zero")
 
 _SCALE: Final = 5.0
 _MOST: Final = 100_000
-_Phrases = tuple[tuple[list[str], int], ...]
+_Phrases = dict[str, list[tuple[tuple[str, ...], int]]]
+"""Phrases that begin alike: by their second word, what follows it, and the cues that they are."""
 
 
 def _index() -> dict[str, tuple[int, _Phrases]]:
@@ -145,13 +147,12 @@ def _index() -> dict[str, tuple[int, _Phrases]]:
         cue = NAMES.index(name)
         for phrase in phrases.split(", "):
             first, *rest = phrase.split()
-            single, begun = index.get(first, (-1, ()))
+            single, begun = index.get(first, (-1, {}))
             if rest:
-                index[first] = single, (*begun, (rest, cue))
-            else:
-                index[first] = cue, begun
+                begun.setdefault(rest[0], []).append((tuple(rest[1:]), cue))
+            index[first] = single if rest else cue, begun
     for first in _NUMBERED:
-        index.setdefault(first, (-1, ()))
+        index.setdefault(first, (-1, {}))
     return index
 
 
@@ -160,29 +161,34 @@ _WISHED, _ITEMS, _CLOSED_AT, _OPEN_AT = range(len(_ASKED), len(WISHES))
 _ZERO, _NOT_ZERO = len(NAMES) - 2, len(NAMES) - 1
 
 
-def asked_of(words: Sequence[str]) -> list[float]:
+def asked_of(words: Words) -> list[float]:
     """The numbers of NAMES: logs of how often each cue stands in ``words``, and of wishes."""
+    order, known = words
     counts = [0] * len(NAMES)
-    beside = []
-    for at in [at for at, word in enumerate(words) if word in _INDEX]:
-        word = words[at]
+    begun: dict[str, _Phrases] = {}
+    numbered = set()
+    for word in [word for word in known if word in _INDEX]:
         single, phrases = _INDEX[word]
         if single >= 0:
-            counts[single] += 1
-        for rest, cue in phrases:
-            counts[cue] += words[at + 1 : at + 1 + len(rest)] == rest
+            counts[single] += known[word]
+        if phrases:
+            begun[word] = phrases
         if word in _NUMBERED:
-            beside.append(at)
+            numbered.add(word)
+    for at in places(order[:-1], begun):
+        for rest, cue in begun[order[at]].get(order[at + 1], ()):
+            counts[cue] += order[at + 2 : at + 2 + len(rest)] == rest
     found = [math.log1p(count) if count else 0.0 for count in counts]
-    for at in beside:
-        _beside(words, at, found)
-    if words:
-        found[_CLOSED_AT] = float(words[0] in _CLOSED)
-        found[_OPEN_AT] = float(words[0] in _OPEN)
+    if numbered:
+        for at in places(order, numbered):
+            _beside(order, at, found)
+    for first in order[:1]:
+        found[_CLOSED_AT] = float(first in _CLOSED)
+        found[_OPEN_AT] = float(first in _OPEN)
     return found
 
 
-def _beside(words: Sequence[str], at: int, found: list[float]) -> None:
+def _beside(words: tuple[str, ...], at: int, found: list[float]) -> None:
     """What a word tells together with a number beside it."""
     word = words[at]
     if word in _UNITS:
@@ -200,7 +206,7 @@ def _number(word: str) -> int:
     return _SPELT.get(word, 0)
 
 
-def _wish(words: Sequence[str], at: int) -> float:
+def _wish(words: tuple[str, ...], at: int) -> float:
     """The log of the tokens that "in 3 sentences" or "a 500 word essay" wishes for."""
     number = _number(words[at - 1]) if at else 0
     if not number:
@@ -212,7 +218,7 @@ def _wish(words: Sequence[str], at: int) -> float:
     return 0.0
 
 
-def _items(words: Sequence[str], at: int) -> float:
+def _items(words: tuple[str, ...], at: int) -> float:
     """The log of the items that "list 10" or "give me five ideas" asks for."""
     for word in words[at + 1 : at + 3]:
         number = _number(word)
@@ -221,7 +227,7 @@ def _items(words: Sequence[str], at: int) -> float:
     return 0.0
 
 
-def _exit(words: Sequence[str], at: int, found: list[float]) -> None:
+def _exit(words: tuple[str, ...], at: int, found: list[float]) -> None:
     """What "exit code 1" or "<returncode>0" says."""
     if words[at] in _BARE and not (at and words[at - 1] in _EXITED):
         return

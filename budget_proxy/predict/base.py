@@ -16,7 +16,8 @@ class Predictor(Protocol):
     """Forecasts output tokens and learns online.
 
     Both methods are deterministic given the calls before them; neither keeps a reference to
-    anything that the caller may change. ``predict_one`` changes nothing.
+    anything that the caller may change. ``predict_one`` changes nothing, but that it may do what
+    ``learn_one`` put off.
     """
 
     name: str
@@ -65,6 +66,12 @@ class Refitting(Predictor, Protocol):
 
     window: int
     interval: int
+
+    def behind(self) -> bool:
+        """Whether a part of learning was put off until the next call of its other methods."""
+
+    def settle(self) -> None:
+        """Do now what was put off: whether and when is no matter to any forecast."""
 
     def due(self) -> bool:
         """Whether, by the number of outcomes learned, a fit should begin now."""

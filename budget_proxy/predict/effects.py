@@ -28,7 +28,8 @@ _K: Final = np.array(STRENGTHS)
 FINE: Final = [FACTORS.index(name) for name in ("prompt", "model and prompt", "session")]
 """The factors that know one text or one run: what the others leave is there to be told by words."""
 _SWEEPS: Final = 4
-_SPREAD, _SPREAD_STRENGTH, _LARGEST = 0.4, 5.0, 3.0
+_SPREAD_STRENGTH, _LARGEST = 5.0, 3.0
+_SPREAD_PRIOR: Final = 0.4 * _SPREAD_STRENGTH
 _COUNTS: Final = len(FACTORS)
 _APART: Final = 0x9E3779B97F4A7C15  # what tells the same number under two factors apart
 _TAGS: Final = tuple(place * _APART & MASK for place in range(_COUNTS))
@@ -57,34 +58,31 @@ class Effects:
     def find(self, keys: Sequence[int]) -> list[int]:
         """The table's rows of a case's keys; 0 for those never seen."""
         rows = self._rows
-        return [
-            rows.get(key + tag & MASK, 0) if key else 0
-            for key, tag in zip(keys, _TAGS, strict=True)
-        ]
+        return [rows.get(key ^ tag, 0) if key else 0 for key, tag in zip(keys, _TAGS, strict=True)]
 
     def look(self, rows: list[int]) -> tuple[list[float], list[int], list[float]]:
         """Effects, counts and mean abs(rest) of ``rows``, by FACTORS."""
-        effects, counts, spreads = [], [], []
+        sums, counts, rests = self._sums, self._counts, self._rests
+        effects, seen, spreads = [], [], []
         for row, k in zip(rows, STRENGTHS, strict=True):
-            count = self._counts[row]
-            effects.append(self._sums[row] / (count + k))
-            counts.append(count)
-            spreads.append(
-                (self._rests[row] + _SPREAD * _SPREAD_STRENGTH) / (count + _SPREAD_STRENGTH)
-            )
-        return effects, counts, spreads
+            count = counts[row]
+            effects.append(sums[row] / (count + k))
+            seen.append(count)
+            spreads.append((rests[row] + _SPREAD_PRIOR) / (count + _SPREAD_STRENGTH))
+        return effects, seen, spreads
 
     def add(self, keys: Sequence[int], rows: list[int], effects: list[float], rest: float) -> None:
         """Count one outcome in: ``rest`` is what its effects left of ln(tokens)."""
         self._clock += 1
         size = min(abs(rest), _LARGEST)
+        sums, counts, rests, ages = self._sums, self._counts, self._rests, self._ages
         for key, tag, found, effect in zip(keys, _TAGS, rows, effects, strict=True):
-            row = found or (self._new(key + tag & MASK) if key else 0)
+            row = found or (self._new(key ^ tag) if key else 0)
             if row:
-                self._sums[row] += effect + rest
-                self._counts[row] += 1
-                self._rests[row] += size
-                self._ages[row] = self._clock
+                sums[row] += effect + rest
+                counts[row] += 1
+                rests[row] += size
+                ages[row] = self._clock
 
     def _new(self, key: int) -> int:
         row = len(self._sums)
@@ -107,9 +105,7 @@ class Effects:
         """Replace everything by fitted effects, given by factor."""
         seen = [(n > 0) & (found != 0) for n, found in zip(counts, keys, strict=True)]
         sums = [a * (n + k) for a, n, k in zip(effects, counts, STRENGTHS, strict=True)]
-        owned = [
-            found + np.uint64(tag) & np.uint64(MASK) for found, tag in zip(keys, _TAGS, strict=True)
-        ]
+        owned = [found ^ np.uint64(tag) for found, tag in zip(keys, _TAGS, strict=True)]
         self._sums = [0.0, *_chosen(sums, seen)]
         self._counts = [0, *_chosen(counts, seen)]
         self._rests = [0.0, *_chosen(rests, seen)]

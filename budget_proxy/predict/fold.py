@@ -3,7 +3,8 @@
 A forecast mixes four members: networks on what the effects leave, the lengths of the call's
 groups (as ``quantile`` does), what the networks' median leaves, by group, and the effects with the
 networks' spread. What came of a call is learned at once by effects, sessions and pace, and in small
-batches by the rest, so that most of its cost is shared.
+batches by the rest, so that most of its cost is shared. A batch that is full waits until somebody
+looks, or has time for it before that.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ START: Final = np.tile((0.45, 0.1, 0.25, 0.2), (len(LEVELS), 1))
 
 _UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
-_TARGET: Final = 0.60
+_AROUND: Final = slice(MEDIAN, MEDIAN + 2)  # the levels on both sides of the least recommended
+_BETWEEN: Final = (0.60 - LEVELS[MEDIAN]) / (LEVELS[MEDIAN + 1] - LEVELS[MEDIAN])
 _EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
 _REST: Final = 0.7  # standard deviation of what is left, before any outcome
 _GROUP_STRENGTH, _REST_STRENGTH = 5.0, 8.0
@@ -62,7 +64,8 @@ _ROUGH: Final = 40  # outcomes by which the general mean is a mean of all, until
 class Sight(NamedTuple):
     """What is seen of a call: the networks' ``numbers``, and ln(tokens) by its effects.
 
-    ``centre`` is by all effects, ``coarse`` without those of one text or one run.
+    ``centre`` is by all effects, ``coarse`` without those of one text or one run. ``effects`` and
+    ``counts`` of outcomes are by FACTORS.
     """
 
     numbers: Singles
@@ -70,6 +73,18 @@ class Sight(NamedTuple):
     coarse: float
     rows: list[int]
     effects: list[float]
+    counts: list[int]
+
+
+class Support(NamedTuple):
+    """How many ``outcomes`` a group has, which of GROUPS it is, from 1, and its newest one's age.
+
+    All is 0 where there is no group; ``age`` is in outcomes of all groups.
+    """
+
+    outcomes: int
+    level: int
+    age: int
 
 
 Pending = tuple[Case, Outcome, Sight, float]
@@ -124,9 +139,8 @@ class Fold:
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=LONG, most=self.most
         )
 
-    def forecast(self, case: Case) -> Floats:
-        """Tokens at LEVELS, ascending."""
-        seen = self.look(case)
+    def forecast(self, case: Case, seen: Sight) -> Floats:
+        """Tokens at LEVELS, ascending, of what ``look`` saw."""
         members = self.members([case], seen.numbers[None], np.array([seen.centre]))
         found = self.calibrated([case], members)
         return np.asarray(np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST)))
@@ -139,52 +153,63 @@ class Fold:
         return self.tracking.apply(stack.combine(members, self.weights))
 
     def _moved(self, cases: list[Case], found: Floats) -> Floats:
-        moved, wider = np.array([self.drift.look(case) for case in cases]).T[:, :, None]
+        drifted = np.array([self.drift.look(case) for case in cases])
         median = found[:, MEDIAN, None]
-        return np.asarray(median + wider * (found - median) + moved)
+        return np.asarray(median + drifted[:, 1:] * (found - median) + drifted[:, :1])
 
     def look(self, case: Case) -> Sight:
         """See a call that is to come, by all that is known."""
-        general = self.effects.general
         rows = self.effects.find(case.factors)
         effects, counts, spreads = self.effects.look(rows)
         total = sum(effects)
-        coarse = total - sum([effects[place] for place in FINE])
+        fine = sum([effects[place] for place in FINE])
         words = 0.0 if self.ridge is None else self.ridge.predict(case.grams)
+        general = self.effects.general
         seen = np.empty(WIDTH, np.float32)
         seen[:_N] = case.numbers
         seen[_N:] = (
-            *effects, *[0.5 * log1p(count) for count in counts], *spreads, total, coarse, words,
-            *self.sessions.look(case, general), *self.pace.look(case),
+            *effects, *[0.5 * log1p(count) for count in counts], *spreads, total, total - fine,
+            words, *self.sessions.look(case, general), *self.pace.look(case),
         )  # fmt: skip
-        return Sight(seen, general + total, general + coarse, rows, effects)
+        centre = general + total
+        return Sight(seen, centre, centre - fine, rows, effects, counts)
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
-        members = np.empty((START.shape[1], len(cases), len(LEVELS)))
-        members[0] = centres[:, None]
+        n = len(cases)
+        members = np.empty((START.shape[1], n, len(LEVELS)))
+        networks = members[0]
+        networks[:] = centres[:, None]
         if self.network is not None:
-            members[0] += self.network.predict(numbers)
-        members[1] = self.by_group(cases)
-        members[2] = members[0, :, MEDIAN, None] + self.by_rest(cases)
-        members[3] = recentred(members[0], centres)
+            networks += self.network.predict(numbers)
+        both = np.concatenate((self._lengths_of(cases), self._rests_of(cases)))
+        found = log_quantiles(both, _LEVELS)
+        members[1] = found[:n]
+        np.add(found[n:], networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
+        members[3] = recentred(networks, centres)
         return members
 
     def by_group(self, cases: list[Case]) -> Floats:
         """Ln(tokens) at LEVELS by the lengths of each call's groups."""
-        rows = [self.lengths.find(case.groups) for case in cases]
-        return log_quantiles(self.lengths.distributions(rows), _LEVELS)
+        return log_quantiles(self._lengths_of(cases), _LEVELS)
 
     def by_rest(self, cases: list[Case]) -> Floats:
         """What the networks' median leaves, at LEVELS, by group."""
-        rows = [self.rests.find(_rest_chain(case)) for case in cases]
-        return log_quantiles(self.rests.distributions(rows), _LEVELS) - _EXPECTED
+        return log_quantiles(self._rests_of(cases), _LEVELS) - _EXPECTED
 
-    def support(self, case: Case) -> tuple[int, int]:
-        """Outcomes of the finest group that has any, and which of GROUPS it is, from 1; or 0, 0."""
+    def _lengths_of(self, cases: list[Case]) -> Floats:
+        return self.lengths.distributions([self.lengths.find(case.groups) for case in cases])
+
+    def _rests_of(self, cases: list[Case]) -> Floats:
+        return self.rests.distributions([self.rests.find(_rest_chain(case)) for case in cases])
+
+    def support(self, case: Case) -> Support:
+        """What the finest group of a case that has any outcomes knows."""
         rows = self.lengths.find(case.groups)
-        level = max((place for place, row in enumerate(rows, 1) if row), default=0)
-        return (self.lengths.count(rows[level - 1]), level) if level else (0, 0)
+        for level in range(len(rows), 0, -1):
+            if row := rows[level - 1]:
+                return Support(self.lengths.count(row), level, self.lengths.age(row))
+        return Support(0, 0, 0)
 
     def reasoning_of(self, case: Case) -> Floats | None:
         """Tokens of reasoning at LEVELS; ``None`` where none of the model's outcomes told."""
@@ -195,13 +220,21 @@ class Fold:
         return np.asarray(np.exp(found) - 1.0)
 
     def learn(self, case: Case, outcome: Outcome) -> None:
-        """Take one outcome in."""
+        """Take one outcome in, after those that wait."""
+        self.settle()
         self.effects.tidy()
         seen = self.look(case)
         tokens = self.completed(case, outcome)
         self.absorb(case, outcome, seen, tokens)
         self._pending.append((case, outcome, seen, tokens))
-        if len(self._pending) >= batch(self.count):
+
+    def behind(self) -> bool:
+        """Whether so many outcomes wait that they are to be learned before the next look."""
+        return len(self._pending) >= batch(self.count)
+
+    def settle(self) -> None:
+        """Learn the outcomes that wait, if they are enough."""
+        if self.behind():
             self._settle()
 
     def completed(self, case: Case, outcome: Outcome) -> float:
@@ -289,8 +322,8 @@ def recentred(networks: Floats, centres: Floats) -> Floats:
 
 def recommend_of(values: Floats) -> tuple[int, float]:
     """The recommended budget of tokens at LEVELS, and its confidence."""
-    target = exp(float(np.interp(_TARGET, _LEVELS, np.log(np.maximum(values, 1.0)))))
-    return recommend(_LEVELS, values, target)
+    low, high = (log(max(value, 1.0)) for value in values[_AROUND].tolist())
+    return recommend(_LEVELS, values, exp(low + _BETWEEN * (high - low)))
 
 
 def _rest_chain(case: Case) -> tuple[int, ...]:

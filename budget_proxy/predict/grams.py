@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 Grams = npt.NDArray[np.uint16]
 _Hashed = npt.NDArray[np.uint64]
+_Ranked = npt.NDArray[np.uint32]
 
 _REMEMBERED: Final = 32_768
 _LONGEST: Final = 48
@@ -23,8 +24,8 @@ _LONGEST: Final = 48
 _FIRST: Final = np.uint64(0x9E3779B97F4A7C15)
 _SECOND: Final = np.uint64(0xC2B2AE3D27D4EB4F)
 _FOLD: Final = np.uint64(48)
-_RANK_BITS: Final = np.uint64(16)
-_RANK: Final = np.uint64(0xFFFF)
+_RANK_BITS: Final = 16
+_RANK: Final = 0xFFFF
 
 
 class _Hashes(dict[str, int]):
@@ -49,7 +50,7 @@ def _hashes(key: bytes) -> _Hashes:
     return _Hashes(key)
 
 
-def grams_of(words: list[str], key: bytes, most: int) -> Grams:
+def grams_of(words: tuple[str, ...], key: bytes, most: int) -> Grams:
     """The distinct hashed 1- and 2-grams of ``words``, ascending, at most ``most``.
 
     Where there are more, those nearest to either end of the text are kept: what is wanted is
@@ -67,7 +68,9 @@ def grams_of(words: list[str], key: bytes, most: int) -> Grams:
 def _distinct(hashes: _Hashed, words: int, most: int) -> Grams:
     """Fold and sort ``hashes`` of so many words and their pairs; the outermost ``most`` stay."""
     order, ranks = _inwards(words)
-    ranked = (hashes[order] >> _FOLD << _RANK_BITS) + ranks
+    ranked = (hashes >> _FOLD).astype(np.uint32).take(order)
+    ranked <<= _RANK_BITS
+    ranked |= ranks
     ranked.sort()
     folded = (ranked >> _RANK_BITS).astype(np.uint16)
     new = np.empty(len(folded), np.bool_)
@@ -82,8 +85,8 @@ def _distinct(hashes: _Hashed, words: int, most: int) -> Grams:
 
 
 @lru_cache(maxsize=512)
-def _inwards(words: int) -> tuple[npt.NDArray[np.intp], _Hashed]:
+def _inwards(words: int) -> tuple[npt.NDArray[np.intp], _Ranked]:
     """The order from both ends inwards of so many words and of their pairs; and its ranks."""
     at = np.concatenate((np.arange(words), np.arange(words - 1) + 0.5))
     order = np.argsort(np.minimum(at, words - 1 - at), kind="stable")
-    return order, np.arange(len(order), dtype=np.uint64)
+    return order, np.arange(len(order), dtype=np.uint32)

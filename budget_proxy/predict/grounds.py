@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from budget_proxy.predict.cases import FACTORS, GROUPS, Case
-from budget_proxy.predict.fold import Fold
+from budget_proxy.predict.fold import Fold, Sight, Support
 
 _TOLD: Final = tuple(
     (FACTORS.index(name), words)
@@ -18,17 +18,16 @@ _TOLD: Final = tuple(
 )
 
 
-def reasons_of(fold: Fold, case: Case) -> tuple[str, ...]:
+def reasons_of(fold: Fold, case: Case, seen: Sight, support: Support) -> tuple[str, ...]:
     """Say what a forecast of ``case`` rests on; never empty."""
-    support, level = fold.support(case)
+    outcomes, level, age = support
     if not level:
         return ("no history yet: a broad prior",)
-    age = fold.lengths.age(fold.lengths.find(case.groups)[level - 1])
-    reasons = [f"{support} outcomes by {GROUPS[level - 1]}, the newest {age} outcomes ago"]
-    counts = fold.effects.look(fold.effects.find(case.factors))[1]
-    alike = next(((counts[at], words) for at, words in _TOLD if counts[at]), None)
-    if alike is not None:
-        reasons.append(f"{alike[0]} {alike[1]}")
+    reasons = [f"{outcomes} outcomes by {GROUPS[level - 1]}, the newest {age} outcomes ago"]
+    for at, words in _TOLD:
+        if count := seen.counts[at]:
+            reasons.append(f"{count} {words}")
+            break
     ago = fold.drift.changed(case)
     if ago is not None:
         reasons.append(

@@ -56,21 +56,23 @@ class Learned:
 
     def predict_one(self, features: Features) -> Forecast:
         """Forecast the output tokens of one choice."""
-        case = case_of(features)
-        values = self._fold.forecast(case)
+        case, fold = case_of(features), self._fold
+        fold.settle()
+        seen = fold.look(case)
+        values = fold.forecast(case, seen)
         recommended, confidence = recommend_of(values)
-        found = self._fold.reasoning_of(case)
-        support, level = self._fold.support(case)
+        found = fold.reasoning_of(case)
+        support = fold.support(case)
         return Forecast(
             levels=LEVELS,
             values=tuple(values.tolist()),
             strategy=self.name,
             recommended=recommended,
-            confidence=self._fold.trust.calibrated(confidence),
-            support=support,
-            source=_SOURCES[level],
-            group=_group(features, level),
-            reasons=reasons_of(self._fold, case),
+            confidence=fold.trust.calibrated(confidence),
+            support=support.outcomes,
+            source=_SOURCES[support.level],
+            group=_group(features, support.level),
+            reasons=reasons_of(fold, case, seen, support),
             novelty=features.characteristics.novelty,
             reasoning=() if found is None else tuple(np.minimum(found, values).tolist()),
         )
@@ -90,6 +92,14 @@ class Learned:
         self._columns.add(case, outcome)
         if not self._held:
             self._fold.learn(case, outcome)
+
+    def behind(self) -> bool:
+        """Whether ``settle`` has something to do."""
+        return self._fold.behind()
+
+    def settle(self) -> None:
+        """Learn now what would be learned before the next forecast."""
+        self._fold.settle()
 
     def due(self) -> bool:
         """Whether so many outcomes came since the last refit that another should start."""

@@ -18,6 +18,8 @@ _VARYING: Final = re.compile(
     """,
     re.VERBOSE,
 )
+_SIGNS: Final = re.compile(r"""["'`/\d]""")
+"""One of which is in whatever varies."""
 _MASK: Final = "#"
 _FIRST: Final = 6
 _LAST: Final = 3
@@ -29,12 +31,16 @@ _TAG: Final = "<"
 
 def template(text: str) -> str:
     """The beginning, masked."""
-    return _VARYING.sub(_MASK, text[:_READ])[:KEPT]
+    return _masked(text[:_READ])[:KEPT]
 
 
 def tail(text: str) -> str:
     """The end, masked."""
-    return _VARYING.sub(_MASK, text[-_READ:])[-KEPT:]
+    return _masked(text[-_READ:])[-KEPT:]
+
+
+def _masked(text: str) -> str:
+    return _VARYING.sub(_MASK, text) if _SIGNS.search(text) else text
 
 
 def outline(text: str) -> str:

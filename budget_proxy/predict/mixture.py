@@ -16,12 +16,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from budget_proxy.predict.histogram import BINS, KERNELS, LOG_EDGES, bin_of
+from budget_proxy.predict.histogram import BINS, EDGES, KERNELS, LOG_EDGES, bin_of
 
 Floats = NDArray[np.float64]
 
 _HEAVIEST: Final = 1e30
 _FEWEST_ROWS: Final = 64
+_NOBODY, _PRIOR = 0, 1  # the first rows: an empty one, and the prior
+_FEW: Final = 3
+_LOG_WIDTHS: Final = np.diff(LOG_EDGES)
 
 
 def _even() -> tuple[NDArray[np.intp], Floats]:
@@ -44,17 +47,16 @@ class Mixture:
     def __init__(
         self, prior: Floats, *, depth: int, strength: float, memory: float, most: int = 4096
     ) -> None:
-        self._prior = prior
-        self._depth = depth
         self._strength = strength
         self._growth = memory / (memory - 1.0)
         self._most = max(most, depth + 1)
         self._rows: OrderedDict[int, int] = OrderedDict()
         self._table: Floats = np.zeros((_FEWEST_ROWS, BINS))
-        self._weight = [0.0]
-        self._unit = [1.0]
-        self._count = [0]
-        self._newest = [0]
+        self._table[_PRIOR] = prior
+        self._weight = [0.0, 0.0]
+        self._unit = [1.0, 1.0]
+        self._count = [0, 0]
+        self._newest = [0, 0]
         self._free: list[int] = []
         self._left: list[int] = []
         self._clock = 0
@@ -62,7 +64,7 @@ class Mixture:
     def find(self, chain: Sequence[int]) -> list[int]:
         """The rows of a chain's keys, parents first; 0, which is empty, where there is none."""
         rows = self._rows
-        return [rows.get(key, 0) for key in chain]
+        return [rows.get(key, _NOBODY) for key in chain]
 
     def count(self, row: int) -> int:
         """How many outcomes were counted in a row."""
@@ -74,28 +76,27 @@ class Mixture:
 
     def distributions(self, chains: Sequence[Sequence[int]]) -> Floats:
         """The distributions by bin (n, BINS) of n chains, given by the rows of each."""
-        parts = [self._parts(chain) for chain in chains]
-        own = np.array([of_rows for of_rows, _ in parts])
-        rest = np.array([of_prior for _, of_prior in parts])
-        mixed: Floats = np.matmul(own[:, None, :], self._table.take(chains, axis=0))[:, 0]
-        mixed += rest[:, None] * self._prior
-        return mixed
-
-    def _parts(self, chain: Sequence[int]) -> tuple[list[float], float]:
-        """What counts in a row of each of a chain are worth in its mix, and what the prior is."""
         k, units, weights = self._strength, self._unit, self._weight
-        parts, below = [], 1.0
-        for row in reversed(chain):
-            unit = units[row]
-            share = k / (weights[row] / unit + k)  # the parent's part
-            parts.append(share * below / (k * unit))
-            below *= share
-        return parts[::-1], below
+        rows: list[int] = []
+        parts: list[float] = []
+        for chain in chains:
+            left = 1.0  # for parents
+            for row in reversed(chain):
+                kept = k * units[row]
+                left *= kept / (weights[row] + kept)
+                parts.append(left / kept)
+            rows += chain[::-1]
+            rows.append(_PRIOR)
+            parts.append(left)
+        shape = len(chains), len(parts) // len(chains)
+        own = np.array(parts).reshape(len(chains), 1, -1)
+        mixed: Floats = np.matmul(own, self._table.take(rows, axis=0).reshape(*shape, BINS))[:, 0]
+        return mixed
 
     def add(self, chains: Sequence[Sequence[int]], lengths: Sequence[float]) -> None:
         """Count lengths (tokens), each in every group of its chain."""
         rows, units, whose = self._counted(chains)
-        bins = np.array([bin_of(length) for length in lengths])[whose]
+        bins = (EDGES.searchsorted(lengths, "right") - 1).clip(0, BINS - 1)[whose]
         places = _PLACES.take(bins, axis=0)
         places += np.array(rows, np.intp)[:, None] * BINS
         weights = _WEIGHTS.take(bins, axis=0)
@@ -132,7 +133,7 @@ class Mixture:
             for key in chain:
                 if not key:
                     continue
-                row = known.get(key, 0) or self._new(key)
+                row = known.get(key, _NOBODY) or self._new(key)
                 if crowded:
                     known.move_to_end(key)
                 unit = unit_of[row] = unit_of[row] * growth
@@ -184,13 +185,13 @@ def log_quantiles(distributions: Floats, levels: Floats) -> Floats:
     reached = np.zeros((len(distributions), BINS + 1))
     np.add.accumulate(distributions, axis=1, out=reached[:, 1:])
     goals = reached[:, -1:] * levels
-    if len(reached) == 1:
-        return np.interp(goals, reached[0], LOG_EDGES)
     pairs = zip(reached, goals, strict=True)
+    if len(reached) < _FEW:
+        return np.array([np.interp(goal, row, LOG_EDGES) for row, goal in pairs])
     at = np.array([row[1:-1].searchsorted(goal) for row, goal in pairs])
     places = at + np.arange(0, reached.size, BINS + 1)[:, None]
     before = reached.take(places)
-    share = (goals - before) / np.maximum(reached.take(places + 1) - before, 1e-300)
-    low = LOG_EDGES[at]
-    found: Floats = low + share.clip(0.0, 1.0) * (LOG_EDGES[at + 1] - low)
+    places += 1
+    share = (goals - before) / np.maximum(reached.take(places) - before, 1e-300)
+    found: Floats = LOG_EDGES.take(at) + share * _LOG_WIDTHS.take(at)
     return found

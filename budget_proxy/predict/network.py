@@ -9,7 +9,7 @@ see the same batches, so that one matrix product serves them all; they differ in
 
 from __future__ import annotations
 
-from math import prod, sqrt
+from math import sqrt
 from typing import Final
 
 import numpy as np
@@ -46,11 +46,12 @@ class Network:
     """The networks' weights, with what chooses and standardises their input.
 
     ``columns`` are the numbers that varied where they were trained; of a call that is the first
-    to differ in another, nothing is known that this could tell. ``weights`` are all in one: of
-    units and the linear way, of units' bias, of the heads by unit, and of the heads' bias.
+    to differ in another, nothing is known that this could tell. ``all_weights`` are in one: of
+    units beside the linear way, with what each adds to a standard input that is 1 at the end of
+    all, and of the heads by unit.
     """
 
-    __slots__ = ("columns", "mean", "scale", "weights")
+    __slots__ = ("all_weights", "columns", "mean", "scale")
 
     def __init__(
         self, columns: NDArray[np.int64], mean: Singles, scale: Singles, weights: Singles
@@ -58,20 +59,24 @@ class Network:
         self.columns = columns
         self.mean = mean
         self.scale = scale
-        self.weights = weights
+        self.all_weights = weights
 
     def predict(self, inputs: Singles) -> Floats:
         """Quantiles (n, LEVELS) of what the effects leave, the mean of all members'."""
-        _, _, raw = _forward(self.standard(inputs), _parts(self.weights, len(self.columns)))
-        found, _ = _heads(raw)
-        return np.asarray(np.add.reduce(found, axis=0) / np.float32(MEMBERS), np.float64)
+        _, raw = _forward(self.standard(inputs), _parts(self.all_weights, len(self.columns)))
+        gaps, _ = _gaps(raw)
+        total = np.add.reduce(gaps.reshape(-1, MEMBERS, _COUNT), axis=1)
+        return np.asarray(total @ _MEANS, np.float64)
 
     def standard(self, inputs: Singles) -> Singles:
-        """Inputs with mean 0 and deviation 1, cut off at some deviations."""
-        standard = inputs.take(self.columns, axis=1)
-        standard -= self.mean
-        standard *= self.scale
-        return standard.clip(-_CLIP, _CLIP, out=standard)
+        """Inputs with mean 0 and deviation 1, cut off at some deviations; at their end a 1."""
+        standard = np.ones((len(inputs), len(self.columns) + 1), np.float32)
+        seen = standard[:, :-1]
+        np.subtract(inputs.take(self.columns, axis=1), self.mean, out=seen)
+        seen *= self.scale
+        np.maximum(seen, -_CLIP, out=seen)
+        np.minimum(seen, _CLIP, out=seen)
+        return standard
 
 
 class Training:
@@ -85,11 +90,11 @@ class Training:
         columns = np.flatnonzero(inputs.std(axis=0) > _LEAST)
         size = len(columns)
         weights = np.zeros(_size(size), np.float32)
-        self._parts = units, _, heads, bias = _parts(weights, size)
+        self._parts = units, heads = _parts(weights, size)
         start = self._random.standard_normal((size, _WIDE), np.float32)
-        units[:, :_WIDE] = start * np.float32(_START / sqrt(max(size, 1)))
+        units[:-1, :_WIDE] = start * np.float32(_START / sqrt(max(size, 1)))
+        units[-1, _WIDE:] = _GAPS * MEMBERS
         heads[:] = self._random.standard_normal(heads.shape, np.float32) * 0.1 / np.sqrt(UNITS)
-        bias[:] = _GAPS
         still = np.zeros(size, np.float32)
         self.network = Network(columns, still, still.copy(), weights)
         self._moment = np.zeros_like(weights)
@@ -102,7 +107,7 @@ class Training:
         """Take ``steps`` batches; ``rests`` are what the effects leave of ln(tokens)."""
         self._wake(inputs)
         standard = self.network.standard(inputs)
-        standard *= np.float32(1.0 / (1.0 - DROPOUT))
+        standard[:, :-1] *= np.float32(1.0 / (1.0 - DROPOUT))
         taken = 0
         while taken < steps:
             order = self._random.permutation(len(rests))
@@ -122,26 +127,24 @@ class Training:
         network.scale[woken] = np.float32(1.0) / spread[woken]
 
     def _step(self, standard: Singles, rests: Singles, rate: float) -> None:
-        standard *= self._random.random(standard.shape, np.float32) >= DROPOUT
+        seen = standard[:, :-1]
+        seen *= self._random.random(seen.shape, np.float32) >= DROPOUT
         self._derive(standard, rests)
         self._descend(rate)
 
     def _derive(self, seen: Singles, rests: Singles) -> None:
         """The slope: the mean pinball loss's derivative by every weight."""
-        n = len(rests)
-        units, bias, heads, rest = self._slopes
-        hidden, apart, raw = _forward(seen, self._parts)
+        units, heads = self._slopes
+        hidden, raw = _forward(seen, self._parts)
         slope = _slope(raw, rests)
-        np.matmul(apart.transpose(0, 2, 1), slope, out=heads)
-        slope.sum(axis=1, keepdims=True, out=rest)
-        into = np.empty((n, _WIDE + MEMBERS * _COUNT), np.float32)
-        into[:, _WIDE:].reshape(n, MEMBERS, _COUNT)[:] = slope.transpose(1, 0, 2)
-        wide = into[:, :_WIDE]
-        np.matmul(slope, self._parts[2].transpose(0, 2, 1), out=_apart(wide))
-        hidden *= -hidden
-        hidden += np.float32(1.0)
+        into = np.empty((len(rests), _WIDE + MEMBERS * _COUNT), np.float32)
+        into[:, _WIDE:] = slope.reshape(len(rests), -1)
+        wide, by_member = into[:, :_WIDE], _apart(into[:, _WIDE:])
+        np.matmul(_apart(hidden).transpose(0, 2, 1), by_member, out=heads)
+        np.matmul(by_member, self._parts[1].transpose(0, 2, 1), out=_apart(wide))
+        hidden *= hidden
+        np.subtract(np.float32(1.0), hidden, out=hidden)
         wide *= hidden
-        wide.sum(axis=0, out=bias)
         np.matmul(seen.T, into, out=units)
 
     def _descend(self, rate: float) -> None:
@@ -149,43 +152,31 @@ class Training:
         self._steps += 1
         rate *= sqrt(1.0 - _SQUARES**self._steps) / (1.0 - _MOMENTUM**self._steps)
         slope = self._slope
+        slope = self._slope
+        # Both means are kept as sums, so that only the rate is multiplied by what makes means.
         self._moment *= _MOMENTUM
-        self._square *= _SQUARES
-        slope *= 1.0 - _MOMENTUM
         self._moment += slope
+        self._square *= _SQUARES
         slope *= slope
-        slope *= (1.0 - _SQUARES) / (1.0 - _MOMENTUM) ** 2
         self._square += slope
         np.sqrt(self._square, out=slope)
-        slope += _TINY
+        slope += _TINY / sqrt(1.0 - _SQUARES)
         np.divide(self._moment, slope, out=slope)
-        slope *= rate
-        self.network.weights -= slope
+        slope *= rate * (1.0 - _MOMENTUM) / sqrt(1.0 - _SQUARES)
+        self.network.all_weights -= slope
 
 
-Parts = tuple[Singles, Singles, Singles, Singles]
+Parts = tuple[Singles, Singles]
 
 
 def _size(inputs: int) -> int:
-    per_member = inputs * (UNITS + _COUNT) + UNITS + UNITS * _COUNT + _COUNT
-    return MEMBERS * per_member
+    return MEMBERS * ((inputs + 1) * (UNITS + _COUNT) + UNITS * _COUNT)
 
 
 def _parts(weights: Singles, inputs: int) -> Parts:
-    """Views of the parts: units beside the linear way, units' bias, heads, the heads' bias."""
-    shapes = (
-        (inputs, _WIDE + MEMBERS * _COUNT),
-        (_WIDE,),
-        (MEMBERS, UNITS, _COUNT),
-        (MEMBERS, 1, _COUNT),
-    )
-    parts, start = [], 0
-    for shape in shapes:
-        stop = start + prod(shape)
-        parts.append(weights[start:stop].reshape(shape))
-        start = stop
-    one, two, three, four = parts
-    return one, two, three, four
+    """Views of the parts: units beside the linear way, by standard input, and heads by unit."""
+    units = weights[: -MEMBERS * UNITS * _COUNT].reshape(inputs + 1, -1)
+    return units, weights[-MEMBERS * UNITS * _COUNT :].reshape(MEMBERS, UNITS, _COUNT)
 
 
 def _apart(wide: Singles) -> Singles:
@@ -193,35 +184,36 @@ def _apart(wide: Singles) -> Singles:
     return wide.reshape(len(wide), MEMBERS, -1).transpose(1, 0, 2)
 
 
-def _forward(standard: Singles, parts: Parts) -> tuple[Singles, Singles, Singles]:
-    """The hidden units (n, all), the same by member, and the heads (members, n, LEVELS)."""
-    units, bias, heads, rest = parts
+def _forward(standard: Singles, parts: Parts) -> tuple[Singles, Singles]:
+    """The hidden units (n, all), and the heads (n x members, LEVELS)."""
+    units, heads = parts
     both = standard @ units
-    hidden = both[:, :_WIDE] + bias
-    np.tanh(hidden, out=hidden)
-    apart = _apart(hidden)
-    raw = apart @ heads
-    raw += _apart(both[:, _WIDE:])
-    raw += rest
-    return hidden, apart, raw
+    hidden = np.tanh(both[:, :_WIDE])
+    raw = np.empty((len(both), MEMBERS * _COUNT), np.float32)
+    np.matmul(_apart(hidden), heads, out=_apart(raw))
+    raw += both[:, _WIDE:]
+    return hidden, raw.reshape(-1, _COUNT)
 
 
-def _heads(raw: Singles) -> tuple[Singles, Singles]:
-    """Quantiles from a median and gaps, along the last axis; and by how much gaps open."""
+def _gaps(raw: Singles) -> tuple[Singles, Singles]:
+    """Medians, each with the gaps from it; and how much gaps open, as the exponential of ``raw``.
+
+    A row by _SUMS is one of quantiles.
+    """
     open_ = np.exp(np.minimum(raw, _STEEPEST))
     gaps = np.log1p(open_)
-    gaps[..., MEDIAN] = raw[..., MEDIAN]
-    open_ /= 1.0 + open_
-    open_[..., MEDIAN] = 1.0
-    return gaps @ _SUMS, open_
+    gaps[:, MEDIAN] = raw[:, MEDIAN]
+    return gaps, open_
 
 
 def _slope(raw: Singles, rests: Singles) -> Singles:
     """The mean pinball loss's derivative by ``raw``."""
-    found, open_ = _heads(raw)
-    by_quantile = (rests[:, None] <= found) - _LEVELS
+    gaps, open_ = _gaps(raw)
+    by_quantile = (rests.repeat(MEMBERS)[:, None] <= gaps @ _SUMS) - _LEVELS
     by_quantile /= np.float32(len(rests))
     slope = by_quantile @ _SUMS.T
+    open_ /= 1.0 + open_
+    open_[:, MEDIAN] = 1.0
     slope *= open_
     return slope
 
@@ -237,3 +229,4 @@ def _sums() -> Singles:
 
 
 _SUMS: Final = _sums()
+_MEANS: Final = _SUMS / np.float32(MEMBERS)

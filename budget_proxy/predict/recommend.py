@@ -36,7 +36,7 @@ def recommend(
     """
     knots = np.maximum(values, 1.0)
     least = max(float(ceil(floor)), 1.0)
-    below = np.floor((knots / _USES).ravel())
+    below = np.floor(knots / _USES).ravel()
     options = np.maximum(np.concatenate(((least,), below, below + 1.0)), least)
     options.sort()
     lower, upper = np.interp(np.log(options) + _LOG_USES, np.log(knots), levels)

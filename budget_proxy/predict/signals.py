@@ -18,7 +18,7 @@ from zlib import crc32
 import numpy as np
 import numpy.typing as npt
 
-from budget_proxy.classify.scan import split
+from budget_proxy.classify.scan import Words, split
 from budget_proxy.predict import asked, shape, structure, wording
 from budget_proxy.predict.grams import Grams, grams_of
 from budget_proxy.predict.masked import ending, outline, tail, template
@@ -89,7 +89,7 @@ def signals_of(call: Call, characteristics: Characteristics, salt: bytes) -> byt
         *_asked(words, [*system, *(user.text for user in users[-1:] if user is not last)]),
     ]
     identities = _identities(call, "\n".join(system), last, users[0] if users else last, key)
-    return _encode(numbers, identities, grams_of(words, key, GRAMS))
+    return _encode(numbers, identities, grams_of(words.order, key, GRAMS))
 
 
 @lru_cache(maxsize=256)
@@ -126,7 +126,7 @@ def _prompt(messages: tuple[Message, ...]) -> list[str]:
     return [message.text for message in takewhile(lambda m: m.role == "system", messages)]
 
 
-def _asked(words: list[str], others: list[str]) -> list[float]:
+def _asked(words: Words, others: list[str]) -> list[float]:
     """The cues of the last message, and the wishes that stand in other texts."""
     found = asked.asked_of(words)
     for text in filter(None, others):

@@ -11,14 +11,14 @@ What the origin leaves open is fixed in mission.md, and the rest here:
 - The history's size is the number of rows kept, similar or not.
 - A censored length is a lower bound; it enters as it is, so truncations bias this strategy low.
 
-Everything is elementwise over preallocated columns: no row costs an object on the hot path.
+Everything is elementwise over preallocated columns: no row costs an object on the hot path. Rows
+alike in all but novelty share a kind, and what a task is like is told of kinds, which are fewer.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections import Counter
 from functools import lru_cache
 from typing import Any, Final
 
@@ -95,25 +95,29 @@ class Similarity:
         self._window = window
         self._size = 0
         self._next = 0
-        self._levels = np.zeros((4, window))  # complexity, uncertainty, criticality, novelty
-        self._codes = np.zeros(window, np.int16)  # kind of task and domains
-        self._types = np.zeros(window, np.int64)
+        self._kinds = np.zeros(window, np.intp)
+        self._novelties = np.zeros(window)
         self._agents = np.zeros(window, np.int64)
         self._used = np.zeros(window)
         self._ts = np.zeros(window)
         self._labels: list[tuple[str, str]] = [("", "")] * window
-        self._likenesses: list[_Likeness | None] = [None] * window
-        self._alike: Counter[_Likeness] = Counter()
+        # by kind, of those of no row the complexity is infinite
+        self._known: dict[_Likeness, int] = {}
+        self._likenesses: list[_Likeness] = []
+        self._rows: list[int] = []
+        self._free: list[int] = []
+        self._levels = np.zeros((3, window))  # complexity, uncertainty, criticality
+        self._tasks = np.zeros(window, np.int16)  # by _KINDS
+        self._domains = np.zeros(window, np.int16)  # by _mask
+        self._types = np.zeros(window, np.int64)
 
     def learn_one(self, features: Features, observation: Observation, call_id: str = "") -> None:
         """Keep one outcome, with the novelty that ``features`` say the task had when predicted."""
-        at, task = self._next, features.characteristics
-        self._remember(at, _likeness(features))
-        for level, number in enumerate(_levels(task, task.novelty)):
-            self._levels[level, at] = number
-        kind = _KINDS.get(features.task_type, 0)
-        self._codes[at] = kind * len(_OVERLAPS) + _mask(task.domains)
-        self._types[at] = _digest(features.task_type)
+        at = self._next
+        if self._size == self._window:
+            self._leave(int(self._kinds[at]))
+        self._kinds[at] = self._kind(features)
+        self._novelties[at] = NOVELTY * features.characteristics.novelty
         self._agents[at] = _digest(features.agent)
         self._used[at] = observation.tokens
         self._ts[at] = observation.ts
@@ -153,28 +157,48 @@ class Similarity:
 
         A task of which all that counts was there before is not new: most are told at that.
         """
-        if _likeness(features) in self._alike:
+        if _likeness(features) in self._known:
             return 0.0
         return _novelty(self._plain(features)) if self._size else 1.0
 
-    def _remember(self, at: int, likeness: _Likeness) -> None:
-        """Count what one row is like, in place of what the row before it at ``at`` was like."""
-        gone, self._likenesses[at] = self._likenesses[at], likeness
-        self._alike[likeness] += 1
-        if gone is not None:
-            self._alike[gone] -= 1
-            if not self._alike[gone]:
-                del self._alike[gone]
+    def _kind(self, features: Features) -> int:
+        """The kind of one more row."""
+        likeness, task = _likeness(features), features.characteristics
+        kind = self._known.get(likeness)
+        if kind is not None:
+            self._rows[kind] += 1
+            return kind
+        if self._free:
+            kind = self._free.pop()
+            self._likenesses[kind], self._rows[kind] = likeness, 1
+        else:
+            kind = len(self._rows)
+            self._likenesses.append(likeness)
+            self._rows.append(1)
+        self._known[likeness] = kind
+        for level, number in enumerate(_levels(task)):
+            self._levels[level, kind] = number
+        self._tasks[kind] = _KINDS.get(features.task_type, 0)
+        self._domains[kind] = _mask(task.domains)
+        self._types[kind] = _digest(features.task_type)
+        return kind
+
+    def _leave(self, kind: int) -> None:
+        """A row of a kind goes."""
+        self._rows[kind] -= 1
+        if not self._rows[kind]:
+            del self._known[self._likenesses[kind]]
+            self._levels[0, kind] = math.inf
+            self._free.append(kind)
 
     def _plain(self, features: Features) -> _Array:
-        """Every row's similarity without novelty's part, weighted but not renormalised."""
-        n, task = self._size, features.characteristics
-        asked = _levels(task, 0.0)
-        kinds = _MATCHES[_KINDS.get(features.task_type, 0)]
-        worth = kinds[:, None] + _OVERLAPS[_mask(task.domains)] + _CLOSEST
-        total: _Array = worth.ravel().take(self._codes[:n])
-        for level in range(3):
-            away = self._levels[level, :n] - asked[level]
+        """Every kind's similarity without novelty's part, weighted but not renormalised."""
+        n, task = len(self._rows), features.characteristics
+        total: _Array = _MATCHES[_KINDS.get(features.task_type, 0)].take(self._tasks[:n])
+        total += _OVERLAPS[_mask(task.domains)].take(self._domains[:n])
+        total += _CLOSEST
+        for column, asked in zip(self._levels, _levels(task), strict=True):
+            away = column[:n] - asked
             total -= np.abs(away, out=away)
         if features.task_type not in _KINDS:
             total += TYPE * (self._types[:n] == _digest(features.task_type))
@@ -184,9 +208,10 @@ class Similarity:
         """Novelty, and the ``n`` most similar tasks."""
         if not self._size:
             return 1.0, ()
-        total = self._plain(features)
-        novelty = _novelty(total)
-        away = self._levels[3, : self._size] - NOVELTY * novelty
+        plain = self._plain(features)
+        novelty = _novelty(plain)
+        total = plain.take(self._kinds[: self._size])
+        away = self._novelties[: self._size] - NOVELTY * novelty
         total -= np.abs(away, out=away)
         total += NOVELTY
         similar = total >= SIMILAR - _SLACK
@@ -223,13 +248,12 @@ class Similarity:
         )
 
 
-def _levels(task: Characteristics, novelty: float) -> tuple[float, float, float, float]:
+def _levels(task: Characteristics) -> tuple[float, float, float]:
     """Scale the numbers that closenesses are differences of by weight over range."""
     return (
         COMPLEXITY * task.complexity / 100.0,
         UNCERTAINTY * task.uncertainty,
         CRITICALITY * task.criticality,
-        NOVELTY * novelty,
     )
 
 

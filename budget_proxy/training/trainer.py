@@ -1,4 +1,4 @@
-"""The one background worker that refits: it takes a snapshot, has it fitted, puts it in force.
+"""The one background worker: it has snapshots fitted, and puts fits in force.
 
 Snapshots are taken and adopted under the engine's lock, within milliseconds; fitting takes
 seconds, in a process of its own. Where the history says which row a fit was in force after, the
@@ -57,6 +57,10 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
+class _Settle:
+    """The job of learning what the predictor has put off."""
+
+
 Locked = Callable[[], AbstractContextManager[Any]]
 OnFault = Callable[[str, Exception], None]
 Row = tuple[str, int]
@@ -94,7 +98,7 @@ class Trainer:
 
     def begin_process(self) -> None:
         """What is this process's own; a forked child has none of its parent's threads."""
-        self._jobs: SimpleQueue[tuple[Snapshot, Row] | None] = SimpleQueue()
+        self._jobs: SimpleQueue[tuple[Snapshot, Row] | _Settle | None] = SimpleQueue()
         self._idle = threading.Event()
         self._idle.set()
         self._thread: threading.Thread | None = None
@@ -107,10 +111,16 @@ class Trainer:
         return self._predictor.window + 2 * self._predictor.interval
 
     def learned(self, record: CallRecord) -> None:
-        """A row was learned; begin a fit if one is due. The caller holds the lock."""
+        """A row was learned; begin a fit if one is due. The caller holds the lock.
+
+        What the predictor put off is learned beside the calls, unless a fit is being made.
+        """
         self._last = (record.call_id, record.attempt)
-        if not self._paused:
-            self._begin_if_due()
+        if self._paused or self._closed:
+            return
+        if self._idle.is_set() and self._predictor.behind():
+            self._have_done(_Settle())
+        self._begin_if_due()
 
     def replay(self, rows: Sequence[CallRecord], learn: Callable[[CallRecord], None]) -> None:
         """Learn the history again, its newest fit in force from where it was.
@@ -144,7 +154,10 @@ class Trainer:
         if monotonic() < self._not_before:
             return
         self._idle.clear()
-        self._jobs.put((self._predictor.snapshot(), self._last))
+        self._have_done((self._predictor.snapshot(), self._last))
+
+    def _have_done(self, job: tuple[Snapshot, Row] | _Settle) -> None:
+        self._jobs.put(job)
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(
                 target=self._work, name="budget-proxy-trainer", daemon=True
@@ -153,6 +166,10 @@ class Trainer:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
+            if isinstance(job, _Settle):
+                with self._locked():
+                    self._predictor.settle()
+                continue
             snapshot, taken = job
             try:
                 self._put_in_force(self._fitted(snapshot), snapshot, taken)
