@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from budget_proxy.store.applied import Applied
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
@@ -13,6 +14,12 @@ KEPT_SIGNALS: Final = 20_000
 
 KEPT_FITS: Final = 2
 """Newest fits of a strategy whose content is kept; of the others remains when they were made."""
+
+WITHIN: Final = 5_000
+"""Newest rows of a group among which ``newest`` looks."""
+
+Group = tuple[str, str, str]
+"""Agent, task type and model."""
 
 Complete = Callable[[CallRecord], CallRecord]
 """Makes of a pending row the one that takes its place."""
@@ -62,11 +69,37 @@ class Store(Protocol):
     ) -> Iterator[CallRecord]:
         """Rows by time [start, end) and equality of columns, oldest first, streamed."""
 
+    def newest(
+        self,
+        group: Group,
+        limit: int,
+        *,
+        within: int = WITHIN,
+        start: float | None = None,
+        known: str | None = None,
+        **where: Any,
+    ) -> list[CallRecord]:
+        """At most ``limit`` rows of an (agent, task type, model), newest first.
+
+        Looked at are the newest ``within`` of the group, so that this takes no longer as the
+        history grows; taken are those from ``start`` on, with a value in the column ``known``,
+        and equality of the columns in ``where``.
+        """
+
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
 
     def meta(self, name: str, default: str) -> str:
         """A setting of this installation; set to ``default`` if it was not there (atomic)."""
+
+    def save_applied(self, made: Applied) -> int:
+        """Remember a suggestion that was applied; its number."""
+
+    def applied(self, number: int | None = None) -> list[Applied]:
+        """The suggestions that were applied, newest first; with ``number`` that one alone."""
+
+    def mark_undone(self, number: int, ts: float) -> bool:
+        """Remember when an applied suggestion was undone; false if there is none to undo."""
 
     def save_fit(self, fit: Fit) -> None:
         """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""

@@ -10,7 +10,8 @@ from itertools import islice
 from math import inf
 from typing import Any
 
-from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, Complete
+from budget_proxy.store.applied import Applied
+from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
 from budget_proxy.store.measures import sums_of
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
@@ -45,6 +46,7 @@ class MemoryStore:
         self._fits: defaultdict[str, list[Fit]] = defaultdict(list)
         self._gone: dict[tuple[int, int], list[Sums]] = {}
         self._fine = 0.0
+        self._applied: list[Applied] = []
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -136,6 +138,33 @@ class MemoryStore:
             and all(getattr(row, name) == value for name, value in wanted.items())
         )
 
+    def newest(
+        self,
+        group: Group,
+        limit: int,
+        *,
+        within: int = WITHIN,
+        start: float | None = None,
+        known: str | None = None,
+        **where: Any,
+    ) -> list[CallRecord]:
+        """Give at most ``limit`` of the newest ``within`` rows of a group, newest first.
+
+        Raises InvalidInput where ``known`` or ``where`` names no column.
+        """
+        check_columns(where if known is None else {**where, known: None})
+        with self._lock:
+            rows = list(self._rows)
+        its = (row for row in reversed(rows) if (row.agent, row.task_type, row.model) == group)
+        found = (
+            row
+            for row in islice(its, within)
+            if (start is None or row.ts >= start)
+            and (known is None or getattr(row, known) is not None)
+            and all(getattr(row, name) == value for name, value in where.items())
+        )
+        return list(islice(found, limit))
+
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
         with self._lock:
@@ -149,6 +178,26 @@ class MemoryStore:
         """Read a setting of this installation; ``default`` is set if it was not there (atomic)."""
         with self._lock:
             return self._meta.setdefault(name, default)
+
+    def save_applied(self, made: Applied) -> int:
+        """Remember a suggestion that was applied; its number."""
+        with self._lock:
+            self._applied.append(replace(made, id=len(self._applied) + 1))
+            return len(self._applied)
+
+    def applied(self, number: int | None = None) -> list[Applied]:
+        """Give the suggestions that were applied, newest first; with ``number`` that one alone."""
+        with self._lock:
+            return [made for made in reversed(self._applied) if number in {None, made.id}]
+
+    def mark_undone(self, number: int, ts: float) -> bool:
+        """Remember when an applied suggestion was undone; false if there is none to undo."""
+        with self._lock:
+            for index, made in enumerate(self._applied):
+                if made.id == number and made.undone is None:
+                    self._applied[index] = replace(made, undone=ts)
+                    return True
+        return False
 
     def save_fit(self, fit: Fit) -> None:
         """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""
@@ -174,6 +223,7 @@ class MemoryStore:
                 "fits": sum(map(len, self._fits.values())),
                 "meta": len(self._meta),
                 "sums": sum(map(len, self._gone.values())),
+                "applied": len(self._applied),
             }
 
     def horizon(self, keep: int) -> int:

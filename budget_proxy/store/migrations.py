@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SET = "budget_proxy"
-TABLES = ("calls", "sessions", "guidance", "features", "fits", "meta", "sums")
+TABLES = ("calls", "sessions", "guidance", "features", "fits", "meta", "sums", "applied")
 
 
 def m001_first_tables(db: Database) -> None:
@@ -339,12 +339,33 @@ def m005_sums(db: Database) -> None:
     db.execute("DROP TABLE days")
 
 
+def m007_applied(db: Database) -> None:
+    """Remember which suggestions were applied to the settings file, so that they can be undone."""
+    db.executescript("""
+        CREATE TABLE applied (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            ts REAL NOT NULL,
+            suggestion TEXT NOT NULL,
+            file TEXT NOT NULL,
+            path TEXT NOT NULL,
+            before TEXT,
+            after TEXT NOT NULL,
+            removed TEXT NOT NULL,
+            added TEXT NOT NULL,
+            digest_before TEXT,
+            digest_after TEXT NOT NULL,
+            undone REAL
+        );
+    """)
+
+
 STEPS: tuple[Callable[[Database], None], ...] = (
     m001_first_tables,
     m002_pending,
     m003_features,
     m004_days,
     m005_sums,
+    m007_applied,
 )
 """In the order of application."""
 

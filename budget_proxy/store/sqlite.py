@@ -18,8 +18,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from budget_proxy.errors import InvalidInput, StoreError
-from budget_proxy.store import folding, learning, migrations, rows, summing
-from budget_proxy.store.base import Complete
+from budget_proxy.store import (
+    applied,
+    folding,
+    learning,
+    migrations,
+    picking,
+    rows,
+    summing,
+)
+from budget_proxy.store.applied import Applied
+from budget_proxy.store.base import WITHIN, Complete, Group
 from budget_proxy.store.connections import BUSY, Connections, enable_wal
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -232,6 +241,25 @@ class SQLiteStore:
             ids = array("q", (id_ for (id_,) in found))
         return self._pages(ids)
 
+    def newest(
+        self,
+        group: Group,
+        limit: int,
+        *,
+        within: int = WITHIN,
+        start: float | None = None,
+        known: str | None = None,
+        **where: Any,
+    ) -> list[CallRecord]:
+        """Give at most ``limit`` of the newest ``within`` rows of a group, newest first.
+
+        Raises InvalidInput where ``known`` or ``where`` names no column.
+        """
+        rows.check_columns(where if known is None else {**where, known: None})
+        terms = picking.terms(start, known, where)
+        with self._connection("read") as connection:
+            return picking.newest(connection, group, limit, within, terms)
+
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
         with self._transaction("written") as connection:
@@ -247,6 +275,21 @@ class SQLiteStore:
                 connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (name, default))
                 row = connection.execute(read, (name,)).fetchone()
         return str(row[0])
+
+    def save_applied(self, made: Applied) -> int:
+        """Remember a suggestion that was applied; its number."""
+        with self._transaction("written") as connection, _storable("a suggestion"):
+            return applied.save(connection, made)
+
+    def applied(self, number: int | None = None) -> list[Applied]:
+        """Give the suggestions that were applied, newest first; with ``number`` that one alone."""
+        with self._connection("read") as connection:
+            return applied.read(connection, number)
+
+    def mark_undone(self, number: int, ts: float) -> bool:
+        """Remember when an applied suggestion was undone; false if there is none to undo."""
+        with self._transaction("written") as connection:
+            return applied.mark_undone(connection, number, ts)
 
     def save_fit(self, fit: Fit) -> None:
         """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""

@@ -71,6 +71,15 @@ def unit_prices(api: str, model: str, ts: float = _NEWEST) -> tuple[float, float
     return None if found is None else (float(found.input_price), float(found.output_price))
 
 
+def rates(api: str, model: str, host: str, tier: str | None, ts: float) -> Rates | None:
+    """US dollars of one token of each kind at ``ts`` (Unix seconds).
+
+    ``None`` where the price is unknown, or no plain sum of tokens.
+    """
+    way = _way(api, model, bare_host(host), int(ts // _DAY))
+    return None if way is None else _rates(model, way, tier, int(ts // _QUARTER))
+
+
 @cache
 def version() -> str:
     """The version of the prices. The first call loads the library (0.5 s)."""
