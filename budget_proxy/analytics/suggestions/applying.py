@@ -136,7 +136,7 @@ def _write(place: Path, text: str | None, before: str | None) -> None:
     except OSError as error:
         raise ConfigError(f"{place} cannot be written: {error}") from error
     try:
-        with open(descriptor, "w", encoding="utf-8", newline="") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

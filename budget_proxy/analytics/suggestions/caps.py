@@ -49,11 +49,11 @@ def over_allocated(scene: Scene) -> Iterator[Suggestion]:
         freed = mean(
             (session_of(row), max((row.ceiling or 0) - cap, 0) * max(row.n, 1)) for row in rows
         )
-        limited = scene.monthly(group.limited) * len(rows) / len(scene.rows.of(group))
+        capped = group.attempts * len(rows) / len(scene.rows.of(group))
         usual = sum(row.ceiling or 0 for row in rows) / len(rows)
         if usual < _FAR * cap or freed.low <= 0:
             continue
-        tokens = round(freed.value * limited)
+        tokens = round(scene.monthly(freed.value * capped))
         yield suggestion(
             "over-allocated",
             group,

@@ -79,10 +79,9 @@ def without(text: str, made: Applied, is_original: Callable[[str], bool]) -> str
 
 def diff(before: str, after: str, name: str) -> str:
     """What changes, as a unified diff."""
-    lines = (text.splitlines(keepends=True) for text in (before, after))
-    return "".join(
-        line if line.endswith("\n") else f"{line}\n" for line in unified_diff(*lines, name, name)
-    )
+    old, new = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    lines = unified_diff(old, new, name, name)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
 def _written(text: str, path: tuple[str, ...], value: Any) -> str:
@@ -160,7 +159,7 @@ def _unset(values: dict[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
 def _same(text: str, wanted: Mapping[str, Any]) -> bool:
     """Whether a text says what is wanted; tables that were left empty count as not there."""
     try:
-        return _pruned(tomllib.loads(text)) == _pruned(wanted)
+        return bool(_pruned(tomllib.loads(text)) == _pruned(wanted))
     except tomllib.TOMLDecodeError:
         return False
 
