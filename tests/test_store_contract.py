@@ -12,6 +12,7 @@ import pytest
 
 from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_report
 from budget_proxy.errors import InvalidInput
+from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import Store
 from budget_proxy.store.measures import sums_of
 from budget_proxy.store.memory import MemoryStore
@@ -307,6 +308,7 @@ def test_counts_by_table(store: Store) -> None:
     store.save_fit(FIT)
     assert store.counts() == {
         "calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1, "sums": 0,
+        "applied": 0,
     }  # fmt: skip
 
 
@@ -530,3 +532,52 @@ def test_room_is_given_back(store: Store) -> None:
         pass
     store.vacuum()
     assert len(list(store.calls())) == 100
+
+
+GROUP: Final = ("reviewer", "review", "gpt-5.4")
+
+
+def test_newest_rows_of_a_group_come_newest_first(store: Store) -> None:
+    """Of one agent, task type and model, at most so many, from a time on."""
+    store.append([record(call_id=str(i), ts=NOW + i) for i in range(6)])
+    store.append([record(agent="a"), record(task_type="t"), record(model="m")])
+    assert [row.call_id for row in store.newest(GROUP, 3)] == ["5", "4", "3"]
+    assert [row.call_id for row in store.newest(GROUP, 9, start=NOW + 4)] == ["5", "4"]
+    assert store.newest(GROUP, 1)[0] == replace(record(call_id="5", ts=NOW + 5), id=6)
+    assert store.newest(("nobody", "review", "gpt-5.4"), 3) == []
+
+
+def test_newest_rows_by_a_columns_value_or_its_being_there(store: Store) -> None:
+    """Equality and presence are asked of the newest so many of the group alone."""
+    store.append(
+        [
+            record(call_id=str(i), truncated=i % 2 == 0, score=None if i % 3 else 0.5)
+            for i in range(12)
+        ]
+    )
+    assert [row.call_id for row in store.newest(GROUP, 3, truncated=True)] == ["10", "8", "6"]
+    assert [row.call_id for row in store.newest(GROUP, 9, known="score")] == ["9", "6", "3", "0"]
+    assert [row.call_id for row in store.newest(GROUP, 9, known="score", within=7)] == ["9", "6"]
+    assert [
+        row.call_id for row in store.newest(GROUP, 2, known="score", truncated=False, within=5)
+    ] == ["9"]
+    with pytest.raises(InvalidInput, match="colour"):
+        store.newest(GROUP, 1, known="colour")
+    with pytest.raises(InvalidInput, match="shade"):
+        store.newest(GROUP, 1, shade=1)
+
+
+def test_applied_suggestions_are_numbered_and_undone_once(store: Store) -> None:
+    """Newest first; every field comes back, whatever stands in it."""
+    one = Applied(
+        ts=NOW, suggestion="{}", file="/x", path=("agents", 'a "b"\n', "caps"), before=None,
+        after="off", removed="", added="[x]\n", digest_before=None, digest_after="d",
+    )  # fmt: skip
+    other = replace(one, before=3, after=True, digest_before="e")
+    assert [store.save_applied(one), store.save_applied(other)] == [1, 2]
+    assert store.applied() == [replace(other, id=2), replace(one, id=1)]
+    assert store.mark_undone(1, NOW + 5)
+    assert not store.mark_undone(1, NOW + 9)
+    assert not store.mark_undone(3, NOW)
+    assert store.applied(1) == [replace(one, id=1, undone=NOW + 5)]
+    assert store.counts()["applied"] == 2

@@ -20,7 +20,7 @@ def test_written_and_never_read_is_the_premium_lost() -> None:
     """Sixty calls write 10,000 tokens each at a premium of $.75 a million: $.45."""
     rows = calls(60, input_tokens=12_000, cache_write_tokens=10_000, cache_read_tokens=0, **SONNET)
     (found,) = breaking(scene(*rows, days=10))
-    assert found.money == (pytest.approx(3 * 0.45), pytest.approx(3 * 0.45))
+    assert found.money == pytest.approx((3 * 0.45, 3 * 0.45))
     assert (found.tokens, found.of) == (3 * 600_000, "input")
     assert (found.agent, found.task_type) == ("coder", "")
     assert found.setting is None
@@ -61,7 +61,7 @@ def test_repeats_that_are_not_read_are_told_with_at_most_what_they_cost() -> Non
     (found,) = breaking(scene(*conversations(30, read=0.0)))
     assert found.tokens == 30 * (4000 + 5000)
     # gpt-4.1 reads from the cache at $.50 a million, and takes fresh input at $2.
-    assert found.money == (0.0, pytest.approx(270_000 * 1.5e-6))
+    assert found.money == pytest.approx((0.0, 270_000 * 1.5e-6))
     assert (found.n, found.evidence["read_share"]) == (60, 0.0)
     assert found.calls[:2] == ("c89", "c88")
 

@@ -173,7 +173,7 @@ def test_tokens_agree_with_the_rows(
     history = calls(
         len(rows), model="gpt-4.1",
         n=lambda i: rows[i][0], output_tokens=lambda i: rows[i][0] * rows[i][1],
-        ceiling=lambda i: None if rows[i][2] is None else rows[i][2] * 1000,
+        ceiling=lambda i: 1000 * (rows[i][2] or 0) or None,
         truncated=lambda i: rows[i][3] and not i % 5,
         cap=lambda i: 5 if rows[i][4] else None,
     )  # fmt: skip

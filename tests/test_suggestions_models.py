@@ -35,7 +35,7 @@ def test_a_model_that_did_the_same_work_as_well_is_suggested_with_what_it_saves(
     assert (found.model, found.setting, found.effort) == (DEAR, None, "one code change")
     assert CHEAP in found.action
     assert found.money is not None
-    assert found.money == (pytest.approx(1.6), pytest.approx(1.6))
+    assert found.money == pytest.approx((1.6, 1.6))
     assert found.evidence["score_difference"] == pytest.approx(0)
     assert (found.n, found.confidence) == (200, "medium")
     assert "No experiment" in found.worth
@@ -44,7 +44,7 @@ def test_a_model_that_did_the_same_work_as_well_is_suggested_with_what_it_saves(
 def test_the_range_reaches_from_its_rates_to_its_own_lengths() -> None:
     """It answers at twice the length: 200 x (.010 - .0036) = $1.28 by its own calls."""
     (found,) = cheaper(scene(*scored(DEAR), *scored(CHEAP, output_tokens=2000), days=15))
-    assert found.money == (pytest.approx(2 * 1.28), pytest.approx(2 * 1.60))
+    assert found.money == pytest.approx((2 * 1.28, 2 * 1.60))
 
 
 @pytest.mark.parametrize(

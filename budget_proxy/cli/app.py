@@ -26,6 +26,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "report": "report",
         "trends": "trends",
         "project": "project",
+        "suggest": "suggest",
         "backtest": "backtest",
         "import": "import_",
         "history": "history",

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from difflib import unified_diff
 from typing import Any
@@ -42,14 +43,15 @@ def with_setting(text: str, setting: Setting) -> Edit:
     Raises ConfigError, with what to write by hand, where the text has a form that leaves no
     place for it.
     """
-    path, value = setting.path, setting.value
-    try:
-        wanted = _set(_parsed(text), path, value)
-        edit = _edit(text, _written(text, path, value))
-        if _parsed(edit.text) == wanted:
-            return edit
-    except (TypeError, ValueError, LookupError, AttributeError, ConfigError) as error:
-        raise _by_hand(setting) from error
+    from tomlkit.exceptions import TOMLKitError
+
+    wanted = _set(_parsed(text), setting)
+    for way in (_in_place, _at_the_end, _at_the_top):
+        with suppress(TOMLKitError, TypeError, ValueError, LookupError, AttributeError):
+            made = _like(way(text, setting), text)
+            made.encode()  # half a surrogate pair is no text
+            if tomllib.loads(made) == wanted:
+                return _edit(text, made)
     raise _by_hand(setting)
 
 
@@ -66,8 +68,9 @@ def without(text: str, made: Applied, is_original: Callable[[str], bool]) -> str
         raise ConfigError(
             f"{'.'.join(path)} is {now}, not {made.after!r} as it was written: change it by hand"
         )
-    wanted = _parsed(text)
-    wanted = _unset(wanted, path) if made.before is None else _set(wanted, path, made.before)
+    wanted = _unset(_parsed(text), path)
+    if made.before is not None:
+        wanted = _set(wanted, Setting(path, made.before))
     possible = (text[:at] + removed + text[at + len(added) :] for at in _places(text, added))
     same = [before for before in possible if _same(before, wanted)]
     if same:
@@ -84,21 +87,46 @@ def diff(before: str, after: str, name: str) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
 
 
-def _written(text: str, path: tuple[str, ...], value: Any) -> str:
+def _in_place(text: str, setting: Setting) -> str:
+    """Where the file has such settings, or could have them: as a person would write it."""
     import tomlkit
     from tomlkit.items import InlineTable
 
     document = tomlkit.parse(text)
     place: Any = document
-    *tables, name = path
+    *tables, name = setting.path
     for depth, table in enumerate(tables, 1):
         if table not in place:
             inline = isinstance(place, InlineTable)
             more = depth < len(tables)
             place[table] = tomlkit.inline_table() if inline else tomlkit.table(is_super_table=more)
         place = place[table]
-    place[name] = value
-    return _like(tomlkit.dumps(document), text)
+    place[name] = setting.value
+    return tomlkit.dumps(document)
+
+
+def _at_the_end(text: str, setting: Setting) -> str:
+    """As a table of its own."""
+    *tables, name = setting.path
+    start = text if not text or text.endswith("\n") else f"{text}\n"
+    return f"{start}\n[{_dotted(tables)}]\n{_line([name], setting)}"
+
+
+def _at_the_top(text: str, setting: Setting) -> str:
+    """As one line with a dotted name."""
+    return _line(setting.path, setting) + text
+
+
+def _line(path: Sequence[str], setting: Setting) -> str:
+    import tomlkit
+
+    return f"{_dotted(path)} = {tomlkit.item(setting.value).as_string()}\n"
+
+
+def _dotted(path: Sequence[str]) -> str:
+    import tomlkit
+
+    return ".".join(tomlkit.key(name).as_string() for name in path)
 
 
 def _like(made: str, text: str) -> str:
@@ -138,12 +166,15 @@ def _parsed(text: str) -> dict[str, Any]:
         raise ConfigError(f"the settings file is no valid TOML: {error}") from None
 
 
-def _set(values: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+def _set(values: dict[str, Any], setting: Setting) -> dict[str, Any]:
+    """Raises ConfigError where something else than a table is in the way."""
     values = deepcopy(values)
-    place = values
-    for name in path[:-1]:
+    place: Any = values
+    for name in setting.path[:-1]:
         place = place.setdefault(name, {})
-    place[path[-1]] = value
+        if not isinstance(place, dict):
+            raise _by_hand(setting)
+    place[setting.path[-1]] = setting.value
     return values
 
 

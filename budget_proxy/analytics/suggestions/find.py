@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Final
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from budget_proxy.analytics.suggestions.base import KINDS, Kind, Scene, Suggestion
 from budget_proxy.analytics.suggestions.budgets import ill_fitting
@@ -12,6 +13,19 @@ from budget_proxy.analytics.suggestions.caps import idle_caps, over_allocated, u
 from budget_proxy.analytics.suggestions.effort import untried
 from budget_proxy.analytics.suggestions.guidance import unpaid
 from budget_proxy.analytics.suggestions.models import cheaper
+from budget_proxy.analytics.suggestions.rows import Rows
+from budget_proxy.policy.base import policy_of
+from budget_proxy.store.base import Store
+from budget_proxy.store.sums import KEYS
+from budget_proxy.types import CallRecord
+from budget_proxy.wire.models import api_of_model, capabilities
+from budget_proxy.wire.prices import rates
+from budget_proxy.wire.rates import Rates
+
+if TYPE_CHECKING:
+    from budget_proxy.settings import Settings
+
+_DAY: Final = 86_400.0
 
 _WAYS: Final[dict[Kind, Callable[[Scene], Iterator[Suggestion]]]] = {
     "over-allocated": over_allocated,
@@ -29,6 +43,33 @@ def suggestions(scene: Scene, kinds: tuple[Kind, ...] = KINDS) -> tuple[Suggesti
     """What could be set otherwise, by the money it may save, then by tokens."""
     found = [one for kind in kinds for one in _WAYS[kind](scene)]
     return tuple(sorted(found, key=_worth))
+
+
+def scene_of(store: Store, settings: Settings, now: float, start: float | None) -> Scene:
+    """A history's scene from ``start`` to ``now`` (Unix seconds), under these settings.
+
+    Where the history begins later, the span does too; it lasts a day at least, so that an hour's
+    traffic is not blown up to a month's.
+    """
+    sums = store.sums(start=start, by=KEYS)
+    first = min((one.first for one in sums), default=now)
+    known = {name: model.model_dump(exclude_none=True) for name, model in settings.models.items()}
+    return Scene(
+        sums=sums,
+        days=max((now - max(first, start or first)) / _DAY, 1.0),
+        rows=Rows(partial(store.newest, start=start)),
+        policy=policy_of(settings),
+        strategy=settings.strategy,
+        able=lambda api, host, model: capabilities(api, host, model, known, settings.quota_hosts),
+        rates=lambda row, model: _rates(row, model, now),
+    )
+
+
+def _rates(row: CallRecord, model: str, now: float) -> Rates | None:
+    """What a model's tokens cost where the row was sent, or else at the model's own provider."""
+    found = rates(row.api, model, row.host, row.tier if model == row.model else None, now)
+    api = api_of_model(model)
+    return rates(api, model, "", None, now) if found is None and api else found
 
 
 def _worth(one: Suggestion) -> tuple[float, int, int, str]:

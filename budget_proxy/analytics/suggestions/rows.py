@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from budget_proxy.ledger.settlement import has_length
 from budget_proxy.store.sums import Sums
 from budget_proxy.types import CallRecord
 
@@ -35,4 +34,4 @@ class Rows:
 
 def answers(rows: Sequence[CallRecord]) -> list[CallRecord]:
     """The rows that tell a length: first attempts whose exact usage is known."""
-    return [row for row in rows if row.attempt == 1 and has_length(row)]
+    return [row for row in rows if row.attempt == 1 and row.has_length]
