@@ -29,6 +29,8 @@ def scene(*records: CallRecord, days: float = 30.0, strategy: str = "auto", **po
         strategy=strategy,
         able=capabilities,
         rates=_rates,
+        since=lambda ts: store.sums(start=ts, by=("agent", "model")),
+        end=max((row.ts for row in records), default=NOW),
     )
 
 

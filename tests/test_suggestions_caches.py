@@ -81,6 +81,32 @@ def test_nothing_is_suggested_without_repeats_that_go_unread(rows: list[CallReco
     assert not list(breaking(scene(*rows)))
 
 
+def falling(late: float, before: int = 600) -> list[CallRecord]:
+    """Calls of 10,000 tokens over 40 days: of the last ten the cache gives another share."""
+    return calls(
+        before + 200, input_tokens=10_000, model="gpt-4.1",
+        ts=lambda i: NOW + 86_400 * (30 * i / before if i < before else 30.05 + (i - before) / 20),
+        cache_read_tokens=lambda i: 8000 if i < before else round(10_000 * late),
+    )  # fmt: skip
+
+
+def test_a_cache_that_finds_less_than_it_did_is_told() -> None:
+    """From 80 % to 30 %: half of 200 calls' input in ten days, three times that in a month."""
+    (found,) = breaking(scene(*falling(0.3), days=40))
+    assert found.tokens == pytest.approx(3 * 200 * 5000, rel=0.01)
+    assert found.money is not None
+    # gpt-4.1's discount of $1.50 a million; all late calls are alike, so that no range is left.
+    assert found.money == pytest.approx((3 * 200 * 5000 * 1.5e-6,) * 2, rel=0.01)
+    assert found.evidence["read_share_before"] == pytest.approx(0.8)
+    assert found.n == 200
+
+
+@pytest.mark.parametrize("rows", [falling(0.7), falling(0.9), falling(0.6, before=300)])
+def test_a_cache_that_finds_as_much_is_left_alone(rows: list[CallRecord]) -> None:
+    """Or of which too little is known from before."""
+    assert not list(breaking(scene(*rows, days=40)))
+
+
 def test_the_arms_are_told_apart() -> None:
     """Whether our notes break a cache shows in the holdout beside them."""
     rows = calls(60, input_tokens=12_000, cache_write_tokens=10_000, cache_read_tokens=0, **SONNET)

@@ -131,6 +131,17 @@ def test_effort_is_suggested_where_most_of_the_output_is_reasoning() -> None:
     assert "holdout = 0.1" in blind.action
 
 
+def test_a_model_without_efforts_may_have_its_thinking_handed_over() -> None:
+    """Claude Haiku 4.5 has a thinking budget and no effort."""
+    rows = calls(
+        100, api="anthropic.messages", model="claude-haiku-4-5", output_tokens=1000,
+        reasoning_tokens=800,
+    )  # fmt: skip
+    (found,) = untried(scene(*rows))
+    assert found.setting == Setting(("agents", "coder", "thinking"), "auto")
+    assert not list(untried(scene(*rows, thinking="auto")))
+
+
 @pytest.mark.parametrize(
     ("given", "policy"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -45,6 +45,12 @@ def suggest(
     since: Annotated[
         str, typer.Option("--since", metavar="SPAN", help="The last 24h, 7d or 2w, else 30d.")
     ] = _SPAN,
+    agent: Annotated[
+        str | None, typer.Option("--agent", metavar="NAME", help="Only about this agent's calls.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", metavar="NAME", help="Only about this model's calls.")
+    ] = None,
     apply: Annotated[
         str | None,
         typer.Option("--apply", metavar="ID", help="Write this one into budget_proxy.toml."),
@@ -66,14 +72,15 @@ def suggest(
     _check(apply, undo, applied=applied, dry_run=dry_run)
     kinds, key = _kinds(kind), None if by is None else key_of(by)
     now, history = time.time(), open_history(store, existing=True)
-    options = _options(since, store)
+    where = {name: value for name, value in (("agent", agent), ("model", model)) if value}
+    options = _options(since, store, where)
     try:
         if undo is not None:
             _put_back(history, undo, now, dry_run=dry_run, as_json=as_json)
         elif applied:
             _list_applied(history, as_json=as_json)
         else:
-            scene, found = _found(history, now, since, kinds)
+            scene, found = _found(history, now, since, kinds, where)
             if apply is not None:
                 chosen = _chosen(found, apply)
                 _apply(history, chosen, now, options, dry_run=dry_run, as_json=as_json)
@@ -102,9 +109,11 @@ def _kinds(kind: str | None) -> tuple[Kind, ...]:
     return chosen
 
 
-def _options(since: str, store: str | None) -> str:
+def _options(since: str, store: str | None, where: Mapping[str, str]) -> str:
     """What the command that applies needs, to find the same suggestions."""
+    asked = [word for name, value in where.items() for word in (f"--{name}", value)]
     given = [
+        *asked,
         *(["--since", since] if since != _SPAN else []),
         *(["--store", store] if store else []),
     ]
@@ -112,12 +121,12 @@ def _options(since: str, store: str | None) -> str:
 
 
 def _found(
-    history: Store, now: float, since: str, kinds: tuple[Kind, ...]
+    history: Store, now: float, since: str, kinds: tuple[Kind, ...], where: Mapping[str, str]
 ) -> tuple[Scene, tuple[Suggestion, ...]]:
     from budget_proxy.analytics.suggestions.find import scene_of, suggestions
     from budget_proxy.settings import load
 
-    scene = scene_of(history, load(), now, now - seconds_of(since))
+    scene = scene_of(history, load(), now, now - seconds_of(since), **where)
     return scene, suggestions(scene, kinds)
 
 

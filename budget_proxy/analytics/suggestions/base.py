@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from budget_proxy.analytics.suggestions.rows import Rows
 from budget_proxy.policy.base import Policy
-from budget_proxy.store.sums import Sums
+from budget_proxy.store.sums import Sums, merged
 from budget_proxy.types import CallRecord, Capabilities
 from budget_proxy.wire.rates import Rates
 
@@ -34,12 +34,13 @@ KINDS: Final[tuple[Kind, ...]] = (
 )  # fmt: skip
 Tokens = Literal["reserved", "input", "output", "budgeted"]
 Confidence = Literal["high", "medium", "low"]
+GROUP: Final = ("agent", "task_type", "model")
 Effort = Literal["one setting", "one code change", "a change of the prompt"]
 Range = tuple[float, float]
 
 LEAST: Final = 50
 """Calls below which nothing is suggested."""
-LOOKED_AT: Final = 8
+LOOKED_AT: Final = 6
 """Groups of a kind whose rows are looked at, those with most at stake first."""
 MONTH: Final = 30.0
 """Days."""
@@ -93,9 +94,10 @@ class Suggestion:
 class Scene:
     """What suggestions are made from.
 
-    ``sums`` are by agent, task type, model and arm, over ``days``; ``rows`` gives newest rows
-    of a group; ``able`` what a model can do by (api, host, model); ``rates`` what a row's
-    tokens would cost on a model today, ``None`` where that is unknown.
+        ``sums`` are by agent, task type, model and arm, over ``days``; ``rows`` gives newest rows
+        of a group; ``able`` what a model can do by (api, host, model); ``rates`` what a row's
+    tokens would cost on a model today, ``None`` where that is unknown; ``since`` the sums of a
+    time (Unix seconds) and later by agent and model. The span ends at ``end``.
     """
 
     sums: Sequence[Sums]
@@ -105,6 +107,15 @@ class Scene:
     strategy: str
     able: Callable[[str, str, str], Capabilities]
     rates: Callable[[CallRecord, str], Rates | None]
+    since: Callable[[float], Sequence[Sums]]
+    end: float
+    _by: dict[tuple[str, ...], Sequence[Sums]] = field(default_factory=dict, repr=False)
+
+    def by(self, *keys: str) -> Sequence[Sums]:
+        """The sums told apart by no more than these keys, most calls first; added up once."""
+        if keys not in self._by:
+            self._by[keys] = merged(self.sums, keys)
+        return self._by[keys]
 
     def monthly(self, amount: float) -> float:
         """What an amount over the span comes to in a month."""

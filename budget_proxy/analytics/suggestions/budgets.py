@@ -7,7 +7,6 @@ from typing import Final
 
 from budget_proxy.analytics.calibration import wilson
 from budget_proxy.analytics.suggestions.base import LEAST, Scene, Setting, Suggestion, suggestion
-from budget_proxy.store.sums import merged
 
 _TARGET: Final = 0.20  # of the calls over-allocated: mission.md's figure after 30 days
 _BEST: Final = 0.80  # use of a budget that fits, the middle of what counts as fully efficient
@@ -17,7 +16,7 @@ def ill_fitting(scene: Scene) -> Iterator[Suggestion]:
     """Task types whose budgets are mostly too large, while ``strategy`` is none that learns."""
     if scene.strategy in {"auto", "learned"}:
         return
-    for group in merged(scene.sums, ("task_type",)):
+    for group in scene.by("task_type"):
         if group.measured < LEAST:
             continue
         low, high = wilson(group.over, group.measured)

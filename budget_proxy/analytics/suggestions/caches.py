@@ -1,4 +1,4 @@
-"""Prompt caches that cost more than they save, or that find less than repeats would let them."""
+"""Prompt caches that cost more than they save, find less than they did, or than they could."""
 
 from __future__ import annotations
 
@@ -7,33 +7,44 @@ from itertools import pairwise
 from typing import Final
 
 from budget_proxy.analytics.suggestions.base import (
+    GROUP,
     LEAST,
-    LOOKED_AT,
+    MONTH,
     Range,
     Scene,
     Suggestion,
     suggestion,
 )
 from budget_proxy.analytics.suggestions.bounds import Interval, mean, ratio, session_of
-from budget_proxy.store.sums import Sums, merged
+from budget_proxy.store.sums import Sums
 from budget_proxy.types import CallRecord
 from budget_proxy.wire.rates import Rates
 
 _LIFETIME: Final = 300.0  # seconds that a provider's cache lives at least
 _SHORTEST: Final = 1024  # tokens below which providers cache nothing
+_AGENTS: Final = 4
+_KINDS: Final = 3
+"""Agents with a model that are looked at, and so many task types of each."""
+_DAY: Final = 86_400.0
+_FALL: Final = 0.2
+_BEFORE: Final = 400  # calls whose share is taken as known
 _HALF: Final = 0.5
 _LONG: Final = 2048  # input tokens a call: where a cache is worth the thought
 _FOUND: Final = 0.5  # of the input read from the cache: nothing to complain of
 
 
 def breaking(scene: Scene) -> Iterator[Suggestion]:
-    """Agents that write caches and hardly read them, or that repeat prefixes unread."""
+    """Agents whose caches find less than before, cost more than they save, or go unread."""
+    fallen = {(one.agent, one.model): one for one in _fallen(scene)}
+    yield from fallen.values()
     groups = [
         one
-        for one in merged(scene.sums, ("agent", "model"))
-        if one.cache_read_reported >= LEAST and one.cache_read_tokens < _FOUND * one.input_tokens
+        for one in scene.by("agent", "model")
+        if (one.agent, one.model) not in fallen
+        and one.cache_read_reported >= LEAST
+        and one.cache_read_tokens < _FOUND * one.input_tokens
     ]
-    for group in sorted(groups, key=lambda one: -one.input_tokens)[:LOOKED_AT]:
+    for group in sorted(groups, key=lambda one: -one.input_tokens)[:_AGENTS]:
         rows = _rows(scene, group)
         if len(rows) < LEAST:
             continue
@@ -45,14 +56,75 @@ def breaking(scene: Scene) -> Iterator[Suggestion]:
             yield unread
 
 
+def _fallen(scene: Scene) -> Iterator[Suggestion]:
+    """Where much less is read in the last quarter of the span than before it."""
+    groups = [one for one in scene.by("agent", "model") if one.cache_read_tokens]
+    if not groups:
+        return
+    days = scene.days / 4
+    start = scene.end - days * _DAY
+    late = {(one.agent, one.model): one for one in scene.since(start)}
+    pairs = [(one, late[one.agent, one.model]) for one in groups if (one.agent, one.model) in late]
+    doubtful = [
+        (whole, now, before)
+        for whole, now in pairs
+        if (before := _read_before(whole, now)) is not None
+        and before - now.cache_read_tokens / now.input_tokens >= _FALL
+    ]
+    for whole, now, before in doubtful[:_AGENTS]:
+        rows = [row for row in _rows(scene, whole) if row.ts >= start]
+        share = ratio(
+            (session_of(row), row.cache_read_tokens or 0, row.input_tokens or 0) for row in rows
+        )
+        if len(rows) >= LEAST and share.high < before - _FALL / 2:
+            yield _less(scene, whole, rows, before, share, now.input_tokens / days * MONTH)
+
+
+def _read_before(whole: Sums, now: Sums) -> float | None:
+    """The share of the input that was read before; ``None`` where too few calls tell."""
+    told = whole.cache_read_reported - now.cache_read_reported
+    given = whole.input_tokens - now.input_tokens
+    if told < _BEFORE or now.cache_read_reported < LEAST or min(given, now.input_tokens) <= 0:
+        return None
+    return (whole.cache_read_tokens - now.cache_read_tokens) / given
+
+
+def _less(
+    scene: Scene,
+    whole: Sums,
+    rows: Sequence[CallRecord],
+    before: float,
+    share: Interval,
+    monthly: float,
+) -> Suggestion:
+    """``monthly`` input tokens, of which a share ``before`` was read and now ``share``."""
+    rates = scene.rates(rows[0], whole.model)
+    dollars = None if rates is None else monthly * float(rates.fresh - rates.cached)
+    return suggestion(
+        "cache",
+        whole,
+        n=len(rows),
+        target="fallen",
+        text=f"{share.value:.0%} of the input is read from the cache of late "
+        f"({max(share.low, 0):.0%} to {share.high:.0%}), where it was {before:.0%}.",
+        action="see what changed in the prompt's beginning since, and put it after what repeats",
+        worth="What the share before would save at the cached rate.",
+        tokens=round(monthly * (before - share.value)),
+        of="input",
+        money=None
+        if dollars is None
+        else (dollars * (before - share.high), dollars * (before - max(share.low, 0))),
+        effort="a change of the prompt",
+        evidence={"read_share_before": before, "read_share": share.value,
+                  "read_share_low": share.low, "read_share_high": share.high, **_by_arm(rows)},
+        calls=list(reversed(rows)),
+    )  # fmt: skip
+
+
 def _rows(scene: Scene, group: Sums) -> list[CallRecord]:
     """Newest rows of all its task types that report what was read from a cache, by time."""
-    its = [
-        one
-        for one in merged(scene.sums, ("agent", "task_type", "model"))
-        if (one.agent, one.model) == (group.agent, group.model)
-    ]
-    found = [row for one in its[:4] for row in scene.rows.of(one)]
+    its = [one for one in scene.by(*GROUP) if (one.agent, one.model) == (group.agent, group.model)]
+    found = [row for one in its[:_KINDS] for row in scene.rows.of(one)]
     told = [row for row in found if row.cache_read_tokens is not None and row.input_tokens]
     return sorted(told, key=lambda row: (row.ts, row.id or 0))
 

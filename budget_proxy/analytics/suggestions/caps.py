@@ -12,6 +12,7 @@ from typing import Final
 
 from budget_proxy.analytics.calibration import wilson
 from budget_proxy.analytics.suggestions.base import (
+    GROUP,
     LEAST,
     LOOKED_AT,
     Range,
@@ -22,7 +23,7 @@ from budget_proxy.analytics.suggestions.base import (
 )
 from budget_proxy.analytics.suggestions.bounds import length_holding, mean, session_of
 from budget_proxy.analytics.suggestions.rows import answers
-from budget_proxy.store.sums import Sums, merged
+from budget_proxy.store.sums import Sums
 from budget_proxy.types import CallRecord
 
 _HOLDS: Final = 0.99
@@ -78,12 +79,13 @@ def over_allocated(scene: Scene) -> Iterator[Suggestion]:
 
 def under_allocated(scene: Scene) -> Iterator[Suggestion]:
     """Caps that cut more than 1 % of the answers: the caller's, or ours."""
-    for group in merged(scene.sums, ("agent", "task_type", "model")):
-        theirs = group.truncated - group.truncated_by_us
-        if _likely(theirs, group.attempts):
-            yield from _cut_by_caller(scene, group, theirs)
-        if _likely(group.truncated_by_us, group.calls):
-            yield from _cut_by_us(scene, group)
+    groups = scene.by(*GROUP)
+    theirs = [one for one in groups if _likely(one.truncated - one.truncated_by_us, one.attempts)]
+    ours = [one for one in groups if _likely(one.truncated_by_us, one.calls)]
+    for group in sorted(theirs, key=lambda one: one.truncated_by_us - one.truncated)[:LOOKED_AT]:
+        yield from _cut_by_caller(scene, group, group.truncated - group.truncated_by_us)
+    for group in sorted(ours, key=lambda one: -one.truncated_by_us)[:LOOKED_AT]:
+        yield from _cut_by_us(scene, group)
 
 
 def idle_caps(scene: Scene) -> Iterator[Suggestion]:
@@ -187,7 +189,7 @@ def _by_room(scene: Scene) -> list[Sums]:
     """Groups with known caps far above what is used, those that reserve most first."""
     groups = [
         group
-        for group in merged(scene.sums, ("agent", "task_type", "model"))
+        for group in scene.by(*GROUP)
         if group.limited >= LEAST
         and group.output_reported
         and group.ceiling / group.limited > _FAR * group.output_tokens / group.output_reported

@@ -1,4 +1,4 @@
-"""Agents that mostly reason, and whose effort nobody has handed over.
+"""Agents that mostly reason, and whose effort or thinking nobody has handed over.
 
 What it would save is unknown until it is tried, so no saving is claimed: the holdout measures it.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from budget_proxy.analytics.suggestions.base import (
+    GROUP,
     LEAST,
     LOOKED_AT,
     Scene,
@@ -17,7 +18,8 @@ from budget_proxy.analytics.suggestions.base import (
     suggestion,
 )
 from budget_proxy.analytics.suggestions.bounds import ratio, session_of
-from budget_proxy.store.sums import Sums, merged
+from budget_proxy.store.sums import Sums
+from budget_proxy.types import CallRecord
 
 _MOSTLY: Final = 0.5
 _FEWEST_EFFORTS: Final = 2
@@ -27,10 +29,8 @@ def untried(scene: Scene) -> Iterator[Suggestion]:
     """Agents of which more than half of the output is reasoning, at the 95 % bound."""
     groups = [
         one
-        for one in merged(scene.sums, ("agent", "task_type", "model"))
-        if one.reasoning_reported >= LEAST
-        and one.reasoning_tokens > _MOSTLY * one.output_tokens
-        and not (scene.policy.of(one.agent).effort or scene.policy.effort)
+        for one in scene.by(*GROUP)
+        if one.reasoning_reported >= LEAST and one.reasoning_tokens > _MOSTLY * one.output_tokens
     ]
     told: set[str] = set()
     for group in sorted(groups, key=lambda one: -one.reasoning_tokens)[:LOOKED_AT]:
@@ -44,8 +44,8 @@ def _tried(scene: Scene, group: Sums) -> Suggestion | None:
     rows = [row for row in scene.rows.of(group) if row.reasoning_tokens is not None]
     if len(rows) < LEAST:
         return None
-    row = rows[0]
-    if len(scene.able(row.api, row.host, row.model).efforts) < _FEWEST_EFFORTS:
+    steer = _steer(scene, rows[0])
+    if steer is None:
         return None
     share = ratio(
         (session_of(row), float(row.reasoning_tokens or 0), float(row.output_tokens or 0))
@@ -53,7 +53,7 @@ def _tried(scene: Scene, group: Sums) -> Suggestion | None:
     )
     if share.low <= _MOSTLY:
         return None
-    rates = scene.rates(row, group.model)
+    rates = scene.rates(rows[0], group.model)
     stake = None if rates is None else scene.monthly(group.reasoning_tokens * float(rates.thought))
     cost = "" if stake is None else f", ${stake:,.2f} a month"
     blind = "" if scene.policy.holdout else "; set holdout = 0.1 first, or nothing will measure it"
@@ -61,18 +61,30 @@ def _tried(scene: Scene, group: Sums) -> Suggestion | None:
         "effort",
         group,
         n=len(rows),
+        target=steer,
         text=f"{share.value:.0%} of the output is reasoning ({share.low:.0%} to "
         f"{min(share.high, 1):.0%}){cost}.",
-        action=f'effort = "auto" for agent {group.agent}{blind}',
-        worth="Unknown until it is tried: the holdout will tell. An effort that the caller "
+        action=f'{steer} = "auto" for agent {group.agent}{blind}',
+        worth="Unknown until it is tried: the holdout will tell. What the caller "
         "chose stays.",
         tokens=None,
         of=None,
         money=None,
         effort="one setting",
-        setting=Setting(("agents", group.agent, "effort"), "auto"),
+        setting=Setting(("agents", group.agent, steer), "auto"),
         evidence={"reasoning": group.reasoning_tokens, "output": group.output_tokens,
                   "share": share.value, "share_low": share.low, "share_high": share.high,
                   "at_stake": stake},
         calls=rows,
     )  # fmt: skip
+
+
+def _steer(scene: Scene, row: CallRecord) -> str | None:
+    """What could be handed over: the model has it, and it is not handed over already."""
+    able = scene.able(row.api, row.host, row.model)
+    policy, own = scene.policy, scene.policy.of(row.agent)
+    if len(able.efforts) >= _FEWEST_EFFORTS:
+        return None if own.effort or policy.effort else "effort"
+    if able.thinking - {"disabled"}:
+        return None if own.thinking or policy.thinking else "thinking"
+    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from budget_proxy.analytics.suggestions.base import KINDS, Kind, Scene, Suggestion
 from budget_proxy.analytics.suggestions.budgets import ill_fitting
@@ -45,13 +45,15 @@ def suggestions(scene: Scene, kinds: tuple[Kind, ...] = KINDS) -> tuple[Suggesti
     return tuple(sorted(found, key=_worth))
 
 
-def scene_of(store: Store, settings: Settings, now: float, start: float | None) -> Scene:
+def scene_of(
+    store: Store, settings: Settings, now: float, start: float | None, **where: Any
+) -> Scene:
     """A history's scene from ``start`` to ``now`` (Unix seconds), under these settings.
 
-    Where the history begins later, the span does too; it lasts a day at least, so that an hour's
-    traffic is not blown up to a month's.
+    ``where`` asks for the calls of one agent or model, say. Where the history begins later, the
+    span does too; it lasts a day at least, so that an hour's traffic is not blown up to a month's.
     """
-    sums = store.sums(start=start, by=KEYS)
+    sums = store.sums(start=start, by=KEYS, **where)
     first = min((one.first for one in sums), default=now)
     known = {name: model.model_dump(exclude_none=True) for name, model in settings.models.items()}
     return Scene(
@@ -62,6 +64,8 @@ def scene_of(store: Store, settings: Settings, now: float, start: float | None) 
         strategy=settings.strategy,
         able=lambda api, host, model: capabilities(api, host, model, known, settings.quota_hosts),
         rates=lambda row, model: _rates(row, model, now),
+        since=lambda ts: store.sums(start=ts, by=("agent", "model"), **where),
+        end=now,
     )
 
 

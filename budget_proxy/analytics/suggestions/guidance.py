@@ -11,8 +11,8 @@ from math import inf, sqrt
 from typing import Final
 
 from budget_proxy.analytics.suggestions.base import (
+    GROUP,
     LEAST,
-    LOOKED_AT,
     Range,
     Scene,
     Setting,
@@ -21,32 +21,50 @@ from budget_proxy.analytics.suggestions.base import (
 )
 from budget_proxy.analytics.suggestions.bounds import Interval, Z, difference, mean, session_of
 from budget_proxy.analytics.suggestions.rows import answers
-from budget_proxy.store.sums import Sums, merged
+from budget_proxy.store.sums import Sums
 from budget_proxy.types import CallRecord
 
-_GROUPS: Final = 4
-"""Task types and models of an agent that are looked at, the most frequent first."""
+_AGENTS: Final = 3
+_GROUPS: Final = 3
+"""Agents that are looked at, and of each so many task types and models."""
 
 
 def unpaid(scene: Scene) -> Iterator[Suggestion]:
     """Agents whose notes cost more than the tokens that they may save, at the 95 % bound."""
-    guided = [one for one in merged(scene.sums, ("agent",)) if one.guided >= LEAST]
-    for agent in sorted(guided, key=lambda one: -one.guidance_tokens)[:LOOKED_AT]:
-        policy, own = scene.policy, scene.policy.of(agent.agent)
-        steered = own.effort or own.thinking or policy.effort or policy.thinking
-        if not steered and (own.guidance or policy.guidance) != "off":
-            yield from _judged(scene, agent)
+    guided = [one for one in scene.by("agent") if one.guided >= LEAST and _doubtful(scene, one)]
+    for agent in sorted(guided, key=lambda one: -one.guidance_tokens)[:_AGENTS]:
+        yield from _judged(scene, agent)
+
+
+def _doubtful(scene: Scene, agent: Sums) -> bool:
+    """Whether notes alone are in force, and save fewer tokens of output than they take of input.
+
+    Where they save more, they pay at any price: the rows need not be looked at.
+    """
+    policy, own = scene.policy, scene.policy.of(agent.agent)
+    steered = own.effort or own.thinking or policy.effort or policy.thinking
+    if steered or (own.guidance or policy.guidance) == "off":
+        return False
+    means = {
+        one.group: one.output_tokens / one.output_reported
+        for one in scene.by(*GROUP, "arm")
+        if one.agent == agent.agent and one.output_reported
+    }
+    saved = 0.0
+    for group in _groups(scene, agent):
+        treated, held = (means.get((*group.group[:3], arm)) for arm in ("treatment", "holdout"))
+        saved += 0.0 if treated is None or held is None else group.guided * (held - treated)
+    return saved < agent.guidance_tokens
+
+
+def _groups(scene: Scene, agent: Sums) -> list[Sums]:
+    return [one for one in scene.by(*GROUP) if one.agent == agent.agent and one.guided]
 
 
 def _judged(scene: Scene, agent: Sums) -> Iterator[Suggestion]:
-    groups = [
-        group
-        for group in merged(scene.sums, ("agent", "task_type", "model"))
-        if group.agent == agent.agent and group.guided
-    ]
     strata = [
-        (group, _arm(scene, group, "treatment"), _arm(scene, group, "holdout"))
-        for group in groups[:_GROUPS]
+        (group, _arm(scene.rows.of(group), "treatment"), _arm(scene.rows.of(group, arm="holdout")))
+        for group in _groups(scene, agent)[:_GROUPS]
     ]
     usable = [part for part in strata if min(len(part[1]), len(part[2])) >= LEAST]
     if not usable:
@@ -86,12 +104,12 @@ def _judged(scene: Scene, agent: Sums) -> Iterator[Suggestion]:
     )  # fmt: skip
 
 
-def _arm(scene: Scene, group: Sums, arm: str) -> list[CallRecord]:
+def _arm(rows: Sequence[CallRecord], arm: str = "holdout") -> list[CallRecord]:
     """Answers of one arm, where nobody overrode it and the other arm would have been guided."""
     return [
         row
-        for row in answers(scene.rows.of(group, arm=arm))
-        if not row.overridden and row.mode in {"guide", "enforce"}
+        for row in answers(rows)
+        if row.arm == arm and not row.overridden and row.mode in {"guide", "enforce"}
     ]
 
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from budget_proxy.analytics.calibration import wilson
 from budget_proxy.analytics.suggestions.base import (
+    GROUP,
     LEAST,
     LOOKED_AT,
     Range,
@@ -28,7 +29,7 @@ from budget_proxy.analytics.suggestions.bounds import (
 )
 from budget_proxy.analytics.suggestions.pricing import cost_at, repriced
 from budget_proxy.policy.router import VERY_CRITICAL
-from budget_proxy.store.sums import Sums, merged
+from budget_proxy.store.sums import Sums
 from budget_proxy.types import CallRecord
 
 _MARGIN: Final = 0.2  # standard deviations of the scores: a loss that small counts as none
@@ -57,7 +58,7 @@ def cheaper(scene: Scene) -> Iterator[Suggestion]:
 
 def _by_cost(scene: Scene) -> list[tuple[list[Sums], Sums]]:
     """Groups whose cost is known, the dearest first, each with all that did the same work."""
-    groups = merged(scene.sums, ("agent", "task_type", "model"))
+    groups = scene.by(*GROUP)
     dear = sorted(
         (one for one in groups if one.calls >= LEAST and one.cost > 0 and not one.unpriced),
         key=lambda one: -one.cost,
