@@ -18,11 +18,12 @@ from tests.scenes import calls, scene
 def arms(treated: int, held: int, count: int = 100, **given: Any) -> list[CallRecord]:
     """Both arms with these lengths, give or take 10; notes of 40 tokens on the treated."""
     facts: dict[str, Any] = {"model": "gpt-4.1", **given}
-    return [
-        *calls(count, output_tokens=lambda i: treated + 20 * (i % 2) - 10, guidance="g",
-               guidance_tokens=40, **facts),
-        *calls(count, output_tokens=lambda i: held + 20 * (i % 2) - 10, arm="holdout", **facts),
-    ]  # fmt: skip
+    guided = calls(
+        count, output_tokens=lambda i: treated + 20 * (i % 2) - 10, guidance="g",
+        guidance_tokens=40, **facts,
+    )  # fmt: skip
+    left = calls(count, output_tokens=lambda i: held + 20 * (i % 2) - 10, arm="holdout", **facts)
+    return [row for both in zip(guided, left, strict=True) for row in both]
 
 
 def test_notes_that_lengthen_answers_do_not_pay() -> None:
@@ -40,14 +41,14 @@ def test_notes_that_lengthen_answers_do_not_pay() -> None:
     assert "holdout" in found.worth
 
 
-def test_savings_smaller_than_what_notes_cost_do_not_pay() -> None:
-    """One token saved is $.000008, its note $.00002; that is no proof with 100 calls.
+def test_notes_that_save_nothing_do_not_pay_once_that_is_sure() -> None:
+    """A note costs $.00002 a call; what it may save at most has to be less.
 
-    With 400 of an arm, the most that are looked at, the bound is 1 + 1.96 * 10 * sqrt(2 / 399)
-    = 2.39 tokens, or $.000019.
+    With 100 calls of each arm that is 1.96 * 10 * sqrt(2 / 99) = 2.8 tokens or $.000022, with the
+    newest 400 of both and of the holdout 1.96 * 10 * sqrt(1 / 199 + 1 / 399) = 1.7 or $.000014.
     """
-    assert not list(unpaid(scene(*arms(199, 200))))
-    (found,) = unpaid(scene(*arms(199, 200, 3000)))
+    assert not list(unpaid(scene(*arms(200, 200))))
+    (found,) = unpaid(scene(*arms(200, 200, 3000)))
     assert found.money is not None
     assert found.money[0] > 0
 

@@ -125,7 +125,7 @@ def _rows(scene: Scene, group: Sums) -> list[CallRecord]:
     """Newest rows of all its task types that report what was read from a cache, by time."""
     its = [one for one in scene.by(*GROUP) if (one.agent, one.model) == (group.agent, group.model)]
     found = [row for one in its[:_KINDS] for row in scene.rows.of(one)]
-    told = [row for row in found if row.cache_read_tokens is not None and row.input_tokens]
+    told = [row for row in found if row.cache_read_tokens is not None]
     return sorted(told, key=lambda row: (row.ts, row.id or 0))
 
 
