@@ -64,12 +64,20 @@ def test_people_see_what_to_do_what_it_is_worth_and_what_it_is_not(url: str) -> 
     result = run("suggest", "--store", url, "--by", "task")
     assert result.exit_code == 0
     for text in (
-        "3 suggestions", "14,400,000 reserved tokens; $0.00. Room in reservations",
-        "a lower cap saves no money by itself", 'guidance = "off" for agent coder',
-        "budget-proxy suggest --apply ", "medium confidence (n = 100), one setting",
-        "Such as: a99, a98", "writer / review / gpt-4.1", "overlap", r"\x1b[31m",
-    ):  # fmt: skip
+        "3 suggestions",
+        "Worth: 14,400,000 reserved tokens; $0.00. Room in reservations",
+        "saves no money by itself.",
+        'Do:    guidance = "off" for agent coder',
+        "budget-proxy suggest --apply ",
+        "Sure:  medium (n = 100); one setting",
+        "Calls: a99, a98",
+        "writer / review / gpt-4.1",
+        "overlap",
+        r"\x1b[31m",
+    ):
         assert text in result.stdout
+    lines = [line for line in result.stdout.splitlines()[1:] if "--apply" not in line]
+    assert max(len(line.rstrip()) for line in lines) <= 80
     assert "\x1b" not in result.stdout
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.store import connections
+from budget_proxy.store.faults import UnwritableError
 from budget_proxy.store.migrations import STEPS
-from budget_proxy.store.sqlite import SQLiteStore, UnwritableError
+from budget_proxy.store.sqlite import SQLiteStore
 from tests.makers import record, session
 
 

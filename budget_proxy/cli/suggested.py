@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
 from budget_proxy.errors import InvalidInput
@@ -69,7 +70,11 @@ def show(
         out.print("Suggestions about the same calls overlap: sums are at most what both are worth.")
     for one in found[:_MOST]:
         out.print()
-        out.print("\n".join(_lines(one, options)))
+        for line in _lines(one, out.width):
+            out.print(line)
+        command = _command(one, options)
+        if command is not None:
+            out.print(f"  {command}", soft_wrap=True)
     if len(found) > _MOST:
         out.print(f"\nand {len(found) - _MOST} more: --json has them all, --kind fewer")
 
@@ -104,21 +109,23 @@ def _totals(found: Sequence[Suggestion], by: str) -> Table:
     return table("Added up", (_NAMES[by], *columns), rows)
 
 
-def _lines(one: Suggestion, options: str) -> list[str]:
+def _lines(one: Suggestion, width: int) -> list[str]:
     from budget_proxy.cli.output import whole
 
     tokens = f"{whole(one.tokens)} {one.of} tokens; " if one.of else ""
-    lines = [
-        f"{one.id}  {one.kind}  {_whose(one)}",
-        f"  {visible(one.text)}",
-        f"  Do:    {visible(one.action)}",
-        f"  Worth: {tokens}{_money(one)}. {one.worth}",
-        f"  {one.confidence} confidence (n = {whole(one.n)}), {one.effort}",
-    ]
+    said = {
+        "": visible(one.text),
+        "Do:": visible(one.action),
+        "Worth:": f"{tokens}{_money(one)}. {one.worth}",
+        "Sure:": f"{one.confidence} (n = {whole(one.n)}); {one.effort}",
+    }
     if one.calls:
-        lines.append(f"  Such as: {', '.join(map(visible, one.calls))}")
-    command = _command(one, options)
-    return lines if command is None else [*lines, f"  {command}"]
+        said["Calls:"] = ", ".join(map(visible, one.calls))
+    lines = [f"{one.id}  {one.kind}  {_whose(one)}"]
+    for name, text in said.items():
+        first, later = f"  {name:7}" if name else "  ", " " * (9 if name else 2)
+        lines += wrap(text, width, initial_indent=first, subsequent_indent=later)
+    return lines
 
 
 def _whose(one: Suggestion) -> str:
@@ -130,8 +137,8 @@ def _money(one: Suggestion) -> str:
 
     if one.money is None:
         return "$ unknown"
-    low, high = one.money
-    return dollars(low) if low == high else f"{dollars(low)} to {dollars(high)}"
+    low, high = map(dollars, one.money)
+    return low if low == high else f"{low} to {high}"
 
 
 def visible(text: str, keep: str = "") -> str:

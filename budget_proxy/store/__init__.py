@@ -26,7 +26,8 @@ def open_store(url: str, *, fallback: bool = False) -> Store:
             f"the store {_shown(url)!r} is not understood: write sqlite:///relative/path.db, "
             "sqlite:////absolute/path.db or memory:"
         )
-    from budget_proxy.store.sqlite import SQLiteStore, UnwritableError
+    from budget_proxy.store.faults import UnwritableError
+    from budget_proxy.store.sqlite import SQLiteStore
 
     try:
         store = SQLiteStore(url)

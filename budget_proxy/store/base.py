@@ -15,7 +15,7 @@ KEPT_SIGNALS: Final = 20_000
 KEPT_FITS: Final = 2
 """Newest fits of a strategy whose content is kept; of the others remains when they were made."""
 
-WITHIN: Final = 5_000
+WITHIN: Final = 3_000
 """Newest rows of a group among which ``newest`` looks."""
 
 Group = tuple[str, str, str]

@@ -344,14 +344,9 @@ def m007_applied(db: Database) -> None:
     db.executescript("""
         CREATE TABLE applied (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
-            ts REAL NOT NULL,
-            suggestion TEXT NOT NULL,
-            file TEXT NOT NULL,
-            path TEXT NOT NULL,
+            ts REAL NOT NULL, suggestion TEXT NOT NULL, file TEXT NOT NULL, path TEXT NOT NULL,
             before TEXT,
-            after TEXT NOT NULL,
-            removed TEXT NOT NULL,
-            added TEXT NOT NULL,
+            after TEXT NOT NULL, removed TEXT NOT NULL, added TEXT NOT NULL,
             digest_before TEXT,
             digest_after TEXT NOT NULL,
             undone REAL

@@ -17,7 +17,6 @@ from math import inf
 from pathlib import Path
 from typing import Any, Final
 
-from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.store import (
     applied,
     folding,
@@ -29,11 +28,11 @@ from budget_proxy.store import (
 )
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import WITHIN, Complete, Group
-from budget_proxy.store.connections import BUSY, Connections, enable_wal
+from budget_proxy.store.connections import Connections, enable_wal
+from budget_proxy.store.faults import PREFIX, explained, storable
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
-PREFIX: Final = "sqlite:///"
 _PAGE: Final = 1000
 _CALL: Final = f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
 _LEARNED: Final = (
@@ -63,29 +62,6 @@ _INSERT_SESSION: Final = (
     "model = coalesce(model, excluded.model), "
     "seen = max(seen, excluded.seen)"
 )
-_UNWRITABLE: Final = frozenset(
-    {
-        sqlite3.SQLITE_CANTOPEN,
-        sqlite3.SQLITE_READONLY,
-        sqlite3.SQLITE_PERM,
-        sqlite3.SQLITE_AUTH,
-    }
-)
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT})
-_LOCKED: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-_UNSTORABLE: Final = (
-    sqlite3.IntegrityError,
-    sqlite3.InterfaceError,
-    sqlite3.ProgrammingError,
-    sqlite3.DataError,
-    OverflowError,
-    TypeError,
-    UnicodeEncodeError,
-)
-
-
-class UnwritableError(StoreError):
-    """The place given for the history cannot be written; another place, or memory, can."""
 
 
 class SQLiteStore:
@@ -102,7 +78,7 @@ class SQLiteStore:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise _explained(error, self.path, "opened") from error
+            raise explained(error, self.path, "opened") from error
         self._connections = Connections(self.path)
         with self._connection("opened") as connection:
             folding.prepare(connection)
@@ -125,7 +101,7 @@ class SQLiteStore:
             if record.session is not None:
                 seen[record.session] = max(record.ts, seen.get(record.session, record.ts))
         with self._transaction("written") as connection:
-            with _storable("a call"):
+            with storable("a call"):
                 connection.executemany(_INSERT_CALL, map(rows.write_call, records))
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             first = last - len(records) + 1  # one transaction: no gaps
@@ -153,7 +129,7 @@ class SQLiteStore:
             settled = complete(pending)
             for table in ("calls", "features"):
                 connection.execute(f"DELETE FROM {table} WHERE id = ?", (pending.id,))  # noqa: S608
-            with _storable("a call"):
+            with storable("a call"):
                 connection.execute(_INSERT_CALL, rows.write_call(settled))
             number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             learning.keep_signals(connection, number, [settled])
@@ -171,7 +147,7 @@ class SQLiteStore:
             for s in sessions
             if s.guidance is not None
         ]
-        with self._transaction("written") as connection, _storable("a session"):
+        with self._transaction("written") as connection, storable("a session"):
             connection.executemany(
                 "INSERT OR IGNORE INTO guidance (id, text, tokens, first_used) VALUES (?, ?, ?, ?)",
                 notes,
@@ -278,7 +254,7 @@ class SQLiteStore:
 
     def save_applied(self, made: Applied) -> int:
         """Remember a suggestion that was applied; its number."""
-        with self._transaction("written") as connection, _storable("a suggestion"):
+        with self._transaction("written") as connection, storable("a suggestion"):
             return applied.save(connection, made)
 
     def applied(self, number: int | None = None) -> list[Applied]:
@@ -401,38 +377,4 @@ class SQLiteStore:
             with self._connections.use() as connection:
                 yield connection
         except (sqlite3.Error, OSError) as error:
-            raise _explained(error, self.path, doing) from error
-
-
-@contextmanager
-def _storable(what: str) -> Iterator[None]:
-    try:
-        yield
-    except _UNSTORABLE as error:
-        raise InvalidInput(f"{what} cannot be stored: {error}") from error
-
-
-def _explained(error: sqlite3.Error | OSError, path: Path, doing: str) -> StoreError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in _DAMAGED:
-        return StoreError(
-            f"the history {path} is damaged, or no SQLite database ({error}). It was left as it "
-            "is: move it away to begin a new one, or rescue what is in it with "
-            f"`sqlite3 {path} .recover`"
-        )
-    if code in _UNWRITABLE or isinstance(error, OSError):
-        return UnwritableError(
-            f"the history {path} cannot be {doing} ({error}): name a place that can be written "
-            f"with BUDGET_PROXY_STORE={PREFIX}/path/to/history.db, or keep it in memory with "
-            "BUDGET_PROXY_STORE=memory:"
-        )
-    if code == sqlite3.SQLITE_FULL:
-        return StoreError(
-            f"the history {path} cannot be {doing}: the disk is full; nothing was half-written"
-        )
-    if code in _LOCKED:
-        return StoreError(
-            f"the history {path} cannot be {doing}: another process has held it locked for more "
-            f"than {BUSY:.0f} seconds"
-        )
-    return StoreError(f"the history {path} cannot be {doing}: {error}")
+            raise explained(error, self.path, doing) from error

@@ -50,15 +50,15 @@ def scene_of(
 ) -> Scene:
     """A history's scene from ``start`` to ``now`` (Unix seconds), under these settings.
 
-    ``where`` asks for the calls of one agent or model, say. Where the history begins later, the
-    span does too; it lasts a day at least, so that an hour's traffic is not blown up to a month's.
+    ``where`` asks for the calls of one agent or model, say. Its days count from the first call on,
+    and are one at least, so that an hour's traffic is not blown up to a month's.
     """
     sums = store.sums(start=start, by=KEYS, **where)
     first = min((one.first for one in sums), default=now)
     known = {name: model.model_dump(exclude_none=True) for name, model in settings.models.items()}
     return Scene(
         sums=sums,
-        days=max((now - max(first, start or first)) / _DAY, 1.0),
+        days=max((now - first) / _DAY, 1.0),
         rows=Rows(partial(store.newest, start=start)),
         policy=policy_of(settings),
         strategy=settings.strategy,
