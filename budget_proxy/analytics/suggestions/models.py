@@ -42,6 +42,7 @@ class _Rival:
     whose: Sums
     money: Range
     scores: Interval
+    margin: float
     sampled: int
 
 
@@ -83,9 +84,10 @@ def _rival(scene: Scene, dear: Sums, other: Sums) -> _Rival | None:
     if min(len(ours), len(theirs)) < LEAST:
         return None
     gap = difference(_scores(theirs), _scores(ours))
-    if gap.low < -_MARGIN * _spread(ours):
+    margin = _MARGIN * _spread(ours)
+    if gap.low < -margin:
         return None
-    return _Rival(other, money, gap, min(len(ours), len(theirs)))
+    return _Rival(other, money, gap, margin, min(len(ours), len(theirs)))
 
 
 def _saved(scene: Scene, dear: Sums, other: Sums) -> Range | None:
@@ -118,7 +120,7 @@ def _by_scores(dear: Sums, rival: _Rival) -> Suggestion:
         n=rival.sampled,
         target=other.model,
         text=f"{other.model} did the same work for less: scores differ by {gap.value:+.3g} "
-        f"({gap.low:+.3g} to {gap.high:+.3g}).",
+        f"({gap.low:+.3g} to {gap.high:+.3g}; a loss of {rival.margin:.2g} would count as none).",
         action=f'in the calling code, model="{other.model}" for this task type',
         worth="Recorded tokens at its rates, and what its own calls cost. No experiment: easier "
         "tasks may have gone to it.",
@@ -130,6 +132,7 @@ def _by_scores(dear: Sums, rival: _Rival) -> Suggestion:
             "calls": dear.calls, "cost": dear.cost, "rival_calls": other.calls,
             "rival_cost": other.cost, "score_difference": gap.value,
             "score_difference_low": gap.low, "score_difference_high": gap.high,
+            "margin": rival.margin,
         },
     )  # fmt: skip
 
