@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from budget_proxy.settings import Settings
 
 _DAY: Final = 86_400.0
+_READ: Final = ("input_tokens", "cache_read_tokens", "cache_read_reported")
+"""What is asked of the end of the span: what was read from caches."""
 
 _WAYS: Final[dict[Kind, Callable[[Scene], Iterator[Suggestion]]]] = {
     "over-allocated": over_allocated,
@@ -64,7 +66,7 @@ def scene_of(
         strategy=settings.strategy,
         able=lambda api, host, model: capabilities(api, host, model, known, settings.quota_hosts),
         rates=lambda row, model: _rates(row, model, now),
-        since=lambda ts: store.sums(start=ts, by=("agent", "model"), **where),
+        since=lambda ts: store.sums(start=ts, by=("agent", "model"), only=_READ, **where),
         end=now,
     )
 
