@@ -29,6 +29,7 @@ from budget_proxy.predict.ridge import Ridge
 from budget_proxy.predict.sessions import Sessions
 from budget_proxy.predict.signals import NUMBERS
 from budget_proxy.predict.tracking import Tracking
+from budget_proxy.predict.trees import Trees
 from budget_proxy.predict.trust import Trust
 
 Floats = NDArray[np.float64]
@@ -39,10 +40,10 @@ MEMORY: Final = 300.0
 LONG: Final = 2000.0
 """The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
 
-START: Final = np.tile((0.45, 0.1, 0.25, 0.2), (len(LEVELS), 1))
-"""Weights of the members at first: networks, groups, groups of what the networks leave, effects."""
+START: Final = np.tile((0.25, 0.1, 0.25, 0.15, 0.25), (len(LEVELS), 1))
+"""Weights of the members at first: networks, groups, groups of what is left, effects, trees."""
 
-_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0), (len(LEVELS), 1))
+_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
 _TARGET: Final = 0.60
 _EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
@@ -102,6 +103,7 @@ class Fold:
         self.pace = Pace(most)
         self.ridge: Ridge | None = None
         self.network: Network | None = None
+        self.trees: Trees | None = None
         self.weights: Floats = _UNFITTED
         self.lengths = Mixture(
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
@@ -162,9 +164,10 @@ class Fold:
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
         members = np.empty((START.shape[1], len(cases), len(LEVELS)))
-        members[0] = centres[:, None]
-        if self.network is not None:
+        members[0] = members[4] = centres[:, None]
+        if self.network is not None and self.trees is not None:
             members[0] += self.network.predict(numbers)
+            members[4] += self.trees.predict(numbers)
         members[1] = self.by_group(cases)
         members[2] = members[0, :, MEDIAN, None] + self.by_rest(cases)
         members[3] = recentred(members[0], centres)
