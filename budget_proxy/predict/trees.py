@@ -20,16 +20,13 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-TREES: Final = 40
+FEWEST, A_TREE = 40, 100
 DEPTH: Final = 3
-RATE: Final = 0.25
+RATE: Final = 0.2
 QUESTIONS: Final = 64
 STRENGTH: Final = 20.0
 """Calls as which "add nothing" counts in a leaf: at the levels from 10 to 90 %, and ever more
 beyond them, where ever fewer calls tell. All chosen as docs/backtest.md says."""
-
-ENOUGH: Final = 2000
-"""Calls that a tree's questions are chosen on; its leaves are of all."""
 
 _LEVELS: Final = np.array(LEVELS)
 _SINGLE_LEVELS: Final = _LEVELS.astype(np.float32)
@@ -72,23 +69,20 @@ def fit(inputs: Singles, rests: Singles, *, seed: int) -> Trees:
     start = np.quantile(rests, _LEVELS)
     spread = max((start[_HIGH] - start[_LOW]) / _DEVIATIONS, _NARROWEST)
     varied = np.flatnonzero(inputs.std(axis=0) > _LEAST)
-    count = TREES if len(varied) else 0
+    count = FEWEST + len(rests) // A_TREE if len(varied) else 0
     columns = np.zeros((count, DEPTH), np.int64)
     thresholds = np.zeros((count, DEPTH), np.float32)
     leaves = np.zeros((count, 1 << DEPTH, len(LEVELS)))
     by_column = np.ascontiguousarray(inputs.T)
     found = np.tile(start.astype(np.float32), (len(rests), 1))
-    apart = -(-len(rests) // ENOUGH)
     for tree in range(count):
         slope = (rests[:, None] <= found) - _SINGLE_LEVELS
-        some = slice(tree % apart, None, apart)
         asked = varied[random.integers(len(varied), size=QUESTIONS)]
-        values = by_column[:, some].take(asked, axis=0)
+        values = by_column.take(asked, axis=0)
         drawn = _between(values, random)
-        chosen = _grow(values > drawn[:, None], slope[some] * _WEIGHTS)
+        answers = values > drawn[:, None]
+        chosen, places = _grow(answers, slope * _WEIGHTS)
         columns[tree], thresholds[tree] = asked[chosen], drawn[chosen]
-        above = by_column.take(columns[tree], axis=0) > thresholds[tree][:, None]
-        places = (_BITS @ above).astype(np.intp)
         leaves[tree] = _leaves(places, slope) * (-RATE * spread)
         found += leaves[tree].astype(np.float32).take(places, axis=0)
     return Trees(start, columns, thresholds, leaves)
@@ -102,8 +96,8 @@ def _between(values: Singles, random: np.random.Generator) -> Singles:
     return thresholds
 
 
-def _grow(answers: NDArray[np.bool_], slope: Singles) -> list[int]:
-    """The questions of a tree, of those that calls gave ``answers`` to (questions, n)."""
+def _grow(answers: NDArray[np.bool_], slope: Singles) -> tuple[list[int], Places]:
+    """The questions of a tree, of those with ``answers`` (questions, n), and each call's leaf."""
     above = answers.astype(np.float32)
     n, width = len(slope), slope.shape[1] + 1
     told = np.ones((n, width), np.float32)
@@ -117,7 +111,7 @@ def _grow(answers: NDArray[np.bool_], slope: Singles) -> list[int]:
         best = int(_gains(np.array((yes, apart.sum(axis=0) - yes))).argmax())
         chosen.append(best)
         places += answers[best].astype(np.intp) << depth
-    return chosen
+    return chosen, places
 
 
 def _gains(sums: Singles) -> Singles:
