@@ -20,7 +20,10 @@ Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Places = NDArray[np.intp]
 
-FEWEST, A_TREE = 40, 100
+FEWEST: Final = 40
+CALLS: Final = 100
+"""So many trees, and one more for so many calls: with more of them, ever less of it is noise."""
+
 DEPTH: Final = 3
 RATE: Final = 0.2
 QUESTIONS: Final = 64
@@ -69,7 +72,7 @@ def fit(inputs: Singles, rests: Singles, *, seed: int) -> Trees:
     start = np.quantile(rests, _LEVELS)
     spread = max((start[_HIGH] - start[_LOW]) / _DEVIATIONS, _NARROWEST)
     varied = np.flatnonzero(inputs.std(axis=0) > _LEAST)
-    count = FEWEST + len(rests) // A_TREE if len(varied) else 0
+    count = FEWEST + len(rests) // CALLS if len(varied) else 0
     columns = np.zeros((count, DEPTH), np.int64)
     thresholds = np.zeros((count, DEPTH), np.float32)
     leaves = np.zeros((count, 1 << DEPTH, len(LEVELS)))
