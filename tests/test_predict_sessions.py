@@ -30,6 +30,15 @@ def test_a_session_is_told_by_its_last_lengths() -> None:
     assert seen["grown"] == pytest.approx(ln(301) / 3)
 
 
+def test_what_a_tool_gave_back_is_what_the_input_grew_by_beyond_the_last_answer() -> None:
+    """1,000 tokens in and 200 out: of 1,500 in, 300 are new; of 1,150, none can be."""
+    sessions = Sessions()
+    sessions.add(case(session="s", input_tokens=1000), ln(200), 0.0, 0.0)
+    seen = _seen(sessions, session="s", input_tokens=1500)
+    assert seen["observed"] == pytest.approx(ln(301) / 3, rel=1e-3)
+    assert _seen(sessions, session="s", input_tokens=1150)["observed"] == 0.0
+
+
 def test_calls_without_a_session_and_first_calls_know_nothing_of_others() -> None:
     """Neither sees what another session did."""
     sessions = Sessions()

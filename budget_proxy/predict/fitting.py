@@ -9,19 +9,18 @@ the stack, the groups of what is left, and the calibration; the last one knows t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from budget_proxy.predict import stack
+from budget_proxy.predict import stack, trees
 from budget_proxy.predict.cases import Case
 from budget_proxy.predict.columns import Columns, Outcome
 from budget_proxy.predict.drift import Drift, distances
 from budget_proxy.predict.effects import Backfit
 from budget_proxy.predict.fold import START, WIDTH, Fold, batch, recentred
-from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Network, Singles, Training
+from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Singles, Training
 from budget_proxy.predict.ridge import Texts
 
 Floats = NDArray[np.float64]
@@ -30,7 +29,8 @@ SEED: Final = 7
 STAGES: Final = (0.15, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 """Shares of the window that each stage of training knows."""
 
-_STEPS, _STEPS_MORE, _EPOCHS, _EPOCHS_MORE = 150, 60, 20, 10
+_STEPS, _STEPS_MORE, _EPOCHS = 100, 30, 20
+_FEW: Final = 2000  # outcomes up to which so many epochs help; of twice as many, half of them
 _STACKED: Final = 0.4  # share of the window from which on forecasts count for the weights
 _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
 _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
@@ -92,23 +92,21 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
         fold.expect_cuts()
     by_group, tokens = _count_lengths(fold, cases, outcomes)
     seen = _pass(fold, cases, outcomes, tokens)
-    network, start, median_and_more = _train(seen)
-    members = np.empty((START.shape[1], len(rows) - start, len(LEVELS)))
-    members[0] = seen.centres[start:, None] + median_and_more
-    members[1] = by_group[start:]
-    members[2] = members[0, :, MEDIAN, None] + _count_rests(
-        fold, cases[start:], seen.lengths[start:] - members[0, :, MEDIAN]
-    )
-    members[3] = recentred(members[0], seen.centres[start:])
-    scored = max(int(_STACKED * len(rows)) - start, 0)
-    fold.weights = stack.fit(
-        members[:, scored:], np.exp(seen.lengths[start + scored :]), _LEVELS, START
-    )
-    fold.network = network
-    for at in range(scored, len(cases) - start, _TOGETHER):
-        to = at + _TOGETHER
-        part = slice(start + at, start + to)
-        fold.calibrate(cases[part], members[:, at:to], seen.lengths[part])
+    by_network, by_trees = _train(fold, seen)
+    start, scored = len(rows) - len(by_network), len(rows) - len(by_trees)
+    networks = seen.centres[start:, None] + by_network
+    rests = _count_rests(fold, cases[start:], seen.lengths[start:] - networks[:, MEDIAN])
+    cases, centres, lengths = cases[scored:], seen.centres[scored:], seen.lengths[scored:]
+    members = np.empty((START.shape[1], len(cases), len(LEVELS)))
+    members[0] = networks[scored - start :]
+    members[1] = by_group[scored:]
+    members[2] = members[0, :, MEDIAN, None] + rests[scored - start :]
+    members[3] = recentred(members[0], centres)
+    members[4] = centres[:, None] + by_trees
+    fold.weights = stack.fit(members, np.exp(lengths), _LEVELS, START)
+    for at in range(0, len(cases), _TOGETHER):
+        part = slice(at, at + _TOGETHER)
+        fold.calibrate(cases[part], members[:, part], lengths[part])
     _settle_drift(fold, seen)
     return fold
 
@@ -165,21 +163,29 @@ def _pass(fold: Fold, cases: list[Case], outcomes: list[Outcome], tokens: list[f
     return _Pass(cases, outcomes, numbers, centres, lengths)
 
 
-def _train(seen: _Pass) -> tuple[Network, int, Floats]:
-    """The trained networks, and what they forecast of the outcomes from a place on."""
+def _train(fold: Fold, seen: _Pass) -> tuple[Floats, Floats]:
+    """Train networks and trees; returns what each stage forecast of the outcomes after it.
+
+    Those of the trees begin where the mixture learns from forecasts.
+    """
     n = len(seen.cases)
     ends = [max(int(share * n), 1) for share in STAGES]
     first = min(_UNSETTLED, ends[0] // 4)
     rests = seen.rests
     training = Training(seen.numbers, seed=SEED)
+    epochs = _EPOCHS * min(max(_FEW / n, 0.5), 1.0)
     steps = _STEPS + _EPOCHS * ends[0] // BATCH
-    training.train(seen.numbers[first : ends[0]], rests[first : ends[0]], steps)
-    forecasts = []
-    for end, later in pairwise(ends):
-        forecasts.append(training.network.predict(seen.numbers[end:later]))
-        steps = _STEPS_MORE + _EPOCHS_MORE * later // BATCH
-        training.train(seen.numbers[first:later], rests[first:later], steps)
-    return training.network, ends[0], np.concatenate(forecasts)
+    by_network, by_trees = [], []
+    for share, end, later in zip(STAGES, ends, (*ends[1:], n), strict=True):
+        known, unknown = slice(first, end), slice(end, later)
+        training.train(seen.numbers[known], rests[known], steps)
+        by_network.append(training.network.predict(seen.numbers[unknown]))
+        if share >= _STACKED:
+            fold.trees = trees.fit(seen.numbers[known], rests[known], seed=SEED)
+            by_trees.append(fold.trees.predict(seen.numbers[unknown]))
+        steps = _STEPS_MORE + int(epochs * later) // BATCH
+    fold.network = training.network
+    return np.concatenate(by_network), np.concatenate(by_trees)
 
 
 def _count_rests(fold: Fold, cases: list[Case], rests: Floats) -> Floats:

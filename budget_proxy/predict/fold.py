@@ -30,6 +30,7 @@ from budget_proxy.predict.ridge import Ridge
 from budget_proxy.predict.sessions import Sessions
 from budget_proxy.predict.signals import NUMBERS
 from budget_proxy.predict.tracking import Tracking
+from budget_proxy.predict.trees import Trees
 from budget_proxy.predict.trust import Trust
 
 Floats = NDArray[np.float64]
@@ -40,10 +41,10 @@ MEMORY: Final = 300.0
 LONG: Final = 2000.0
 """The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
 
-START: Final = np.tile((0.45, 0.1, 0.25, 0.2), (len(LEVELS), 1))
-"""Weights of the members at first: networks, groups, groups of what the networks leave, effects."""
+START: Final = np.tile((0.25, 0.1, 0.25, 0.15, 0.25), (len(LEVELS), 1))
+"""Weights of the members at first: networks, groups, groups of what is left, effects, trees."""
 
-_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0), (len(LEVELS), 1))
+_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
 _AROUND: Final = slice(MEDIAN, MEDIAN + 2)  # the levels on both sides of the least recommended
 _BETWEEN: Final = (0.60 - LEVELS[MEDIAN]) / (LEVELS[MEDIAN + 1] - LEVELS[MEDIAN])
@@ -117,6 +118,7 @@ class Fold:
         self.pace = Pace(most)
         self.ridge: Ridge | None = None
         self.network: Network | None = None
+        self.trees: Trees | None = None
         self.weights: Floats = _UNFITTED
         self.lengths = Mixture(
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
@@ -179,9 +181,10 @@ class Fold:
         n = len(cases)
         members = np.empty((START.shape[1], n, len(LEVELS)))
         networks = members[0]
-        networks[:] = centres[:, None]
-        if self.network is not None:
+        networks[:] = members[4] = centres[:, None]
+        if self.network is not None and self.trees is not None:
             networks += self.network.predict(numbers)
+            members[4] += self.trees.predict(numbers)
         both = np.concatenate((self._lengths_of(cases), self._rests_of(cases)))
         found = log_quantiles(both, _LEVELS)
         members[1] = found[:n]

@@ -23,6 +23,7 @@ from budget_proxy.predict.pace import Pace
 from budget_proxy.predict.ridge import Ridge
 from budget_proxy.predict.sessions import Before, Sessions
 from budget_proxy.predict.tracking import Tracking
+from budget_proxy.predict.trees import Trees
 from budget_proxy.predict.trust import Trust
 from budget_proxy.types import Features, Forecast, Observation
 
@@ -33,8 +34,8 @@ _FIRST: Final = 40
 _GROWTH: Final = 0.1
 _FEWEST, INTERVAL = 20, 1000
 SHAPES: Final = (
-    Snapshot, Columns, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Mixture,
-    Tracking, Drift, Level, Trust,
+    Snapshot, Columns, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Trees,
+    Mixture, Tracking, Drift, Level, Trust,
 )  # fmt: skip
 """What snapshots and fits consist of."""
 

@@ -181,7 +181,7 @@ def _parts(weights: Singles, inputs: int) -> Parts:
 
 def _apart(wide: Singles) -> Singles:
     """A view by member (members, n, units) of all units (n, members x units)."""
-    return wide.reshape(len(wide), MEMBERS, -1).transpose(1, 0, 2)
+    return wide.reshape(len(wide), MEMBERS, wide.shape[1] // MEMBERS).transpose(1, 0, 2)
 
 
 def _forward(standard: Singles, parts: Parts) -> tuple[Singles, Singles]:

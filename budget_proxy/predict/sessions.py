@@ -7,7 +7,7 @@ a key.
 from __future__ import annotations
 
 from collections import OrderedDict
-from math import expm1, log1p, sqrt
+from math import exp, expm1, log1p, sqrt
 from typing import Final
 
 from budget_proxy.predict.cases import Case
@@ -16,7 +16,7 @@ NUMBERS: Final = (
     "in a session", "step", "last", "one before", "two before", "mean", "most", "lately",
     "spread", "growth", "last rest", "since a long one", "same ending", "first", "last - lately",
     "reasoning", "input", "growth before", "added", "grown", "billed", "billed more",
-    "billed growth",
+    "billed growth", "observed",
 )  # fmt: skip
 """The numbers' names, in order; lengths are ln(tokens) less the general mean."""
 
@@ -65,7 +65,7 @@ class Sessions:
         known = self._sessions.get(case.session) if case.session else None
         if known is None:
             rest = (0.0,) * 12
-            return (float(case.session > 0), *rest, 1.0, 0.0, 0.0, inputs, *(0.0,) * 6)
+            return (float(case.session > 0), *rest, 1.0, 0.0, 0.0, inputs, *(0.0,) * 7)
         last, second, third = known.lengths
         return (
             1.0,
@@ -91,6 +91,7 @@ class Sessions:
             known.billed / 4.0,
             known.billed_more,
             _more(known.billed, known.first_billed),
+            _more(case.input, log1p(expm1(known.input) + exp(last))),
         )
 
     def add(
