@@ -53,18 +53,24 @@ def sums_of(records: Iterable[CallRecord]) -> list[Sums]:
     """The sums of rows by KEYS; rows come in the order of their ids."""
     counted: dict[_Key, defaultdict[str, Any]] = {}
     times: dict[_Key, list[float]] = {}
-    cut: set[str] = set()
-    for record in records:
+    for record, resent in with_resends(records):
         key = (record.agent, record.task_type, record.model, record.arm)
-        resent = record.attempt > 1 and record.call_id in cut
-        cut.discard(record.call_id)
-        if record.cut_by_us:
-            cut.add(record.call_id)
         sums = counted.setdefault(key, defaultdict(int))
         for name, number in measures(record, resent=resent):
             sums[name] += number
         times.setdefault(key, []).append(record.ts)
     return [Sums(*key, min(times[key]), max(times[key]), **sums) for key, sums in counted.items()]
+
+
+def with_resends(records: Iterable[CallRecord]) -> Iterator[tuple[CallRecord, bool]]:
+    """Rows in the order of their ids, each with whether it repeats one that our cap cut."""
+    cut: set[str] = set()
+    for record in records:
+        resent = record.attempt > 1 and record.call_id in cut
+        cut.discard(record.call_id)
+        if record.cut_by_us:
+            cut.add(record.call_id)
+        yield record, resent
 
 
 def measures(record: CallRecord, *, resent: bool) -> Iterator[tuple[str, float]]:
