@@ -298,6 +298,24 @@ def test_a_setting_is_set_once(store: Store) -> None:
     assert store.meta("other", "second") == "second"
 
 
+def test_a_setting_is_changed_by_one_alone(store: Store) -> None:
+    """Of two who know the same old value the first changes it."""
+    assert store.swap_meta("day", "", "monday") is False
+    assert store.meta("day", "") == ""
+    assert [store.swap_meta("day", "", day) for day in ("monday", "tuesday")] == [True, False]
+    assert store.meta("day", "") == "monday"
+
+
+def test_the_newest_truncated_rows(store: Store) -> None:
+    """By time [start, end), newest first, no more than asked for."""
+    rows = [record(ts=NOW + n, call_id=f"c{n}", truncated=n % 3 == 0) for n in range(20)]
+    store.append(rows)
+    assert [row.call_id for row in store.truncated(3)] == ["c18", "c15", "c12"]
+    found = store.truncated(9, start=NOW + 3, end=NOW + 9)
+    assert [row.call_id for row in found] == ["c6", "c3"]
+    assert store.truncated(9, start=NOW + 20) == []
+
+
 def test_counts_by_table(store: Store) -> None:
     """Each table's rows are counted; two sessions with one note share it."""
     note = Guidance("g", "text")
@@ -367,7 +385,8 @@ def many(count: int) -> list[CallRecord]:
             mode=("observe", "enforce")[number % 3 == 0],
             output_tokens=None if number % 17 == 0 else 50 + number % 40, input_tokens=number,
             reasoning_tokens=number % 7 or None, cost=None if number % 13 == 0 else 0.001 * number,
-            exact=number % 19 != 0, n=1 + number % 2, recommended=60, confidence=0.5,
+            exact=number % 19 != 0, n=1 + number % 2, recommended=40 + number % 50,
+            confidence=number % 21 / 20,
             strategy="quantile", q50=50.0, q75=60.0, q90=70.0, q95=80.0, q99=85.0,
             ceiling=70 if number % 4 == 0 else None, truncated=cut, cut_by_us=cut,
             finish_reason="length" if cut else ("stop", "error")[number % 23 == 0],

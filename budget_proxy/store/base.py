@@ -86,6 +86,11 @@ class Store(Protocol):
         and equality of the columns in ``where``.
         """
 
+    def truncated(
+        self, limit: int, *, start: float | None = None, end: float | None = None
+    ) -> list[CallRecord]:
+        """The newest ``limit`` rows by time [start, end) that were cut by a cap, newest first."""
+
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
 
@@ -100,6 +105,9 @@ class Store(Protocol):
 
     def mark_undone(self, number: int, ts: float) -> bool:
         """Remember when an applied suggestion was undone; false if there is none to undo."""
+
+    def swap_meta(self, name: str, old: str, new: str) -> bool:
+        """Change a setting from ``old`` to ``new``; false where it is not ``old`` (atomic)."""
 
     def save_fit(self, fit: Fit) -> None:
         """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""

@@ -21,6 +21,9 @@ CALIBRATED: Final = frozenset({"learned", "quantile", "rolling"})
 USE_EDGES: Final = (0.25, 0.50, 0.60, 0.75, 0.85, 0.95, 1.25, 2.0)
 """Edges of the distribution of use: counted are [0, .25), [.25, .50) ... [2, inf)."""
 
+CONFIDENCE_EDGES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Edges of the tenths of confidence: [0, .1), [.1, .2) ... [.9, 1]."""
+
 OVER: Final = 0.50
 UNDER: Final = 0.95
 
@@ -47,6 +50,25 @@ def efficiency_of(use: float) -> float:
         if low <= use <= high:
             return points
     return OTHERWISE
+
+
+def risk_of(record: CallRecord) -> float | None:
+    """P(use > .95) by a row's quantiles; ``None`` where one is missing.
+
+    Between two quantiles by the logarithm of the tokens, as ``Forecast.cdf``; for it stands
+    (x - a) / (x + a), since SQL has none everywhere: that moves no probability by more than .015
+    where a quantile is less than four times the one before. Below q50 it is .5, above q99 .01.
+    """
+    quantiles = (record.q50, record.q75, record.q90, record.q95, record.q99)
+    if not record.recommended or None in quantiles:
+        return None
+    edge, known = UNDER * record.recommended, [value or 0.0 for value in quantiles]
+    place = bisect_right(known, edge)
+    if place in {0, len(known)}:
+        return 1 - LEVELS[max(place - 1, 0)]
+    low, high = known[place - 1], known[place]
+    share = (edge - low) / (edge + low) * (high + low) / (high - low)
+    return 1 - LEVELS[place - 1] - share * (LEVELS[place] - LEVELS[place - 1])
 
 
 def sums_of(records: Iterable[CallRecord]) -> list[Sums]:
@@ -92,6 +114,9 @@ def _attempt(record: CallRecord, *, resent: bool) -> Iterator[tuple[str, float]]
     yield "estimated", not record.exact
     yield "truncated", record.truncated
     yield "truncated_by_us", record.cut_by_us
+    if record.truncated:
+        yield "cut_tokens", record.output_tokens or 0
+        yield "cut_cost", record.cost or 0.0
     yield "resent", resent
     yield "guided", record.guidance is not None
     yield "guidance_tokens", record.guidance_tokens
@@ -137,12 +162,24 @@ def _length(record: CallRecord) -> Iterator[tuple[str, float]]:
     yield "used", output
     yield "recommended", choices * budget
     yield f"use_{bisect_right(USE_EDGES, use) + 1}", 1
-    yield "over", use < OVER
-    yield "under", use > UNDER or record.truncated
+    over, under = use < OVER, use > UNDER or record.truncated
+    yield "over", over
+    yield "under", under
     yield "efficiency", UNDER_EFFICIENCY if record.truncated else efficiency_of(use)
     if record.strategy in CALIBRATED and record.confidence is not None:
-        yield "promised", 1
-        yield "confidence", record.confidence
+        yield from _promised(record, record.confidence, accurate=not over and not under)
+
+
+def _promised(
+    record: CallRecord, confidence: float, *, accurate: bool
+) -> Iterator[tuple[str, float]]:
+    tenth = bisect_right(CONFIDENCE_EDGES, confidence) + 1
+    yield "promised", 1
+    yield "confidence", confidence
+    yield "risk", risk_of(record) or 0.0
+    yield f"promised_{tenth}", 1
+    yield f"confidence_{tenth}", confidence
+    yield f"accurate_{tenth}", accurate
 
 
 def _told(record: CallRecord, length: float, limit: float) -> Iterator[tuple[str, float]]:

@@ -165,6 +165,13 @@ class MemoryStore:
         )
         return list(islice(found, limit))
 
+    def truncated(
+        self, limit: int, *, start: float | None = None, end: float | None = None
+    ) -> list[CallRecord]:
+        """Give the newest ``limit`` rows that were cut by a cap, newest first."""
+        found = list(self.calls(start=start, end=end, truncated=True))
+        return found[::-1][:limit]
+
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
         with self._lock:
@@ -198,6 +205,14 @@ class MemoryStore:
                     self._applied[index] = replace(made, undone=ts)
                     return True
         return False
+
+    def swap_meta(self, name: str, old: str, new: str) -> bool:
+        """Change a setting from ``old`` to ``new``; false where it is not ``old``."""
+        with self._lock:
+            if self._meta.get(name) != old:
+                return False
+            self._meta[name] = new
+            return True
 
     def save_fit(self, fit: Fit) -> None:
         """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""

@@ -354,6 +354,24 @@ def m007_applied(db: Database) -> None:
     """)
 
 
+def m008_reports(db: Database) -> None:
+    """Sum up what reports tell of confidence and truncations; find the newest truncated calls."""
+    numbers = [
+        "cut_tokens INTEGER", "cut_cost REAL", "risk REAL",
+        *(f"promised_{tenth} INTEGER" for tenth in range(1, 11)),
+        *(f"confidence_{tenth} REAL" for tenth in range(1, 11)),
+        *(f"accurate_{tenth} INTEGER" for tenth in range(1, 11)),
+    ]  # fmt: skip
+    for column in numbers:
+        db.execute(f"ALTER TABLE sums ADD COLUMN {column} NOT NULL DEFAULT 0")
+    db.execute("CREATE INDEX calls_truncated ON calls (id) WHERE truncated")
+    # Sums whose rows are all there are made anew when somebody asks. Those of folded rows stay
+    # as they are: what they lack is not to be had any more.
+    if not db.execute("SELECT EXISTS (SELECT 1 FROM sums WHERE folded > 0)").fetchone()[0]:
+        db.execute("DELETE FROM sums")
+        db.execute("DELETE FROM meta WHERE name = 'summed'")
+
+
 STEPS: tuple[Callable[[Database], None], ...] = (
     m001_first_tables,
     m002_pending,
@@ -361,6 +379,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m004_days,
     m005_sums,
     m007_applied,
+    m008_reports,
 )
 """In the order of application."""
 

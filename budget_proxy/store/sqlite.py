@@ -236,6 +236,17 @@ class SQLiteStore:
         with self._connection("read") as connection:
             return picking.newest(connection, group, limit, within, terms)
 
+    def truncated(
+        self, limit: int, *, start: float | None = None, end: float | None = None
+    ) -> list[CallRecord]:
+        """Give the newest ``limit`` rows that were cut by a cap, newest first."""
+        low, high = -inf if start is None else start, inf if end is None else end
+        return self._calls(
+            f"{_CALL} INDEXED BY calls_truncated WHERE truncated AND ts >= ? AND ts < ? "
+            "ORDER BY id DESC LIMIT ?",
+            [low, high, limit],
+        )
+
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
         with self._transaction("written") as connection:
@@ -266,6 +277,14 @@ class SQLiteStore:
         """Remember when an applied suggestion was undone; false if there is none to undo."""
         with self._transaction("written") as connection:
             return applied.mark_undone(connection, number, ts)
+
+    def swap_meta(self, name: str, old: str, new: str) -> bool:
+        """Change a setting from ``old`` to ``new``; false where it is not ``old``."""
+        with self._transaction("written") as connection:
+            changed = connection.execute(
+                "UPDATE meta SET value = ? WHERE name = ? AND value = ?", (new, name, old)
+            )
+            return changed.rowcount == 1
 
     def save_fit(self, fit: Fit) -> None:
         """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from budget_proxy.store.measures import (
     CALIBRATED,
+    CONFIDENCE_EDGES,
     EFFICIENCIES,
     MODES,
     NO_PROVIDER,
@@ -70,6 +71,27 @@ def _levels() -> Iterator[tuple[str, str]]:
         yield f"held_{q[1:]}", f"sum({told} AND length <= {q} AND NOT truncated)"
 
 
+def _risk() -> str:
+    """The same as measures.risk_of."""
+    edge, names = f"{UNDER} * recommended", [f"q{100 * level:.0f}" for level in LEVELS]
+    parts = [f"WHEN {' + '.join(names)} IS NULL THEN 0", f"WHEN {edge} < {names[0]} THEN 0.5"]
+    for (low, high), (a, b) in zip(pairwise(LEVELS), pairwise(names), strict=True):
+        share = f"({edge} - {a}) / ({edge} + {a}) * ({b} + {a}) / ({b} - {a})"
+        parts.append(f"WHEN {edge} < {b} THEN {1 - low} - {share} * {high - low}")
+    return f"CASE {' '.join(parts)} ELSE {1 - LEVELS[-1]} END"
+
+
+def _tenths() -> Iterator[tuple[str, str]]:
+    """Promised calls by their confidence."""
+    edges = (-inf, *CONFIDENCE_EDGES, inf)
+    for index, (low, high) in enumerate(pairwise(edges), 1):
+        terms = [f"confidence >= {low}"] * (low > -inf) + [f"confidence < {high}"] * (high < inf)
+        its = " AND ".join([_PROMISED, *terms])
+        yield f"promised_{index}", f"sum({its})"
+        yield f"confidence_{index}", f"sum(CASE WHEN {its} THEN confidence END)"
+        yield f"accurate_{index}", f"sum({its} AND NOT {_OVER} AND NOT {_UNDER})"
+
+
 def _reported() -> Iterator[tuple[str, str]]:
     for name in ("input", "output", "reasoning", "cache_read", "cache_write"):
         yield f"{name}_tokens", f"sum({name}_tokens)"
@@ -77,6 +99,9 @@ def _reported() -> Iterator[tuple[str, str]]:
 
 
 _FIRST: Final = "attempt = 1"
+_OVER: Final = f"(use < {OVER})"
+_UNDER: Final = f"(use > {UNDER} OR truncated)"
+_PROMISED: Final = "use IS NOT NULL AND calibrated AND confidence IS NOT NULL"
 _UNPRICED: Final = (
     f"cost IS NULL AND api <> '{NO_PROVIDER}' "
     "AND NOT (input_tokens IS 0 AND output_tokens IS 0)"
@@ -111,13 +136,17 @@ _SUMS: Final[Mapping[str, str]] = {
     "utilisation": "sum(use)",
     "used": "sum(CASE WHEN use IS NOT NULL THEN output_tokens END)",
     "recommended": "sum(CASE WHEN use IS NOT NULL THEN choices * recommended END)",
-    "over": f"sum(use < {OVER})",
-    "under": f"sum(use IS NOT NULL AND (use > {UNDER} OR truncated))",
+    "over": f"sum{_OVER}",
+    "under": f"sum(use IS NOT NULL AND {_UNDER})",
     "efficiency": f"sum(CASE WHEN use IS NOT NULL THEN {_efficiency()} END)",
-    "promised": "sum(use IS NOT NULL AND calibrated AND confidence IS NOT NULL)",
+    "promised": f"sum({_PROMISED})",
     "confidence": "sum(CASE WHEN use IS NOT NULL AND calibrated THEN confidence END)",
     **dict(_uses()),
     **dict(_levels()),
+    "cut_tokens": "sum(CASE WHEN truncated THEN output_tokens END)",
+    "cut_cost": "sum(CASE WHEN truncated THEN cost END)",
+    "risk": f"sum(CASE WHEN {_PROMISED} THEN {_risk()} END)",
+    **dict(_tenths()),
 }
 _COLUMNS: Final = ", ".join(f"coalesce({_SUMS[name]}, 0)" for name in SUMMED)
 _ALL: Final = frozenset(SUMMED)

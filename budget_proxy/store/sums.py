@@ -48,6 +48,11 @@ class Sums:
     ``use_9`` those between USE_EDGES. ``untold`` had a cap below 95 % of their budget, so that
     it and not the call decided. ``promised`` of the measured have a calibrated forecast with
     ``confidence``. Of ``told_95`` calls is known whether the q95 held, for ``held_95`` it did.
+
+    ``cut_tokens`` is the output of the truncated attempts, ``cut_cost`` what is known of their
+    price. Of the promised calls ``risk`` is the sum of P(use > .95) as it was forecast;
+    ``promised_4`` have a ``confidence_4`` in the fourth tenth, and ``accurate_4`` were neither
+    over nor under.
     """
 
     agent: str = ""
@@ -120,6 +125,39 @@ class Sums:
     held_95: int = 0
     told_99: int = 0
     held_99: int = 0
+    cut_tokens: int = 0
+    cut_cost: float = 0.0
+    risk: float = 0.0
+    promised_1: int = 0
+    promised_2: int = 0
+    promised_3: int = 0
+    promised_4: int = 0
+    promised_5: int = 0
+    promised_6: int = 0
+    promised_7: int = 0
+    promised_8: int = 0
+    promised_9: int = 0
+    promised_10: int = 0
+    confidence_1: float = 0.0
+    confidence_2: float = 0.0
+    confidence_3: float = 0.0
+    confidence_4: float = 0.0
+    confidence_5: float = 0.0
+    confidence_6: float = 0.0
+    confidence_7: float = 0.0
+    confidence_8: float = 0.0
+    confidence_9: float = 0.0
+    confidence_10: float = 0.0
+    accurate_1: int = 0
+    accurate_2: int = 0
+    accurate_3: int = 0
+    accurate_4: int = 0
+    accurate_5: int = 0
+    accurate_6: int = 0
+    accurate_7: int = 0
+    accurate_8: int = 0
+    accurate_9: int = 0
+    accurate_10: int = 0
 
     @property
     def group(self) -> tuple[str, str, str, str]:
