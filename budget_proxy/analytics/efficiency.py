@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from budget_proxy.analytics.figures import Figures, figures_of
-from budget_proxy.store.sums import Sums, merged
+from budget_proxy.store.sums import Sums, merged, total
 
 By = Literal["agent", "task", "model", "group"]
 
@@ -54,7 +54,7 @@ class EfficiencyReport:
 
 def efficiency_report(sums: Sequence[Sums]) -> EfficiencyReport:
     """What the sums of a history say that are told apart by (agent, task type, model)."""
-    (whole,) = merged(sums, ()) or [Sums()]
+    whole = total(sums)
     return EfficiencyReport(
         start=whole.first if whole.attempts else None,
         end=whole.last if whole.attempts else None,

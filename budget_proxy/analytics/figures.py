@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from budget_proxy.analytics.calibration import Coverage, coverage
+from budget_proxy.analytics.calibration import (
+    Coverage,
+    Reliability,
+    coverage,
+    reliability,
+)
 from budget_proxy.store.measures import MODES, USE_EDGES
 from budget_proxy.store.sums import Sums
 
@@ -15,7 +20,8 @@ Group = tuple[str, ...]
 _TOKENS: Final = ("input", "output", "reasoning", "cache_read", "cache_write")
 _SAME: Final = (
     "calls", "attempts", "failed", "priced", "unpriced", "estimated", "truncated",
-    "truncated_by_us", "resent", "measured", "untold", "promised", "guided", "guidance_tokens",
+    "truncated_by_us", "cut_tokens", "cut_cost", "resent", "measured", "untold", "promised",
+    "guided", "guidance_tokens",
 )  # fmt: skip
 """Counts that sums and figures call alike."""
 
@@ -34,7 +40,8 @@ class Figures:
     the number of the others. Recorded tasks and attempts without tokens have no price to know.
 
     Truncation. ``truncated`` counts cut attempts, ``truncated_by_us`` those cut by our cap,
-    ``resent`` the calls that were sent again for it.
+    ``resent`` the calls that were sent again for it. The cut attempts put out ``cut_tokens`` for
+    ``cut_cost`` (of those with a known price).
 
     Budgets. Use is output tokens / n / recommended, of a call's first answer with an exact
     length. ``measured`` calls have one; ``untold`` are left out because the cap in force lay
@@ -71,6 +78,8 @@ class Figures:
     estimated_share: float | None
     truncated: int
     truncated_by_us: int
+    cut_tokens: int
+    cut_cost: float
     resent: int
     measured: int
     untold: int
@@ -84,8 +93,11 @@ class Figures:
     efficiency: float | None
     promised: int
     attainable: float | None
+    attainable_over: float | None
+    attainable_under: float | None
     uses: tuple[int, ...]
     calibration: tuple[Coverage, ...]
+    reliability: tuple[Reliability, ...]
     modes: Mapping[str, int]
     arms: Mapping[str, int]
     seconds: float | None
@@ -104,6 +116,7 @@ def figures_of(sums: Sums, group: Group = ()) -> Figures:
         reserve=_share(sums.reserve, sums.reserved),
         uses=tuple(getattr(sums, f"use_{index + 1}") for index in range(len(USE_EDGES) + 1)),
         calibration=coverage(sums),
+        reliability=reliability(sums),
         modes=_known({mode: getattr(sums, mode) for mode in sorted(MODES)}),
         arms=_known({"holdout": sums.holdout, "treatment": sums.calls - sums.holdout}),
         seconds=_share(sums.seconds, sums.timed),
@@ -141,8 +154,20 @@ def _budgets(sums: Sums) -> dict[str, Any]:
         "over_allocated": _share(sums.over, measured),
         "under_allocated": _share(sums.under, measured),
         "efficiency": _share(sums.efficiency, measured),
-        "attainable": _share(sums.confidence, sums.promised),
+        **_attainable(sums),
     }
+
+
+def _attainable(sums: Sums) -> dict[str, float | None]:
+    """Rates as forecasts expected them: what is neither accurate nor under is over."""
+    accurate = _share(sums.confidence, sums.promised)
+    told = sum(getattr(sums, f"promised_{tenth}") for tenth in range(1, 11))
+    under = _share(sums.risk, told)  # not of rows that an earlier version folded
+    over = None
+    if accurate is not None and under is not None:
+        under = min(under, 1.0 - accurate)
+        over = 1.0 - accurate - under
+    return {"attainable": accurate, "attainable_over": over, "attainable_under": under}
 
 
 def _known(counts: Mapping[str, int]) -> dict[str, int]:

@@ -191,6 +191,12 @@ def merged(parts: Iterable[Sums], by: Sequence[str]) -> list[Sums]:
     return added(replace(part, **blank) for part in parts)
 
 
+def total(parts: Iterable[Sums]) -> Sums:
+    """All parts as one; of none it is empty."""
+    found = merged(parts, ())
+    return found[0] if found else Sums()
+
+
 def _whole(members: Sequence[Sums]) -> Sums:
     if len(members) == 1:
         return members[0]
