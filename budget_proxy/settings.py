@@ -10,6 +10,7 @@ import difflib
 import os
 import sys
 import tomllib
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -65,6 +66,16 @@ def _zone(name: str) -> str:
 
 TimeZone = Annotated[str, AfterValidator(_zone)]
 """A time zone by its name."""
+
+
+def _of_wall(moment: time) -> time:
+    if moment.tzinfo is not None:
+        raise ValueError("write it without a zone, such as 07:00: the zone is time_zone")
+    return moment
+
+
+WallTime = Annotated[time, AfterValidator(_of_wall)]
+"""A time of day, such as 07:00."""
 
 
 class _Section(BaseModel):
@@ -124,6 +135,8 @@ class Settings(BaseSettings):
     strategy: Strategy = "auto"
     window: int = Field(10_000, ge=100)
     time_zone: TimeZone = "UTC"
+    report_daily: WallTime | None = None
+    report_directory: Path | None = None
     keep_days: int | None = Field(None, ge=1)
     keep_calls: int | None = Field(None, ge=1)
     quota_hosts: Names = ()

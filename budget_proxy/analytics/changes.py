@@ -24,7 +24,7 @@ from budget_proxy.analytics.figures import Group
 from budget_proxy.analytics.slope import student
 from budget_proxy.store.base import Store
 from budget_proxy.store.measures import USE_EDGES, efficiency_of
-from budget_proxy.store.sums import DAY, KEYS, Sums, total
+from budget_proxy.store.sums import DAY, KEYS, Sums, merged, total
 from budget_proxy.types import frozen
 
 ENOUGH: Final = 50
@@ -136,10 +136,17 @@ _POINTS: Final = tuple(
 """The efficiency of uses between USE_EDGES: one each, but for the edges themselves."""
 
 
-def compare(store: Store, before: Span, after: Span, by: By) -> Comparison:
-    """Compare two spans of a history. Raises StoreError."""
+def compare(
+    store: Store,
+    before: Span,
+    after: Span,
+    by: By,
+    read: tuple[Sequence[Sums], Sequence[Sums]] | None = None,
+) -> Comparison:
+    """Compare two spans of a history; ``read``: their sums, if known. Raises StoreError."""
     spans = (before, after)
-    sides = [store.sums(start=span.start, end=span.end, by=COLUMNS[by]) for span in spans]
+    found = read or [store.sums(start=span.start, end=span.end, by=COLUMNS[by]) for span in spans]
+    sides = [merged(side, COLUMNS[by]) for side in found]
     parts = [[(_counted(store, part), part.days) for part in span.parts()] for span in spans]
     old, new = map(total, sides)
     changes = (*_totals(spans, (old, new), parts), *shares(old, new), _efficiency(old, new))

@@ -113,7 +113,8 @@ def make_report(
     first = max(since or 0.0, found.start or 0.0)
     earlier = [] if since is None else store.sums(start=2 * since - end, end=since)
     pair = _neighbours(store, since, earlier, Span(first, end))
-    previous = compare(store, *pair, by) if pair else None
+    read = None if since is None else (earlier, sums)
+    previous = compare(store, *pair, by, read) if pair else None
     comparable = since is not None and pair is not None and pair[0].start == 2 * since - end
     unit = _unit(first, end)
     spans = periods(unit, zone, first, end)[-_PERIODS:] if found.start is not None else []

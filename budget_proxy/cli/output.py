@@ -6,10 +6,8 @@ Tables keep to 80 columns, and to text without colour where stdout is no termina
 from __future__ import annotations
 
 import io
-import math
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -19,18 +17,28 @@ from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
-NONE: Final = "-"
+from budget_proxy.analytics.numbers import NONE, dollars, moment, percent, short, whole
+
+__all__ = [
+    "NONE", "bar", "console", "dollars", "facts", "json_text", "moment", "percent", "print_json",
+    "short", "table", "whole",
+]  # fmt: skip
+
 _WIDTH: Final = 80
 _GAP: Final = 2
 _LEAST: Final = 10
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
-_UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def print_json(value: Any) -> None:
     """Print dataclasses, mappings and sequences as indented JSON; NaN and infinity as null."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
-    typer.echo(orjson.dumps(value, default=_plain, option=options))
+    typer.echo(json_text(value), nl=False)
+
+
+def json_text(value: Any) -> str:
+    """The same as a text that ends in a newline."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(value, default=_plain, option=options).decode()
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -83,40 +91,6 @@ def facts(rows: Mapping[str, str]) -> Table:
     for name, value in rows.items():
         made.add_row(name, value)
     return made
-
-
-def whole(number: float | None) -> str:
-    """A count with thousands separated."""
-    return NONE if number is None else f"{number:,.0f}"
-
-
-def short(number: float | None) -> str:
-    """A count in at most five characters: 950, 12.3k, 4.56M."""
-    if number is None:
-        return NONE
-    for unit, letter in _UNITS:
-        if abs(number) >= 0.9995 * unit:
-            return f"{number / unit:.3g}{letter}"
-    return f"{number:.0f}"
-
-
-def percent(share: float | None, digits: int = 0) -> str:
-    """A share as a percentage."""
-    return NONE if share is None else f"{100 * share:.{digits}f} %"
-
-
-def dollars(amount: float | None) -> str:
-    """US dollars; small amounts keep two significant digits."""
-    if amount is None:
-        return NONE
-    if amount == 0 or abs(amount) >= 1:
-        return f"${amount:,.2f}"
-    return f"${amount:.{max(2, 1 - math.floor(math.log10(abs(amount))))}f}"
-
-
-def moment(ts: float | None) -> str:
-    """A point in time (Unix seconds) in UTC, to the minute."""
-    return NONE if ts is None else f"{datetime.fromtimestamp(ts, tz=UTC):%Y-%m-%d %H:%M}"
 
 
 def bar(share: float, width: int, *, ascii_only: bool = False) -> str:

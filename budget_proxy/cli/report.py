@@ -1,30 +1,29 @@
-"""``budget-proxy report``: how well budgets fitted, from the history."""
+"""``budget-proxy report``: how budgets fitted, what was spent and cut, and what has changed."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import fields
-from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Final
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from budget_proxy.cli.options import AsJson, StoreUrl, open_history, seconds_of
+from budget_proxy.cli.options import AsJson, StoreUrl, Zone, open_history, seconds_of, zone_of
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-    from budget_proxy.analytics.calibration import Coverage
-    from budget_proxy.analytics.efficiency import By, EfficiencyReport
-    from budget_proxy.analytics.figures import Figures
+    from budget_proxy.analytics.efficiency import By
+    from budget_proxy.analytics.rendering.blocks import Bars, Block
+    from budget_proxy.analytics.report import Report
 
 _BY: Final[dict[str, By]] = {"agent": "agent", "task": "task", "model": "model", "group": "group"}
-_NAMES: Final = {
-    "agent": "Agent", "task": "Task type", "model": "Model", "group": "Agent / task / model",
-}  # fmt: skip
-_MOST_ROWS: Final = 20
+_FORMATS: Final = ("table", "json", "markdown", "html")
+_SUFFIXES: Final = {".json": "json", ".md": "markdown", ".html": "html", ".htm": "html"}
 _BAR: Final = 40
+_HEIGHT: Final = 10
 _EMPTY: Final = """\
 The history is empty. To fill it:
   import past calls     budget-proxy import FILE.jsonl.gz
@@ -47,172 +46,157 @@ def report(
         str | None,
         typer.Option("--since", metavar="SPAN", help="Only the last 90s, 30m, 24h, 7d or 2w."),
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format", metavar="|".join(_FORMATS),
+            help="table (for a terminal), json, markdown, or html: one file, with plots. Else by "
+            "the name that --out gives.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE",
+            help="Write it there, and keep in mind that it was made: the next one tells what has "
+            "changed since.",
+        ),
+    ] = None,
+    zone: Zone = None,
     store: StoreUrl = None,
     as_json: AsJson = False,
-) -> None:
-    """Show use, accuracy, cost, truncations and calibration of the history."""
-    from budget_proxy.analytics.efficiency import efficiency_report
-    from budget_proxy.cli.output import print_json
+) -> None:  # fmt: skip
+    """Show how budgets fitted, whether promises held, who spends, what is cut, what changed."""
+    from budget_proxy.analytics.report import keep, make_report
     from budget_proxy.errors import InvalidInput
 
     if by not in _BY:
         raise InvalidInput(f"--by must be one of {', '.join(_BY)}, not {by!r}")
-    start = None if since is None else time.time() - seconds_of(since)
+    chosen = _form(form, out, as_json=as_json)
+    place, now = zone_of(zone), time.time()
+    start = None if since is None else now - seconds_of(since)
     history = open_history(store, existing=True)
-    found = efficiency_report(history.sums(start=start))
-    url, rows = history.url, history.counts()["calls"]
-    history.close()
-    if as_json:
-        names = [item.name for item in fields(found)]
-        values = {name: getattr(found, name) for name in names}
-        print_json({"store": url, "since": start, **values})
-    else:
-        _show(found, _BY[by], url, rows)
-
-
-def _show(found: EfficiencyReport, by: By, url: str, rows: int) -> None:
-    from budget_proxy.cli.output import console, facts, moment, whole
-
-    out = console()
-    if not found.overall.attempts:
-        if rows:
-            out.print(f"No calls in this span; the history {url} has {whole(rows)} rows in all.")
+    try:
+        found = make_report(history, now=now, zone=place, since=start, by=_BY[by])
+        url, rows = history.url, history.counts()["calls"]
+        if out is None:
+            _show(found, _BY[by], url, rows, chosen)
         else:
-            out.print(f"History: {url}\n{_EMPTY}", soft_wrap=True)
+            _write(out, _text(found, _BY[by], url, chosen))
+            keep(history, found)
+    finally:
+        history.close()
+
+
+def _form(form: str | None, out: Path | None, *, as_json: bool) -> str:
+    """The format that was asked for, or that a file's name tells. Raises InvalidInput."""
+    from budget_proxy.errors import InvalidInput
+
+    if form is not None and form not in _FORMATS:
+        raise InvalidInput(f"--format must be one of {', '.join(_FORMATS)}, not {form!r}")
+    if as_json and form not in {None, "json"}:
+        raise InvalidInput(f"--json and --format {form} ask for two things: leave one out")
+    if form is None and as_json:
+        form = "json"
+    if out is not None:
+        form = form or _SUFFIXES.get(out.suffix.lower())
+        if form in {None, "table"}:
+            raise InvalidInput(f"name a file that ends in .html, .md or .json, not {out.name!r}")
+    return form or "table"
+
+
+def _show(found: Report, by: By, url: str, rows: int, form: str) -> None:
+    from budget_proxy.cli.output import console, whole
+
+    if form != "table":
+        typer.echo(_text(found, by, url, form), nl=False)
         return
+    out = console()
+    if found.efficiency.overall.attempts:
+        _print(out, found, by, url)
+    elif rows:
+        out.print(f"No calls in this span; the history {url} has {whole(rows)} rows in all.")
+    else:
+        out.print(f"History: {url}\n{_EMPTY}", soft_wrap=True)
+
+
+def _text(found: Report, by: By, url: str, form: str) -> str:
+    from budget_proxy.analytics.rendering.document import document, span
+    from budget_proxy.analytics.rendering.markdown import markdown
+    from budget_proxy.analytics.rendering.page import page
+    from budget_proxy.cli.output import json_text
+
+    if form == "json":
+        return json_text({"store": url, **found.plain()})
+    write = markdown if form == "markdown" else page
+    return write("Token budgets", span(found), document(found, by))
+
+
+def _print(out: Console, found: Report, by: By, url: str) -> None:
+    from budget_proxy.analytics.rendering.document import document, span
+
     out.print(f"History {url}", soft_wrap=True)
-    out.print(f"{moment(found.start)} to {moment(found.end)} UTC\n")
-    out.print(facts(_overall(found.overall)))
-    groups = found.groups(by)
-    out.print()
-    out.print(_groups(groups, by))
-    if len(groups) > _MOST_ROWS:
-        out.print(f"and {len(groups) - _MOST_ROWS} more groups: --json has them all")
-    if found.overall.measured:
-        ascii_only = not out.encoding.lower().startswith("utf")
-        out.print()
-        out.print(_distribution(found.overall, ascii_only=ascii_only))
-    if any(level.n for level in found.overall.calibration):
-        out.print()
-        out.print(_calibration(found.overall, groups, by))
-        out.print("* the promise lies outside of the 95 % interval (Wilson's)")
+    out.print(span(found))
+    ascii_only = not out.encoding.lower().startswith("utf")
+    for block in document(found, by):
+        shown = _shown(block, ascii_only=ascii_only)
+        if shown is not None:
+            out.print()
+            out.print(shown)
 
 
-def _overall(all_: Figures) -> dict[str, str]:
-    from budget_proxy.cli.output import percent, short, whole
+def _shown(block: Block, *, ascii_only: bool) -> Any:
+    """What a terminal shows of a block; ``None`` where a table beside it tells the same."""
+    from budget_proxy.analytics.rendering import blocks
+    from budget_proxy.cli.output import facts, table
 
-    rows = {
-        "Calls": f"{whole(all_.calls)} ({whole(all_.attempts)} attempts, {all_.failed} failed)",
-        "Tokens": f"{short(all_.input_tokens)} input, {short(all_.output_tokens)} output "
-        f"({short(all_.reasoning_tokens)} reasoning)",
-        "Cost": _cost(all_),
-        **_use(all_),
-        "Truncated": f"{all_.truncated} attempts, {all_.truncated_by_us} by our cap, "
-        f"{all_.resent} calls sent again",
-        "Usage": f"{percent(all_.estimated_share)} of the attempts estimated, the rest exact",
-        "Modes": _counts(all_.modes),
-        "Arms": _counts(all_.arms),
-    }
-    if all_.untold:
-        rows["Left out"] = f"{whole(all_.untold)} calls whose cap lay below their budget"
-    return rows
-
-
-def _use(all_: Figures) -> dict[str, str]:
-    from budget_proxy.cli.output import percent
-
-    if not all_.measured:
-        return {"Use of budgets": "not measured: no answer yet that had a budget before it"}
-    return {
-        "Use of budgets": f"{percent(all_.utilisation)} on average, "
-        f"efficiency {percent(all_.efficiency)}",
-        "Accuracy": f"{percent(all_.accuracy)} used 50-95 % (attainable "
-        f"{percent(all_.attainable)}), {percent(all_.over_allocated)} less, "
-        f"{percent(all_.under_allocated)} more",
-    }
+    shown: Any = None
+    match block:
+        case blocks.Facts(rows):
+            shown = facts(dict(rows))
+        case blocks.Table(title, columns, rows, left):
+            shown = table(title, columns, rows, left=left)
+        case blocks.Note(text):
+            shown = text
+        case blocks.Bars(kind="used"):
+            shown = _distribution(block, ascii_only=ascii_only)
+        case blocks.Bars(title, _, _, names, values, number):
+            shown = _plot(title, values, names, number, bars=True, ascii_only=ascii_only)
+        case blocks.Lines(title, names, series, number):
+            shown = _plot(title, series[0][1], names, number, bars=False, ascii_only=ascii_only)
+    return shown
 
 
-def _cost(figures: Figures) -> str:
-    from budget_proxy.cli.output import NONE, dollars, percent
-
-    if figures.priced_share is None:
-        return NONE
-    if figures.cost is not None:
-        return dollars(figures.cost)
-    known = f"{dollars(figures.priced_cost)} for {percent(figures.priced_share)} of the attempts"
-    return f"{known}; {figures.unpriced:,} have no known price"
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {count:,}" for name, count in counts.items())
-
-
-def _groups(groups: tuple[Figures, ...], by: By) -> Table:
-    from budget_proxy.cli.output import dollars, percent, short, table
-
-    columns = ("calls", "output", "cost", "use", "acc.", "att.", "over", "under", "cut")
-    rows = [
-        (
-            " / ".join(one.group),
-            short(one.calls),
-            short(one.output_tokens),
-            dollars(one.cost),
-            percent(one.utilisation),
-            percent(one.accuracy),
-            percent(one.attainable),
-            percent(one.over_allocated),
-            percent(one.under_allocated),
-            short(one.truncated),
-        )
-        for one in groups[:_MOST_ROWS]
-    ]
-    return table("Groups", (_NAMES[by], *columns), rows)
-
-
-def _distribution(all_: Figures, *, ascii_only: bool) -> Table:
+def _distribution(block: Bars, *, ascii_only: bool) -> Table:
     from budget_proxy.cli.output import bar, table, whole
-    from budget_proxy.store.measures import USE_EDGES
 
-    edges = [f"{100 * edge:.0f}" for edge in USE_EDGES]
-    names = [f"{low}-{high} %" for low, high in pairwise(edges)]
-    names = [f"under {edges[0]} %", *names, f"over {edges[-1]} %"]
-    most = max(all_.uses)
+    most = max(value or 0.0 for value in block.values)
     rows = [
-        (name, bar(count / most, _BAR, ascii_only=ascii_only), whole(count))
-        for name, count in zip(names, all_.uses, strict=True)
+        (name, bar((value or 0.0) / most, _BAR, ascii_only=ascii_only), whole(value))
+        for name, value in zip(block.names, block.values, strict=True)
     ]
-    return table("Output used of the recommended budget", ("used", "", "calls"), rows, left=2)
+    return table(block.title, (block.kind, "", block.unit), rows, left=2)
 
 
-def _calibration(all_: Figures, groups: tuple[Figures, ...], by: By) -> Table:
-    from budget_proxy.cli.output import table
+def _plot(
+    title: str,
+    values: Sequence[float | None],
+    names: Sequence[str],
+    number: Callable[[float], str],
+    *,
+    bars: bool,
+    ascii_only: bool,
+) -> str:
+    from budget_proxy.cli.plot import plot
 
-    levels = [f"{100 * item.level:.0f}" for item in all_.calibration]
-    known = [one for one in groups[:_MOST_ROWS] if any(item.n for item in one.calibration)]
-    rows = [
-        ("promised", "", *levels),
-        _realised("all", all_),
-        ("  95 % interval", "", *(_interval(item) for item in all_.calibration)),
-        *(_realised(" / ".join(one.group), one) for one in known),
-    ]
-    columns = (_NAMES[by], "n", *(f"q{level}" for level in levels))
-    return table("Calibration: share of the answers within each quantile, in %", columns, rows)
-
-
-def _interval(item: Coverage) -> str:
-    if item.low is None or item.high is None:
-        return "-"
-    return f"{100 * item.low:.0f}-{100 * item.high:.0f}"
+    drawn = plot(values, names, number, bars=bars, height=_HEIGHT, ascii_only=ascii_only)
+    return f"{title}\n\n{drawn}"
 
 
-def _realised(name: str, figures: Figures) -> tuple[str, ...]:
-    from budget_proxy.cli.output import short
+def _write(out: Path, text: str) -> None:
+    from budget_proxy.errors import ConfigError
 
-    cells = [name, short(max(item.n for item in figures.calibration))]
-    for item in figures.calibration:
-        if item.realised is None or item.low is None or item.high is None:
-            cells.append("-")
-        else:
-            mark = "" if item.low <= item.level <= item.high else "*"
-            cells.append(f"{mark}{100 * item.realised:.0f}")
-    return tuple(cells)
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{out} cannot be written: {error.strerror or error}") from None

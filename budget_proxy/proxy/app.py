@@ -10,7 +10,8 @@ import asyncio
 import gc
 import re
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -26,9 +27,13 @@ from budget_proxy.proxy.litellm import API as LITELLM_API
 from budget_proxy.proxy.litellm import LiteLLMUpstream
 from budget_proxy.proxy.target import Targets
 from budget_proxy.proxy.upstream import Upstream
+from budget_proxy.settings import data_directory
 from budget_proxy.transport.exchange import concerns
 from budget_proxy.wire import dialect_for
 from budget_proxy.wire.path import is_realtime
+
+if TYPE_CHECKING:
+    from budget_proxy.analytics.daily import DailyReports
 
 _PROVIDERS: Final = ("/v1/", "/openai/")
 _UPWARDS: Final = re.compile(r"[/\\]\.\.([/\\]|$)")
@@ -64,6 +69,7 @@ class App:
         }
         models = engine.settings.litellm_models
         self._litellm = LiteLLMUpstream(models) if models else None
+        self._daily = daily_reports_of(engine)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, WebSocket or life of the server."""
@@ -105,14 +111,34 @@ class App:
         await receive()
         if self._litellm is not None:
             await asyncio.to_thread(self._litellm.load)
+        if self._daily is not None:
+            self._daily.start()
         if self._owns_engine:
             _settle_down()
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        if self._daily is not None:
+            await asyncio.to_thread(self._daily.close)
         for upstream in self._upstreams.values():
             await upstream.close()
         await asyncio.to_thread(self.engine.close if self._owns_engine else self.engine.flush)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def daily_reports_of(engine: Engine) -> DailyReports | None:
+    """What writes a report a day, if the settings ask for it."""
+    settings = engine.settings
+    if settings.report_daily is None:
+        return None
+    from budget_proxy.analytics.daily import DailyReports
+
+    return DailyReports(
+        engine.store,
+        at=settings.report_daily,
+        zone=ZoneInfo(settings.time_zone),
+        directory=settings.report_directory or data_directory() / "reports",
+        on_fault=engine.fault,
+    )
 
 
 def _settle_down() -> None:
