@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -119,6 +120,88 @@ def test_wrong_values_are_one_line_on_stderr(url: str, arguments: list[str]) -> 
     assert (result.exit_code, result.stdout) == (2, "")
     assert len(result.stderr.splitlines()) == 1
     assert "agent" in result.stderr or "7d" in result.stderr
+
+
+def test_json_has_all_of_the_report(url: str) -> None:
+    """Beside the figures: success, reliability, spenders, truncations, what changed, the course."""
+    found = run_json("report", "--store", url, "--zone", "Europe/Berlin")
+    assert found["zone"] == "Europe/Berlin"
+    accuracy = found["success"][0]
+    assert (accuracy["name"], accuracy["value"], accuracy["reached"]) == (
+        "budget accuracy", 1.0, "stretch",
+    )  # fmt: skip
+    (tenth,) = [one for one in found["reliability"] if one["n"]]
+    assert (tenth["start"], tenth["n"], tenth["held"]) == (0.8, 80, 1.0)
+    assert [one["group"] for one in found["spenders"]["agent"]] == [["coder"], ["writer"]]
+    assert found["truncations"] == {"groups": [], "newest": []}
+    assert (found["previous"], found["since_last"]) == (None, None)
+    assert sum(one["calls"] for one in found["course"]) == 80
+
+
+@pytest.mark.parametrize(
+    ("name", "begins"), [("r.html", "<!doctype html>"), ("r.md", "# Token"), ("r.json", "{")]
+)
+def test_a_file_is_written_in_the_form_that_its_name_tells(
+    url: str, tmp_path: Path, name: str, begins: str
+) -> None:
+    """Nothing is printed then."""
+    result = run("report", "--store", url, "--out", tmp_path / name)
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert (tmp_path / name).read_text().startswith(begins)
+
+
+def test_other_forms_may_be_printed(url: str) -> None:
+    """The same text as in a file."""
+    assert run("report", "--store", url, "--format", "markdown").stdout.startswith("# Token")
+    assert run("report", "--store", url, "--format", "html").stdout.endswith("</html>\n")
+    assert json.loads(run("report", "--store", url, "--format", "json").stdout)["store"] == url
+
+
+def test_a_report_that_was_written_is_the_last_one(tmp_path: Path) -> None:
+    """The next tells what has changed since; one that was only shown does not count."""
+    now = time.time()
+    url = history(tmp_path / "history.db", *(answered(n, ts=now - 86_400 * n) for n in range(1, 6)))
+    assert run_json("report", "--store", url)["since_last"] is None
+    assert run_json("report", "--store", url)["since_last"] is None
+    run("report", "--store", url, "--out", tmp_path / "r.html")
+    found = run_json("report", "--store", url)["since_last"]
+    assert now < found["before"]["end"] < time.time()
+    assert found["changes"][0]["after"] == 0.0
+    assert "Since the last report" in run("report", "--store", url).stdout
+
+
+def test_truncations_and_changes_are_shown_to_people(tmp_path: Path) -> None:
+    """Two weeks, the second with half of its answers cut."""
+    now = time.time()
+    cut = {"truncated": True, "cut_by_us": True, "ceiling": 150, "output_tokens": 150}
+    rows = [
+        answered(n, ts=now - 3600 - n * 6048, **(cut if n < 100 and n % 2 else {}))
+        for n in range(200)
+    ]
+    shown = run("report", "--store", history(tmp_path / "history.db", *rows)).stdout
+    lines = {line.split("  ")[0]: line for line in shown.splitlines()}
+    assert "*+50.0 %" in lines["truncated"]
+    assert "coder / bug-fix / gpt-5.4" in shown
+    assert lines["c99"].split()[3:] == ["us", "150", "150", "150"]
+    assert max(len(line.rstrip()) for line in shown.splitlines()[1:]) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--format", "pdf"], "table, json, markdown, html"),
+        (["--out", "report.pdf"], "ends in .html, .md or .json"),
+        (["--json", "--format", "html"], "two things"),
+        (["--out", "nowhere/report.html"], "cannot be written"),
+        (["--zone", "Mars/Olympus"], "Europe/Berlin"),
+    ],
+)
+def test_wrong_forms_are_one_line_on_stderr(url: str, arguments: list[str], told: str) -> None:
+    """With what to write instead."""
+    result = run("report", "--store", url, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_what_the_engine_records_is_what_the_report_counts(tmp_path: Path) -> None:

@@ -112,7 +112,7 @@ def make_report(
     end = until if until is not None else max(now, after_all) if since is not None else after_all
     first = max(since or 0.0, found.start or 0.0)
     earlier = [] if since is None else store.sums(start=2 * since - end, end=since)
-    pair = _neighbours(store, since, earlier, Span(first, end))
+    pair = _neighbours(store, since, earlier, Span(first, end)) if sums or earlier else None
     read = None if since is None else (earlier, sums)
     previous = compare(store, *pair, by, read) if pair else None
     comparable = since is not None and pair is not None and pair[0].start == 2 * since - end

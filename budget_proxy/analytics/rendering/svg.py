@@ -24,6 +24,8 @@ _LETTER: Final = 6.6
 """How wide a letter of the names below is, at most."""
 _TICKS: Final = 4
 _LEGEND: Final = 16
+_LEAST: Final = 1e-12
+"""Less than that is nothing to see."""
 
 
 @frozen
@@ -147,7 +149,7 @@ def _below(frame: _Frame, names: Sequence[str]) -> Iterator[str]:
 def _above(values: Iterable[float]) -> float:
     """A round number that no value is greater than, and that four steps lead up to."""
     most = max(values, default=0.0)
-    if most <= 0:
+    if most < _LEAST:
         return 1.0
     unit = 10.0 ** floor(log10(most))
     return next(
