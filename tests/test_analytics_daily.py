@@ -225,7 +225,7 @@ async def test_the_proxy_writes_them_while_it_runs(tmp_path: Path) -> None:
         async def send(_event: object) -> None:
             return
 
-        await create_app(engine)({"type": "lifespan"}, receive, send)  # type: ignore[arg-type]
+        await create_app(engine)({"type": "lifespan"}, receive, send)
         assert len(names(place)) == 2
     with Engine.open(url) as engine:
         assert create_app(engine)._daily is None

@@ -63,7 +63,7 @@ def test_success_figures_against_the_origins_targets() -> None:
     rows = [budgeted(800)] * 17 + [budgeted(100)] + [budgeted(1000)] * 2
     found = {one.name: one for one in made(*rows).success}
     accuracy = found["budget accuracy"]
-    assert (accuracy.value, accuracy.attainable) == (0.85, pytest.approx(0.6))
+    assert [accuracy.value, accuracy.attainable] == pytest.approx([0.85, 0.6])
     assert (accuracy.baseline, accuracy.target, accuracy.stretch) == (0.5, 0.8, 0.9)
     assert accuracy.reached == "target"
     assert found["over-allocation rate"].reached == "stretch"
@@ -157,7 +157,8 @@ def test_worst_truncations_by_hand() -> None:
     assert (first.group[0], first.truncated, first.share, first.by_us) == ("y", 1, 0.5, 0)
     assert (first.tokens, first.cost) == (990, 0.05)
     assert (second.group[0], second.truncated, second.share, second.by_us) == ("x", 2, 0.5, 2)
-    assert (second.tokens, second.cost, second.resent) == (2000, pytest.approx(0.02), 1)
+    assert (second.tokens, second.resent) == (2000, 1)
+    assert second.cost == pytest.approx(0.02)
     assert [one.call_id for one in found.newest] == ["d", "b", "a"]
     assert (found.newest[0].by_us, found.newest[0].ceiling) == (False, 1000)
 
@@ -170,7 +171,7 @@ def test_a_report_on_all_compares_the_newest_week_with_the_one_before() -> None:
     found = made(*rows).previous
     assert found is not None
     calls = next(change for change in found.changes if change.measure == "calls_a_day")
-    assert (calls.before, calls.after) == (pytest.approx(5 / 7), pytest.approx(10 / 7))
+    assert [calls.before, calls.after] == pytest.approx([5 / 7, 10 / 7])
 
 
 def test_a_young_history_has_nothing_to_compare_with() -> None:
@@ -212,7 +213,8 @@ def test_the_course_has_some_thirty_periods_at_most(days: float, unit: str, coun
     """Hours, days, weeks or months; they count every call once."""
     rows = [budgeted(800, ts=NOW - n * days * DAY / 10) for n in range(11)]
     found = made(*rows)
-    assert (found.unit, len(found.course)) == (unit, pytest.approx(count, abs=1))
+    assert found.unit == unit
+    assert abs(len(found.course) - count) <= 1
     assert sum(one.calls for one in found.course) == 11
 
 

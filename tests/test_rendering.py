@@ -15,6 +15,7 @@ from budget_proxy.analytics.rendering import svg
 from budget_proxy.analytics.rendering.blocks import (
     LONGEST_NAME,
     Bars,
+    Block,
     Facts,
     Heading,
     Lines,
@@ -138,7 +139,7 @@ def test_names_stay_names_in_markdown(name: str) -> None:
 
 def test_markdown_by_hand() -> None:
     """GitHub's tables, numbers to the right."""
-    blocks = [
+    blocks: list[Block] = [
         Heading("Part_1"),
         Facts((("Calls", "3"),)),
         Table("T", ("name", "n"), (("a|b", "*1"),)),
@@ -159,7 +160,10 @@ def test_names_are_on_one_line_and_not_endless() -> None:
 
 def test_tiles_and_tables_of_a_page() -> None:
     """Each with its texts; the first column of a table is text, the others numbers."""
-    blocks = [Tiles((Tile("accuracy", "80 %", "fine"),)), Table("T", ("a", "b"), (("x", "1"),))]
+    blocks: list[Block] = [
+        Tiles((Tile("accuracy", "80 %", "fine"),)),
+        Table("T", ("a", "b"), (("x", "1"),)),
+    ]
     text = page("t", "s", blocks)
     assert '<div class="tile">accuracy<b>80 %</b><small>fine</small></div>' in text
     assert '<tr><td class="text">x</td><td>1</td></tr>' in text
