@@ -12,7 +12,7 @@ from budget_proxy.analytics.figures import Figures, Group, figures_of
 from budget_proxy.analytics.periods import Period
 from budget_proxy.analytics.slope import Slope, slope_of
 from budget_proxy.store.base import Store
-from budget_proxy.store.sums import Sums, merged
+from budget_proxy.store.sums import Sums, merged, total
 
 Direction = Literal["improving", "declining", "rising", "falling", "stable", "unknown"]
 
@@ -109,14 +109,9 @@ def _groups(
         of = {name(sums): sums for sums in part if name(sums) in kept}
         rest = [sums for sums in part if name(sums) not in kept]
         for group, so_far in figures.items():
-            sums = _one(rest) if totals[most:] and group == other else of.get(group, Sums())
+            sums = total(rest) if totals[most:] and group == other else of.get(group, Sums())
             so_far.append(figures_of(sums, group))
     return figures
-
-
-def _one(parts: Iterable[Sums]) -> Sums:
-    found = merged(parts, ())
-    return found[0] if found else Sums()
 
 
 def _group(group: Group, figures: list[Figures], whole: Sequence[bool]) -> GroupTrends:

@@ -63,7 +63,7 @@ def risk_of(record: CallRecord) -> float | None:
     if not record.recommended or None in quantiles:
         return None
     edge, known = UNDER * record.recommended, [value or 0.0 for value in quantiles]
-    place = bisect_right(known, edge)
+    place = next((index for index, value in enumerate(known) if edge < value), len(known))
     if place in {0, len(known)}:
         return 1 - LEVELS[max(place - 1, 0)]
     low, high = known[place - 1], known[place]
