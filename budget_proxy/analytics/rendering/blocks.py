@@ -5,15 +5,24 @@ Texts are as they are to be read; whoever shows them escapes them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from budget_proxy.analytics.efficiency import By
 from budget_proxy.types import frozen
 
 Number = Callable[[float], str]
 """How a number is written on an axis."""
 
 LONGEST_NAME: Final = 120
+
+MOST_ROWS: Final = 20
+"""Groups that a table shows; JSON has them all."""
+
+NAMES: Final[Mapping[By, str]] = {
+    "agent": "Agent", "task": "Task type", "model": "Model", "group": "Agent / task / model",
+}  # fmt: skip
+"""What each way of grouping calls the groups."""
 
 
 @frozen

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Final
 from zoneinfo import ZoneInfo
 
-from budget_proxy.analytics.calibration import Coverage
-from budget_proxy.analytics.changes import Change, Comparison
 from budget_proxy.analytics.efficiency import By
 from budget_proxy.analytics.figures import Figures
 from budget_proxy.analytics.numbers import NONE, dollars, moment, percent, short, whole
 from budget_proxy.analytics.rendering.blocks import (
+    MOST_ROWS,
+    NAMES,
     Bars,
     Block,
     Facts,
     Heading,
     Lines,
     Note,
-    Point,
-    Promises,
     Table,
     Tile,
     Tiles,
     named,
 )
+from budget_proxy.analytics.rendering.changed import changed
+from budget_proxy.analytics.rendering.promised import promised
+from budget_proxy.analytics.rendering.spent import cut, spent
 from budget_proxy.analytics.report import Report
-from budget_proxy.analytics.spenders import Spender
 from budget_proxy.store.measures import USE_EDGES
-
-MOST_ROWS: Final = 20
-NAMES: Final[Mapping[By, str]] = {
-    "agent": "Agent", "task": "Task type", "model": "Model", "group": "Agent / task / model",
-}  # fmt: skip
-_MOVED: Final = 10
-_CALL_ID: Final = 36
-_TOTALS: Final[Mapping[str, Callable[[float | None], str]]] = {
-    "calls_a_day": short, "output_tokens_a_day": short, "cost_a_day": dollars,
-}  # fmt: skip
 
 
 def document(report: Report, by: By = "agent") -> list[Block]:
@@ -51,10 +40,10 @@ def document(report: Report, by: By = "agent") -> list[Block]:
         *_success(report),
         *_course(report),
         *_efficiency(report, by),
-        *_calibration(report, by),
-        *_spending(report, by),
-        *_cut(report),
-        *_changes(report),
+        *promised(report, by),
+        *spent(report, by),
+        *cut(report),
+        *changed(report),
     ]
 
 
@@ -184,209 +173,6 @@ def _use_names() -> Iterator[str]:
     yield f"under {edges[0]} %"
     yield from (f"{low}-{high} %" for low, high in pairwise(edges))
     yield f"over {edges[-1]} %"
-
-
-def _calibration(report: Report, by: By) -> Iterator[Block]:
-    overall = report.efficiency.overall
-    if not any(level.n for level in overall.calibration):
-        return
-    yield Heading("Calibration")
-    yield _levels(overall, report.efficiency.groups(by), by)
-    known = [one for one in report.reliability if one.n]
-    if known:
-        yield Table(
-            "Reliability: of the calls with such a confidence, how many used 50-95 %",
-            ("confidence", "n", "promised", "held", "95 % interval"),
-            tuple(
-                (
-                    f"{percent(one.start)} to {percent(one.end)}", short(one.n),
-                    percent(one.promised, 1), ("" if one.holds else "*") + percent(one.held, 1),
-                    f"{100 * (one.low or 0):.1f}-{100 * (one.high or 0):.1f}",
-                )
-                for one in known
-            ),
-        )  # fmt: skip
-        off = 100 * (report.confidence_error or 0.0)
-        yield Note(f"Confidence is off by {off:.1f} points on average.")
-    yield Note("* the promise lies outside of the 95 % interval (Wilson's)")
-    yield _diagram("Quantiles", "promised level", "answers within it", _quantiles(overall))
-    if known:
-        points = (
-            Point(one.promised or 0, one.held or 0, one.low or 0, one.high or 0, one.n)
-            for one in known
-        )
-        yield _diagram("Confidence", "promised", "used 50-95 %", points)
-
-
-def _diagram(title: str, promised: str, held: str, points: Iterator[Point]) -> Promises:
-    return Promises(title, promised, held, tuple(points))
-
-
-def _quantiles(overall: Figures) -> Iterator[Point]:
-    for one in overall.calibration:
-        if one.realised is not None and one.low is not None and one.high is not None:
-            yield Point(one.level, one.realised, one.low, one.high, one.n)
-
-
-def _levels(all_: Figures, groups: Sequence[Figures], by: By) -> Table:
-    levels = [f"{100 * item.level:.0f}" for item in all_.calibration]
-    known = [one for one in groups[:MOST_ROWS] if any(item.n for item in one.calibration)]
-    rows = (
-        ("promised", "", *levels),
-        _realised("all", all_),
-        ("  95 % interval", "", *(_interval(item) for item in all_.calibration)),
-        *(_realised(named(*one.group), one) for one in known),
-    )
-    columns = (NAMES[by], "n", *(f"q{level}" for level in levels))
-    return Table("Calibration: share of the answers within each quantile, in %", columns, rows)
-
-
-def _interval(item: Coverage) -> str:
-    if item.low is None or item.high is None:
-        return NONE
-    return f"{100 * item.low:.0f}-{100 * item.high:.0f}"
-
-
-def _realised(name: str, figures: Figures) -> tuple[str, ...]:
-    cells = [name, short(max(item.n for item in figures.calibration))]
-    for item in figures.calibration:
-        if item.realised is None or item.low is None or item.high is None:
-            cells.append(NONE)
-        else:
-            mark = "" if item.low <= item.level <= item.high else "*"
-            cells.append(f"{mark}{100 * item.realised:.0f}")
-    return tuple(cells)
-
-
-def _spending(report: Report, by: By) -> Iterator[Block]:
-    yield Heading("Spending")
-    ways: tuple[By, ...] = ("agent", "task", "model")
-    chosen = sorted(ways, key=lambda way: way != by)
-    for way in chosen:
-        found = report.spenders[way]
-        if found:
-            yield _spenders(found, way)
-
-
-def _spenders(found: Sequence[Spender], by: By) -> Table:
-    told = any(one.cost_before is not None for one in found)
-    columns = ("calls", "cost", "share", "tokens", "share", *(["cost before"] if told else []))
-    rows = tuple(
-        (
-            named(*one.group), short(one.calls), _spent(one), percent(one.cost_share),
-            short(one.tokens), percent(one.token_share),
-            *([dollars(one.cost_before)] if told else []),
-        )
-        for one in found
-    )  # fmt: skip
-    return Table(f"Top spenders by {NAMES[by].lower()}", (NAMES[by], *columns), rows)
-
-
-def _spent(one: Spender) -> str:
-    """What is known to be spent; more than that where prices are unknown."""
-    if one.unpriced:
-        return f">{dollars(one.cost)}" if one.cost else NONE
-    return dollars(one.cost)
-
-
-def _cut(report: Report) -> Iterator[Block]:
-    found = report.truncations
-    if not found.groups:
-        return
-    yield Heading("Truncations")
-    columns = ("cut", "share", "by us", "resent", "tokens", "cost")
-    rows = tuple(
-        (
-            named(*one.group), short(one.truncated), _fine(one.share), short(one.by_us),
-            short(one.resent), short(one.tokens), dollars(one.cost),
-        )
-        for one in found.groups
-    )  # fmt: skip
-    yield Table("Where answers were cut, the dearest first", (NAMES["group"], *columns), rows)
-    yield Note("Tokens and cost are those of the cut answers: paid, and ended in the middle.")
-    zone = ZoneInfo(report.zone)
-    calls = tuple(
-        (
-            named(one.call_id)[:_CALL_ID],
-            moment(one.ts, zone)[5:],
-            "us" if one.by_us else "caller",
-            short(one.ceiling),
-            short(one.output_tokens),
-            short(one.recommended),
-        )
-        for one in found.newest
-    )
-    columns = ("call", "when", "cap of", "cap", "output", "budget")
-    yield Table("The newest cut answers", columns, calls, left=3)
-
-
-def _changes(report: Report) -> Iterator[Block]:
-    pairs = [
-        ("Since the last report", report.since_last),
-        ("Beside the time before", report.previous),
-    ]
-    shown = False
-    for title, found in pairs:
-        if found is None or (shown and found == report.since_last):
-            continue
-        if not shown:
-            yield Heading("What changed")
-        shown = True
-        yield from _comparison(title, found, ZoneInfo(report.zone))
-    if shown:
-        yield Note(
-            "* beyond noise: the 95 % interval of the difference is on one side of 0; of twenty "
-            "measures that have not changed about one is marked. Groups are held to a stricter "
-            "bound, since there are many."
-        )
-
-
-def _comparison(title: str, found: Comparison, zone: ZoneInfo) -> Iterator[Block]:
-    spans = [
-        f"{moment(one.start, zone)} to {moment(one.end, zone)}"
-        for one in (found.before, found.after)
-    ]
-    yield Note(f"{title}: {spans[0]}, then {spans[1]}.")
-    rows = tuple(
-        _changed(change.measure, change)
-        for change in found.changes
-        if change.difference is not None
-    )
-    columns = ("measure", "before", "after", "change", "95 % interval")
-    yield Table(title, columns, rows)
-    if found.moved:
-        moved = tuple(
-            _changed(f"{named(*one.group)}: {one.change.measure}", one.change)
-            for one in found.moved[:_MOVED]
-        )
-        yield Table("Groups that changed beyond noise", ("group and measure", *columns[1:]), moved)
-    for word, groups in (("New", found.new), ("Gone", found.gone)):
-        if groups:
-            names = ", ".join(named(*group) for group in groups[:_MOVED])
-            more = f" and {len(groups) - _MOVED} more" if len(groups) > _MOVED else ""
-            yield Note(f"{word}: {names}{more}.")
-
-
-def _changed(name: str, change: Change) -> tuple[str, ...]:
-    number = _TOTALS.get(change.measure, _fine)
-    mark = "*" if change.beyond_noise else ""
-    between = NONE
-    if change.low is not None and change.high is not None:
-        between = f"{_signed(number, change.low)} to {_signed(number, change.high)}"
-    return (
-        name.replace("_", " ") if name == change.measure else name,
-        number(change.before),
-        number(change.after),
-        mark + _signed(number, change.difference or 0.0),
-        between,
-    )
-
-
-def _signed(number: Callable[[float | None], str], value: float) -> str:
-    text = number(abs(value))
-    if text == number(0.0):
-        return text
-    return f"+{text}" if value > 0 else f"-{text}"
 
 
 def _fine(share: float | None) -> str:
