@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from budget_proxy.analytics.efficiency import By
     from budget_proxy.analytics.rendering.blocks import Bars, Block
     from budget_proxy.analytics.report import Report
+    from budget_proxy.store.base import Store
 
 _BY: Final[dict[str, By]] = {"agent": "agent", "task": "task", "model": "model", "group": "group"}
 _FORMATS: Final = ("table", "json", "markdown", "html")
@@ -78,11 +79,10 @@ def report(
     history = open_history(store, existing=True)
     try:
         found = make_report(history, now=now, zone=place, since=start, by=_BY[by])
-        url, rows = history.url, history.counts()["calls"]
         if out is None:
-            _show(found, _BY[by], url, rows, chosen)
+            _show(found, _BY[by], history, chosen)
         else:
-            _write(out, _text(found, _BY[by], url, chosen))
+            _write(out, _text(found, _BY[by], history.url, chosen))
             keep(history, found)
     finally:
         history.close()
@@ -105,19 +105,21 @@ def _form(form: str | None, out: Path | None, *, as_json: bool) -> str:
     return form or "table"
 
 
-def _show(found: Report, by: By, url: str, rows: int, form: str) -> None:
+def _show(found: Report, by: By, history: Store, form: str) -> None:
     from budget_proxy.cli.output import console, whole
 
     if form != "table":
-        typer.echo(_text(found, by, url, form), nl=False)
+        typer.echo(_text(found, by, history.url, form), nl=False)
         return
     out = console()
     if found.efficiency.overall.attempts:
-        _print(out, found, by, url)
-    elif rows:
-        out.print(f"No calls in this span; the history {url} has {whole(rows)} rows in all.")
+        _print(out, found, by, history.url)
+    elif rows := history.counts()["calls"]:
+        out.print(
+            f"No calls in this span; the history {history.url} has {whole(rows)} rows in all."
+        )
     else:
-        out.print(f"History: {url}\n{_EMPTY}", soft_wrap=True)
+        out.print(f"History: {history.url}\n{_EMPTY}", soft_wrap=True)
 
 
 def _text(found: Report, by: By, url: str, form: str) -> str:

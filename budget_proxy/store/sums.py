@@ -188,7 +188,10 @@ def added(parts: Iterable[Sums]) -> list[Sums]:
 def merged(parts: Iterable[Sums], by: Sequence[str]) -> list[Sums]:
     """Parts told apart by no more than ``by`` (some of KEYS), most calls first."""
     blank: dict[str, Any] = {name: "" for name in KEYS if name not in by}
-    return added(replace(part, **blank) for part in parts)
+    return added(
+        replace(part, **blank) if any(getattr(part, name) for name in blank) else part
+        for part in parts
+    )
 
 
 def total(parts: Iterable[Sums]) -> Sums:

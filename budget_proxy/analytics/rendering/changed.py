@@ -45,16 +45,11 @@ def _comparison(title: str, found: Comparison, zone: ZoneInfo) -> Iterator[Block
         for one in (found.before, found.after)
     ]
     yield Note(f"{title}: {spans[0]}, then {spans[1]}.")
-    rows = tuple(
-        _row("", change) for change in found.changes if change.difference is not None
-    )
+    rows = tuple(_row("", change) for change in found.changes if change.difference is not None)
     columns = ("measure", "before", "after", "change", "95 % interval")
     yield Table(title, columns, rows)
     if found.moved:
-        moved = tuple(
-            _row(f"{named(*one.group)}: ", one.change)
-            for one in found.moved[:_MOVED]
-        )
+        moved = tuple(_row(f"{named(*one.group)}: ", one.change) for one in found.moved[:_MOVED])
         yield Table("Groups that changed beyond noise", ("group and measure", *columns[1:]), moved)
     for word, groups in (("New", found.new), ("Gone", found.gone)):
         if groups:
