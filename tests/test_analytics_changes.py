@@ -120,15 +120,16 @@ def test_two_days_are_too_few_to_tell_noise_from_change() -> None:
 
 
 def test_groups_that_changed_are_new_or_are_gone() -> None:
-    """One agent gets worse, one stays, one with few calls is left out; one comes, one goes."""
+    """One agent gets worse, one stays, one has few calls; one comes, one goes, a rare one rests."""
     rows = [
         *(budgeted(8, agent="worse") for _ in range(80)),
         *(budgeted(1, 100 if n % 2 else 800, agent="worse") for n in range(80)),
         *(budgeted(day, agent="same") for day in (8, 1) for _ in range(80)),
         *(budgeted(8, agent="few") for _ in range(9)),
         *(budgeted(1, 100, agent="few") for _ in range(9)),
-        budgeted(8, agent="gone"),
-        budgeted(1, agent="new"),
+        *(budgeted(8, agent="gone") for _ in range(5)),
+        *(budgeted(1, agent="new") for _ in range(5)),
+        *(budgeted(8, agent="rare") for _ in range(4)),
     ]
     found = of(*rows)
     assert {one.group for one in found.moved} == {("worse",)}

@@ -11,7 +11,7 @@ All of them take calls for independent; where sessions repeat themselves they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, floor, hypot, sqrt
@@ -29,6 +29,9 @@ from budget_proxy.types import frozen
 
 ENOUGH: Final = 50
 """Calls on either side from which on a group is compared."""
+
+EXPECTED: Final = 5.0
+"""Calls that a group has to lack to be new or gone: by chance that happens once in 150 times."""
 
 _ERROR: Final = 0.05
 _PARTS: Final = 10
@@ -90,7 +93,8 @@ class Comparison:
     """Two spans side by side: all calls, groups that changed, groups that are new or gone.
 
     ``moved`` has shares alone, of groups with at least 50 measured calls on either side, the
-    surest first.
+    surest first. ``new`` and ``gone`` are groups without a call on one side, where five would be
+    expected by the other.
     """
 
     before: Span
@@ -150,7 +154,15 @@ def compare(
     parts = [[(_counted(store, part), part.days) for part in span.parts()] for span in spans]
     old, new = map(total, sides)
     changes = (*_totals(spans, (old, new), parts), *shares(old, new), _efficiency(old, new))
-    return Comparison(before, after, changes, *_groups(sides[0], sides[1], COLUMNS[by]))
+    earlier, later = (_by_group(side, COLUMNS[by]) for side in sides)
+    return Comparison(
+        before,
+        after,
+        changes,
+        moved=_moved(earlier, later),
+        new=_alone(later, earlier, after, before),
+        gone=_alone(earlier, later, before, after),
+    )
 
 
 def _counted(store: Store, part: Span) -> Sums:
@@ -240,30 +252,36 @@ def _change(
     return Change(name, before, after, difference, low, high, beyond)
 
 
-def _groups(
-    before: Sequence[Sums], after: Sequence[Sums], columns: Sequence[str]
-) -> tuple[tuple[GroupChange, ...], tuple[Group, ...], tuple[Group, ...]]:
+def _by_group(side: Sequence[Sums], columns: Sequence[str]) -> dict[Group, Sums]:
     places = [KEYS.index(name) for name in columns]
-    sides = [
-        {tuple(one.group[place] for place in places): one for one in side}
-        for side in (before, after)
-    ]
+    return {tuple(one.group[place] for place in places): one for one in side}
+
+
+def _moved(before: Mapping[Group, Sums], after: Mapping[Group, Sums]) -> tuple[GroupChange, ...]:
     known = [
         group
-        for group, one in sides[1].items()
-        if group in sides[0] and min(one.measured, sides[0][group].measured) >= ENOUGH
+        for group, one in after.items()
+        if group in before and min(one.measured, before[group].measured) >= ENOUGH
     ]
     error = _ERROR / max(len(known) * len(_SHARES), 1)
     moved = [
         GroupChange(group, change)
         for group in known
-        for change in shares(sides[0][group], sides[1][group], error)
+        for change in shares(before[group], after[group], error)
         if change.beyond_noise
     ]
-    moved.sort(key=lambda one: -_sureness(one.change))
-    new = tuple(group for group in sides[1] if group not in sides[0])
-    gone = tuple(group for group in sides[0] if group not in sides[1])
-    return tuple(moved), new, gone
+    return tuple(sorted(moved, key=lambda one: -_sureness(one.change)))
+
+
+def _alone(
+    groups: Mapping[Group, Sums], others: Mapping[Group, Sums], here: Span, there: Span
+) -> tuple[Group, ...]:
+    """The groups that are on one side alone, although they might be expected on the other."""
+    return tuple(
+        group
+        for group, one in groups.items()
+        if group not in others and one.calls / here.days * there.days >= EXPECTED
+    )
 
 
 def _sureness(change: Change) -> float:

@@ -15,8 +15,9 @@ class CutGroup:
     """The truncated attempts of one (agent, task type, model).
 
     ``by_us`` were cut by our cap (and ``resent`` calls were answered again without it), the
-    others by the caller's or the provider's. ``tokens`` they put out, for ``cost`` dollars where
-    the price is known: paid for answers that end in the middle.
+    others by the caller's or the provider's. ``tokens`` they put out, for ``cost`` dollars of those
+    with a known price (``None`` where no attempt of the group has one): paid for answers that end
+    in the middle.
     """
 
     group: Group
@@ -26,7 +27,7 @@ class CutGroup:
     by_us: int
     resent: int
     tokens: int
-    cost: float
+    cost: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def _group(one: Sums) -> CutGroup:
         by_us=one.truncated_by_us,
         resent=one.resent,
         tokens=one.cut_tokens,
-        cost=one.cut_cost,
+        cost=one.cut_cost if one.priced else None,
     )
 
 

@@ -92,6 +92,8 @@ def _cost(figures: Figures) -> str:
         return NONE
     if figures.cost is not None:
         return dollars(figures.cost)
+    if not figures.priced:
+        return f"unknown: {figures.unpriced:,} attempts have no known price"
     known = f"{dollars(figures.priced_cost)} for {percent(figures.priced_share)} of the attempts"
     return f"{known}; {figures.unpriced:,} have no known price"
 
