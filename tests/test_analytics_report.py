@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 from time import thread_time
 from typing import Any
@@ -21,6 +22,7 @@ from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.sums import total
 from budget_proxy.types import CallRecord
 from tests.makers import NOW, record
+from tests.test_store_contract import alike, many
 
 DAY = 86_400.0
 UTC = ZoneInfo("UTC")
@@ -310,6 +312,21 @@ def test_spending_and_truncations_are_those_of_the_rows(rows: list[CallRecord]) 
         assert cut.cost == (pytest.approx(costs) if known else None)
         assert cut.by_us == sum(row.cut_by_us for row in its)
     assert sum(cut.truncated for cut in found.groups) == len(newest)
+
+
+def test_both_stores_tell_the_same(tmp_path: Path) -> None:
+    """Of calls in every variety, with a report before; in a file as in memory."""
+    found = []
+    for store in (open_store(f"sqlite:///{tmp_path / 'history.db'}"), MemoryStore()):
+        store.append(many(600))
+        keep(store, make_report(store, now=NOW + 5 * DAY, zone=UTC, until=NOW + 5 * DAY))
+        found.append(make_report(store, now=NOW + 11 * DAY, zone=UTC, since=NOW + 6 * DAY))
+        store.close()
+    one, other = found
+    assert one.since_last is not None
+    assert one.truncations.newest
+    assert alike(tuple(one.spenders.values()), tuple(other.spenders.values()))
+    assert alike(replace(one, spenders={}), replace(other, spenders={}))
 
 
 def test_a_thousand_tasks_take_less_than_the_200_ms_of_the_origin(tmp_path: Path) -> None:
