@@ -136,7 +136,7 @@ def daily_reports_of(engine: Engine) -> DailyReports | None:
         engine.store,
         at=settings.report_daily,
         zone=ZoneInfo(settings.time_zone),
-        directory=settings.report_directory or data_directory() / "reports",
+        directory=(settings.report_directory or data_directory() / "reports").expanduser(),
         on_fault=engine.fault,
     )
 
