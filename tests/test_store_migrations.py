@@ -125,32 +125,6 @@ def test_days_of_an_earlier_version_become_sums(
     store.close()
 
 
-def test_sums_that_lack_what_reports_tell_are_made_anew(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """From the rows, which are all there; what an earlier version had summed up is let go."""
-    path = tmp_path / "history.db"
-    with monkeypatch.context() as earlier:
-        earlier.setattr(migrations, "STEPS", migrations.STEPS[:5])
-        old = SQLiteStore(path)
-        old.migrate()
-        old.append([record(truncated=True, output_tokens=70, cost=0.5)])
-        old.close()
-    connection = sqlite3.connect(path)
-    connection.execute("INSERT INTO meta VALUES ('summed', '1')")
-    connection.execute(
-        "INSERT INTO sums (span, start, agent, task_type, model, arm, first, last, attempts) "
-        "VALUES (86400, 0, 'a', 't', 'm', '', 1, 1, 1)"
-    )
-    connection.commit()
-    connection.close()
-    store = SQLiteStore(path)
-    store.migrate()
-    (sums,) = store.sums()
-    assert (sums.attempts, sums.cut_tokens, sums.cut_cost) == (1, 70, 0.5)
-    store.close()
-
-
 def test_an_older_version_still_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that a newer version has upgraded can be used by one that does not know the step."""
     path = tmp_path / "history.db"

@@ -263,10 +263,44 @@ def m005_sums(db: Database) -> None:
             held_95 INTEGER NOT NULL DEFAULT 0,
             told_99 INTEGER NOT NULL DEFAULT 0,
             held_99 INTEGER NOT NULL DEFAULT 0,
+            cut_tokens INTEGER NOT NULL DEFAULT 0,
+            cut_cost REAL NOT NULL DEFAULT 0,
+            risk REAL NOT NULL DEFAULT 0,
+            promised_1 INTEGER NOT NULL DEFAULT 0,
+            promised_2 INTEGER NOT NULL DEFAULT 0,
+            promised_3 INTEGER NOT NULL DEFAULT 0,
+            promised_4 INTEGER NOT NULL DEFAULT 0,
+            promised_5 INTEGER NOT NULL DEFAULT 0,
+            promised_6 INTEGER NOT NULL DEFAULT 0,
+            promised_7 INTEGER NOT NULL DEFAULT 0,
+            promised_8 INTEGER NOT NULL DEFAULT 0,
+            promised_9 INTEGER NOT NULL DEFAULT 0,
+            promised_10 INTEGER NOT NULL DEFAULT 0,
+            confidence_1 REAL NOT NULL DEFAULT 0,
+            confidence_2 REAL NOT NULL DEFAULT 0,
+            confidence_3 REAL NOT NULL DEFAULT 0,
+            confidence_4 REAL NOT NULL DEFAULT 0,
+            confidence_5 REAL NOT NULL DEFAULT 0,
+            confidence_6 REAL NOT NULL DEFAULT 0,
+            confidence_7 REAL NOT NULL DEFAULT 0,
+            confidence_8 REAL NOT NULL DEFAULT 0,
+            confidence_9 REAL NOT NULL DEFAULT 0,
+            confidence_10 REAL NOT NULL DEFAULT 0,
+            accurate_1 INTEGER NOT NULL DEFAULT 0,
+            accurate_2 INTEGER NOT NULL DEFAULT 0,
+            accurate_3 INTEGER NOT NULL DEFAULT 0,
+            accurate_4 INTEGER NOT NULL DEFAULT 0,
+            accurate_5 INTEGER NOT NULL DEFAULT 0,
+            accurate_6 INTEGER NOT NULL DEFAULT 0,
+            accurate_7 INTEGER NOT NULL DEFAULT 0,
+            accurate_8 INTEGER NOT NULL DEFAULT 0,
+            accurate_9 INTEGER NOT NULL DEFAULT 0,
+            accurate_10 INTEGER NOT NULL DEFAULT 0,
             PRIMARY KEY (span, start, agent, task_type, model, arm)
         ) WITHOUT ROWID;
 
         CREATE INDEX calls_pending ON calls (ts) WHERE pending;
+        CREATE INDEX calls_truncated ON calls (id) WHERE truncated;
     """)
     same = ", ".join(_OF_DAYS)
     db.execute(
@@ -301,24 +335,6 @@ def m007_applied(db: Database) -> None:
     """)
 
 
-def m008_reports(db: Database) -> None:
-    """Sum up what reports tell of confidence and truncations; find the newest truncated calls."""
-    numbers = [
-        "cut_tokens INTEGER", "cut_cost REAL", "risk REAL",
-        *(f"promised_{tenth} INTEGER" for tenth in range(1, 11)),
-        *(f"confidence_{tenth} REAL" for tenth in range(1, 11)),
-        *(f"accurate_{tenth} INTEGER" for tenth in range(1, 11)),
-    ]  # fmt: skip
-    for column in numbers:
-        db.execute(f"ALTER TABLE sums ADD COLUMN {column} NOT NULL DEFAULT 0")
-    db.execute("CREATE INDEX calls_truncated ON calls (id) WHERE truncated")
-    # Sums whose rows are all there are made anew when somebody asks. Those of folded rows stay
-    # as they are: what they lack is not to be had any more.
-    if not db.execute("SELECT EXISTS (SELECT 1 FROM sums WHERE folded > 0)").fetchone()[0]:
-        db.execute("DELETE FROM sums")
-        db.execute("DELETE FROM meta WHERE name = 'summed'")
-
-
 STEPS: tuple[Callable[[Database], None], ...] = (
     m001_first_tables,
     m002_pending,
@@ -326,7 +342,6 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m004_days,
     m005_sums,
     m007_applied,
-    m008_reports,
 )
 """In the order of application."""
 
