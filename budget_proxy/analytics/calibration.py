@@ -57,7 +57,7 @@ class Reliability:
         return self.low <= self.promised <= self.high
 
 
-def wilson(hits: int, n: int, z: float = _Z) -> tuple[float, float]:
+def wilson(hits: float, n: float, z: float = _Z) -> tuple[float, float]:
     """Wilson's score interval (95 %) of a share of ``hits`` in ``n`` > 0 (Wilson 1927)."""
     share, square = hits / n, z * z
     middle = (share + square / (2 * n)) / (1 + square / n)

@@ -1,0 +1,286 @@
+"""One part of the calls under watch: what is usual there, and sequential tests against it.
+
+Every test is a CUSUM (Page 1954): a sum of log-likelihood ratios, "things have changed" against
+"things are as usual", that never falls below 0 and alarms at its bound. While nothing changes,
+a bound of h alarms no more than once in exp(h) calls. What is usual is learned while the test is
+calm, so that a change does not become usual before it is found.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from math import log
+from typing import Any, Final, Self
+
+from budget_proxy.analytics.late import MOST_COST, Late
+from budget_proxy.analytics.scopes import Scope
+from budget_proxy.analytics.signs import Signs
+
+
+class Test(IntEnum):
+    """What is tested, by its place in a subject's lists."""
+
+    LONGER = 0
+    SHORTER = 1
+    LEVEL_UP = 2
+    LEVEL_DOWN = 3
+    DEARER = 4
+    CUT = 5
+    ABOVE_50 = 6
+    BELOW_50 = 7
+    ABOVE_90 = 8
+    BELOW_90 = 9
+    ABOVE_95 = 10
+    MISFIT = 11
+    ESTIMATED = 12
+    SPIKE = 13
+
+
+TESTS: Final = tuple(Test)
+BOUNDS: Final = (15.0, 15.0, 12.0, 12.0, 16.0, 12.0, 16.0, 16.0, 16.0, 16.0, 16.0, 12.0, 12.0, 30.0)
+"""Where each alarms: docs/analytics.md says how they were chosen."""
+
+WARM_UP: Final = 30
+"""Calls of a subject that are only learned from."""
+
+LEAST_MEASURED: Final = 50
+"""Measured calls before the use of budgets is judged."""
+
+MARGIN: Final = 0.10
+"""How far the realised accuracy must lie below the attainable."""
+
+_STEP: Final = 0.7  # the change that is looked for, in standard deviations
+_DRIFT: Final = 0.5 * _STEP * _STEP
+_CLIP: Final = 2.5
+_CALM: Final = 1.0 / 3.0
+_HALF: Final = 0.7978845608028654  # the mean of a standard normal's upper half
+_FADING: Final = 0.995
+_LEVEL_FADING: Final = 0.998
+_LEVEL_LEAST: Final = 20.0
+_PRIOR: Final = 50.0
+_PRICE_LEAST: Final = 0.2  # the smallest rise of a price that matters, in ln
+_SPIKE: Final = 2.0
+_RARELY_CUT: Final = 0.01
+_CUT_PRIOR: Final = 100.0
+_CUT_RISE: Final = 0.05
+_CUT_CALM: Final = 1.8  # less than a single cut answer adds: a change would become usual else
+_FIT_FALLS: Final = 0.6
+_SUPPORT: Final = 4.0
+
+Steps = list[float | None]
+
+
+def _bit(usual: float, changed: float) -> tuple[float, float]:
+    """The log-likelihood ratios of no and of yes."""
+    return log((1.0 - changed) / (1.0 - usual)), log(changed / usual)
+
+
+_ABOVE_50: Final = _bit(0.50, 0.68)
+_BELOW_50: Final = _bit(0.50, 0.32)
+_ABOVE_90: Final = _bit(0.10, 0.22)
+_BELOW_90: Final = _bit(0.10, 0.02)
+_ABOVE_95: Final = _bit(0.05, 0.14)
+_ESTIMATED: Final = _bit(0.05, 0.25)
+
+
+class Subject:
+    """The calls of one scope. In a ``group``, the finest, the use of budgets is tested too."""
+
+    __slots__ = (
+        "calls", "cost", "counts", "cut", "firsts", "group", "late", "lengths", "level", "peaks",
+        "price", "scope", "since", "sums",
+    )  # fmt: skip
+
+    def __init__(self, scope: Scope, *, group: bool) -> None:
+        self.scope = scope
+        self.group = group
+        self.calls = 0
+        self.sums = [0.0] * len(TESTS)
+        self.since = [0.0] * len(TESTS)
+        self.firsts = [0] * len(TESTS)
+        self.counts = [0] * len(TESTS)
+        self.peaks = [0.0, 0.0]
+        self.lengths = [_PRIOR, _PRIOR * _HALF, _PRIOR, _PRIOR * _HALF]
+        self.level = [0.0, 0.0, 0.0]
+        self.price = [_PRIOR, 0.0]
+        self.cut = [_CUT_PRIOR, _RARELY_CUT * _CUT_PRIOR]
+        self.cost = [0.0, 0.0]
+        self.late = Late()
+
+    def deviation(self, length: float) -> float | None:
+        """How far ln(tokens) lies from its usual mean here, in standard deviations."""
+        weight, total, squares = self.level
+        if weight < _LEVEL_LEAST:
+            return None
+        mean = total / weight
+        spread = max(squares / weight - mean * mean, 0.01) ** 0.5
+        return min(max((length - mean) / spread, -_CLIP), _CLIP)
+
+    def usual_length(self) -> float | None:
+        """The usual mean of ln(tokens)."""
+        return self.level[1] / self.level[0] if self.level[0] >= _LEVEL_LEAST else None
+
+    def learn(self, call: Signs, *, young: bool, settled: bool) -> tuple[Steps, list[Test]]:
+        """Take in a call: what it adds to each test, and which tests alarm.
+
+        ``young`` forecasts, of a history's first calls, are not tested; where a change is
+        ``settled``, known already, what is usual follows it.
+        """
+        steps = self.weigh(call)
+        self._settle(call, settled=settled)
+        self.calls += 1
+        if self.calls <= WARM_UP:
+            return steps, []
+        if young:
+            _forget_forecasts(steps)
+        return steps, self._alarms(call, steps)
+
+    def weigh(self, call: Signs) -> Steps:
+        """What a call adds to each test; ``None`` where it tells nothing."""
+        steps: Steps = [None] * len(TESTS)
+        if call.length is not None:
+            self._weigh_length(call, steps)
+        if call.price is not None:
+            spread = max(1.25 * self.price[1] / self.price[0], _PRICE_LEAST)
+            steps[Test.DEARER] = _STEP * min(max(call.price / spread, -_CLIP), _CLIP) - _DRIFT
+        if call.cut is not None:
+            share = max(self.cut[1] / self.cut[0], _RARELY_CUT)
+            changed = min(_CUT_RISE + 2.0 * share, 0.5 + 0.5 * share)
+            steps[Test.CUT] = _bit(share, changed)[call.cut]
+        if call.estimated is not None:
+            steps[Test.ESTIMATED] = _ESTIMATED[call.estimated]
+        if self.group:
+            if call.use is not None:
+                usual = min(max(call.use.promised - MARGIN, 0.02), 0.98)
+                steps[Test.MISFIT] = _bit(usual, _FIT_FALLS * usual)[call.use.fits]
+            weight, total = self.cost
+            if call.cost is not None and weight > 0.5 * WARM_UP and total > 0:
+                steps[Test.SPIKE] = min(call.cost * weight / total, MOST_COST) - _SPIKE
+        return steps
+
+    def reset(self, test: Test) -> None:
+        """Begin a test anew."""
+        self.sums[test] = 0.0
+
+    def follow(self) -> None:
+        """Let the usual length be soon what it is now."""
+        weight = self.level[0]
+        if weight > _LEVEL_LEAST:
+            self.level = [value * _LEVEL_LEAST / weight for value in self.level]
+
+    def calm(self, *tests: Test) -> bool:
+        """Whether these tests see nothing."""
+        return all(self.sums[test] < _CALM * BOUNDS[test] for test in tests)
+
+    def dump(self) -> list[Any]:
+        """All of it but its scope, as JSON."""
+        return [
+            self.calls, self.sums, self.since, self.firsts, self.counts, self.peaks, self.lengths,
+            self.level, self.price, self.cut, self.cost, self.late.numbers,
+        ]  # fmt: skip
+
+    @classmethod
+    def load(cls, scope: Scope, values: list[Any], *, group: bool) -> Self:
+        """Take up what ``dump`` gave."""
+        subject = cls(scope, group=group)
+        (
+            subject.calls, subject.sums, subject.since, subject.firsts, subject.counts,
+            subject.peaks, subject.lengths, subject.level, subject.price, subject.cut,
+            subject.cost, late,
+        ) = values  # fmt: skip
+        subject.late = Late(*late)
+        return subject
+
+    def _weigh_length(self, call: Signs, steps: Steps) -> None:
+        length = call.length or 0.0
+        place = 0 if length < 0 else 2
+        usual = self.lengths
+        clipped = min(max(length * _HALF * usual[place] / usual[place + 1], -_CLIP), _CLIP)
+        steps[Test.LONGER] = _STEP * clipped - _DRIFT
+        steps[Test.SHORTER] = -_STEP * clipped - _DRIFT
+        if call.level is not None:
+            steps[Test.LEVEL_UP] = _STEP * call.level - _DRIFT
+            steps[Test.LEVEL_DOWN] = -_STEP * call.level - _DRIFT
+        if call.above_50 is not None:
+            steps[Test.ABOVE_50] = _ABOVE_50[call.above_50]
+            steps[Test.BELOW_50] = _BELOW_50[call.above_50]
+        if call.above_90 is not None:
+            steps[Test.ABOVE_90] = _ABOVE_90[call.above_90]
+            steps[Test.BELOW_90] = _BELOW_90[call.above_90]
+        if call.above_95 is not None:
+            steps[Test.ABOVE_95] = _ABOVE_95[call.above_95]
+
+    def _settle(self, call: Signs, *, settled: bool) -> None:
+        """Learn what is usual, where the tests are calm or the change is known."""
+        if call.length is not None:
+            if settled or self.calm(Test.LONGER, Test.SHORTER):
+                place = 0 if call.length < 0 else 2
+                _fade(self.lengths, place, _FADING, 1.0, min(abs(call.length), _CLIP))
+            if settled or self.calm(Test.LEVEL_UP, Test.LEVEL_DOWN):
+                tokens = call.tokens
+                _fade(self.level, 0, _LEVEL_FADING, 1.0, tokens, tokens * tokens)
+        if call.price is not None and (settled or self.calm(Test.DEARER)):
+            _fade(self.price, 0, _FADING, 1.0, min(abs(call.price), 1.0))
+        if call.cut is not None and self.sums[Test.CUT] < _CUT_CALM:
+            _fade(self.cut, 0, _FADING, 1.0, float(call.cut))
+        if self.group:
+            if call.use is not None:
+                self.late.learn(call.use)
+            if call.cost is not None and (settled or self.calm(Test.SPIKE)):
+                _fade(self.cost, 0, _FADING, 1.0, call.cost)
+
+    def _alarms(self, call: Signs, steps: Steps) -> list[Test]:
+        alarms: list[Test] = []
+        sums = self.sums
+        for test, step in enumerate(steps):
+            if step is None:
+                continue
+            was = sums[test]
+            now = was + step
+            if now <= 0.0:
+                sums[test] = 0.0
+                continue
+            if was <= 0.0:
+                self._begin(test, call)
+            self.counts[test] += 1
+            bound = BOUNDS[test]
+            sums[test] = min(now, bound)
+            if now >= bound:
+                alarms.append(TESTS[test])
+        if steps[Test.LONGER] is not None:
+            for place in (0, 1):
+                self.peaks[place] = max(self.peaks[place], sums[place])
+        return [test for test in alarms if self._is_certain(test)] if alarms else alarms
+
+    def _begin(self, test: int, call: Signs) -> None:
+        self.since[test] = call.ts
+        self.firsts[test] = call.row
+        self.counts[test] = 0
+        if test in {Test.LEVEL_UP, Test.LEVEL_DOWN}:
+            place = test - Test.LEVEL_UP
+            self.peaks[place] = self.sums[place]
+
+    def _is_certain(self, test: Test) -> bool:
+        """Whether more than a test's sum speaks for it, where more is asked for.
+
+        Lengths that differ from usual ones may be another mix of tasks, that forecasts know of:
+        some surprise must come with it. The use of budgets must lie below its bound.
+        """
+        if test in {Test.LEVEL_UP, Test.LEVEL_DOWN}:
+            return self.peaks[test - Test.LEVEL_UP] >= _SUPPORT
+        if test is Test.MISFIT:
+            late = self.late.figures()
+            enough = self.late.measured >= LEAST_MEASURED
+            return enough and late["accuracy_at_most"] < late["attainable"] - MARGIN
+        return True
+
+
+def _fade(sums: list[float], place: int, fading: float, *numbers: float) -> None:
+    """Add to sums in which the older count less."""
+    for index, number in enumerate(numbers, place):
+        sums[index] = fading * sums[index] + number
+
+
+def _forget_forecasts(steps: Steps) -> None:
+    for test in (*TESTS[: Test.DEARER], *TESTS[Test.ABOVE_50 : Test.MISFIT]):
+        steps[test] = None

@@ -1,0 +1,344 @@
+"""The watch: rows in order come to alerts, one for each cause. State = fold(rows); no clock.
+
+Each row goes to its group (agent, task type, model), its agent and its model (analytics/subject.py),
+of which the 256 seen last are kept. What alarms becomes a finding, put down to the scope whose
+calls it explains best, and filed with the alerts that are open (analytics/cases.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Mapping
+from math import exp
+from statistics import fmean
+from typing import Any, Final, Self
+
+from budget_proxy.analytics import causes
+from budget_proxy.analytics.cases import Cases, Finding, Notice
+from budget_proxy.analytics.rates import Rate, tokens_of
+from budget_proxy.analytics.scopes import ALL, Scope, blamed, covers
+from budget_proxy.analytics.signs import Signs, is_unpriced, signs
+from budget_proxy.analytics.subject import LEAST_MEASURED, MARGIN, Steps, Subject, Test
+from budget_proxy.store.alerts import Alert, Seen
+
+RING: Final = 2_000
+"""Newest calls that are kept to find out whom an alarm is about."""
+
+GROUPS: Final = 256
+"""Subjects of each kind that are watched."""
+
+YOUNG: Final = 300
+"""Forecasts of a history's first so many outcomes are not tested."""
+
+_LOW_EFFICIENCY: Final = 0.60
+_RATES: Final = 256
+_CUT_CALLS: Final = 256
+_UNPRICED: Final = 20
+_LEAD: Final = 2.0
+_LENGTHS: Final = frozenset({causes.LONGER, causes.SHORTER})
+_FITTING, _MISSING = 0.85, 0.40  # the efficiency of a budget that fits, and of one that does not
+
+_CAUSES: Final[Mapping[Test, str]] = {
+    Test.LONGER: causes.LONGER,
+    Test.LEVEL_UP: causes.LONGER,
+    Test.SHORTER: causes.SHORTER,
+    Test.LEVEL_DOWN: causes.SHORTER,
+    Test.DEARER: causes.PRICE,
+    Test.CUT: causes.TRUNCATION,
+    Test.ABOVE_50: causes.COVERAGE,
+    Test.BELOW_50: causes.COVERAGE,
+    Test.ABOVE_90: causes.COVERAGE,
+    Test.BELOW_90: causes.COVERAGE,
+    Test.ABOVE_95: causes.COVERAGE,
+    Test.ESTIMATED: causes.ESTIMATED,
+    Test.SPIKE: causes.SPIKE,
+}
+_TESTS: Final[dict[str, tuple[Test, ...]]] = {
+    cause: tuple(test for test, its in _CAUSES.items() if its == cause)
+    for cause in set(_CAUSES.values())
+} | dict.fromkeys((causes.OVER, causes.UNDER, causes.EFFICIENCY), (Test.MISFIT,))
+
+
+class Watch:
+    """What has been seen so far. ``row`` is the id of the last row; rows come in order of ids."""
+
+    def __init__(self) -> None:
+        self.row = 0
+        self.unwatched = 0
+        self.cases = Cases()
+        self._outcomes = 0
+        self._subjects: OrderedDict[Scope, Subject] = OrderedDict()
+        self._rates: OrderedDict[str, Rate] = OrderedDict()
+        self._cut: OrderedDict[str, None] = OrderedDict()
+        self._unpriced: OrderedDict[str, int] = OrderedDict()
+        self._ring: deque[tuple[Scope, Signs, Steps, float]] = deque(maxlen=RING)
+        self._touched: set[str] = set()
+
+    def learn_one(self, row: Seen) -> list[Notice]:
+        """Take in a row; what has become of alerts by it."""
+        if row.id <= self.row:
+            return []
+        self.row = row.id
+        if row.pending:
+            return []
+        call, shift = self._read(row)
+        group: Scope = (row.agent, row.task_type, row.model)
+        notices: list[Notice] = []
+        alarms: list[tuple[Subject, Test]] = []
+        steps: Steps = []
+        for scope in ((None, None, row.model), (row.agent, None, None), group):
+            subject = self._subject(scope)
+            settled = self.cases.settled(scope)
+            steps, found = subject.learn(call, young=self._outcomes <= YOUNG, settled=settled)
+            alarms += [(subject, test) for test in found]
+        self._ring.append((group, call, steps, shift))
+        for subject, test in alarms:
+            notices += self._alarm(subject, test, call)
+        if call.use is not None:
+            notices += self._efficiency(self._subject(group), call)
+        notices += self._priced(row)
+        return notices + self.cases.pass_(group, call, self._is_calm)
+
+    def remember(self, row: Seen) -> None:
+        """Take in a row that was learned already, to know it when alarms ask whom they are about."""
+        call, shift = self._read(row, learning=False)
+        group: Scope = (row.agent, row.task_type, row.model)
+        subject = self._subjects.get(group)
+        steps = subject.weigh(call) if subject is not None else []
+        self._ring.append((group, call, steps, shift))
+
+    def limit(self, name: str, used: float, size: float, ts: float) -> list[Notice]:
+        """Take in how far a limit is used, from whoever knows it."""
+        return self.cases.limit(name, used, size, ts, self.row)
+
+    # -- one row ----------------------------------------------------------------------------
+
+    def _read(self, row: Seen, *, learning: bool = True) -> tuple[Signs, float]:
+        """What a row tells, and by how much its ln(tokens) differ from its group's usual."""
+        first = row.attempt == 1 or row.call_id not in self._cut
+        if row.cut_by_us and learning:
+            self._cut[row.call_id] = None
+            if len(self._cut) > _CUT_CALLS:
+                self._cut.popitem(last=False)
+        call = signs(row, first=first)
+        level, shift = None, 0.0
+        if call.length is not None:
+            self._outcomes += learning
+            subject = self._subjects.get((row.agent, row.task_type, row.model))
+            usual = None if subject is None else subject.usual_length()
+            if subject is not None and usual is not None:
+                level, shift = subject.deviation(call.tokens), call.tokens - usual
+        price = self._surprise(row, learning=learning) if call.cost is not None else None
+        return call._replace(level=level, price=price), shift
+
+    def _surprise(self, row: Seen, *, learning: bool) -> float | None:
+        tokens = tokens_of(
+            row.input_tokens, row.output_tokens, row.cache_read_tokens, row.cache_write_tokens
+        )
+        if tokens is None or not row.cost:
+            return None
+        key = f"{row.model}\n{row.tier or ''}"
+        rate = self._rates.get(key)
+        if rate is None:
+            rate = self._rates[key] = Rate()
+            if len(self._rates) > _RATES:
+                self._rates.popitem(last=False)
+        surprise = rate.surprise(row.cost, tokens)
+        scope: Scope = (None, None, row.model)
+        subject = self._subjects.get(scope)
+        calm = subject is None or subject.calm(Test.DEARER) or self.cases.settled(scope)
+        if learning and calm:
+            self._rates.move_to_end(key)
+            rate.learn(row.cost, tokens)
+        return surprise
+
+    def _subject(self, scope: Scope) -> Subject:
+        found = self._subjects.get(scope)
+        if found is None:
+            found = self._subjects[scope] = Subject(scope, group=scope[1] is not None)
+            if len(self._subjects) > 3 * GROUPS:
+                self._subjects.popitem(last=False)
+                self.unwatched += 1
+        else:
+            self._subjects.move_to_end(scope)
+        return found
+
+    # -- alarms -----------------------------------------------------------------------------
+
+    def _alarm(self, subject: Subject, test: Test, call: Signs) -> list[Notice]:
+        cause = _CAUSES.get(test) or _direction(subject)
+        first, since = subject.firsts[test], subject.since[test]
+        scope = subject.scope
+        if test is not Test.MISFIT:
+            price = test is Test.DEARER
+            steps = ((group, its[test]) for group, _, its, _ in self._after(first) if its)
+            scope = blamed(
+                ((group, step) for group, step in steps if step is not None),
+                scope, lead=_LEAD, by_model=price,
+            )  # fmt: skip
+        figures, rows, last = self._figures(cause, scope, subject, first)
+        for one in _TESTS[cause]:
+            subject.reset(one)
+        if cause in _LENGTHS:
+            self._follow(scope)
+        return self.cases.file(
+            Finding(cause, scope, since, call.ts, first, last, rows, figures)
+        )
+
+    def _follow(self, scope: Scope) -> None:
+        for subject in self._subjects.values():
+            if covers(scope, subject.scope):
+                subject.follow()
+
+    def _efficiency(self, subject: Subject, call: Signs) -> list[Notice]:
+        late = subject.late
+        if late.measured < LEAST_MEASURED or late.measured % 10:
+            return []
+        figures = late.figures()
+        possible = _MISSING + (_FITTING - _MISSING) * figures["attainable"]
+        if figures["efficiency_at_most"] >= min(_LOW_EFFICIENCY, possible - MARGIN):
+            return []
+        figures |= {"possible": possible, "calls": late.measured}
+        return self.cases.file(
+            Finding(
+                causes.EFFICIENCY, subject.scope, call.ts, call.ts, call.row, call.row,
+                late.measured, figures,
+            )
+        )  # fmt: skip
+
+    def _priced(self, row: Seen) -> list[Notice]:
+        """One alert for all models without a price."""
+        known = row.cost is not None
+        if not known and not is_unpriced(row):
+            return []
+        count = self._unpriced.get(row.model, 0)
+        if known and not count:
+            return []
+        count = max(count - 1, 0) if known else min(count + 1, _UNPRICED)
+        self._unpriced[row.model] = count
+        if len(self._unpriced) > GROUPS:
+            self._unpriced.popitem(last=False)
+        return self.cases.unpriced(
+            row.model, row.ts, row.id,
+            unknown=count >= _UNPRICED and not known, known=known and not count,
+        )  # fmt: skip
+
+    def _is_calm(self, cause: str, scope: Scope, group: Scope) -> bool:
+        tests = _TESTS.get(cause, ())
+        subject = self._subjects.get(scope) or self._subjects.get(group)
+        if subject is None or not tests:
+            return True
+        if cause == causes.EFFICIENCY:
+            return subject.late.figures().get("efficiency", 1.0) >= _LOW_EFFICIENCY
+        return subject.calm(*tests)
+
+    # -- evidence ---------------------------------------------------------------------------
+
+    def _after(self, first: int) -> Iterator[tuple[Scope, Signs, Steps, float]]:
+        """The calls from row ``first`` on, as far as they are kept; the newest first."""
+        for entry in reversed(self._ring):
+            if entry[1].row < first:
+                return
+            yield entry
+
+    def _figures(
+        self, cause: str, scope: Scope, subject: Subject, first: int
+    ) -> tuple[dict[str, Any], int, int]:
+        """What an alarm shows in numbers, over how many calls, and the last of them."""
+        its = [
+            (call, shift) for group, call, _, shift in self._after(first) if covers(scope, group)
+        ]
+        calls = [call for call, _ in its]
+        last = calls[0].row if calls else self.row
+        if cause in _LENGTHS:
+            shifts = [shift for call, shift in its if call.length is not None]
+            return {"factor": _exp_mean(shifts), "calls": len(shifts)}, len(shifts), last
+        if cause == causes.PRICE:
+            prices = [call.price for call in calls if call.price is not None]
+            return {"factor": _exp_mean(prices), "calls": len(prices)}, len(prices), last
+        if cause == causes.TRUNCATION:
+            answers = [call for call in calls if call.cut is not None]
+            cut = [call for call in answers if call.cut]
+            usual = subject.cut[1] / subject.cut[0]
+            return {
+                "share": _share(len(cut), len(answers)), "calls": len(answers), "cut": len(cut),
+                "ours": sum(call.ours for call in cut), "usual": usual,
+            }, len(cut), last  # fmt: skip
+        if cause == causes.COVERAGE:
+            return _coverage(calls), len(calls), last
+        if cause == causes.ESTIMATED:
+            told = [call.estimated for call in calls if call.estimated is not None]
+            return {"share": _share(sum(told), len(told)), "calls": len(told)}, sum(told), last
+        if cause == causes.SPIKE:
+            costs = [call.cost for call in calls if call.cost is not None]
+            usual = subject.cost[1] / subject.cost[0] if subject.cost[0] else 0.0
+            mean = fmean(costs) if costs else 0.0
+            factor = mean / usual if usual else 0.0
+            return {"factor": factor, "calls": len(costs), "cost": mean}, len(costs), last
+        return {**subject.late.figures(), "calls": subject.late.measured}, len(calls), last
+
+    # -- state ------------------------------------------------------------------------------
+
+    def dump(self) -> dict[str, str]:
+        """All that is known, as JSON by name; the alerts are kept elsewhere."""
+        parts = {
+            _name(scope): json.dumps(subject.dump()) for scope, subject in self._subjects.items()
+        }
+        parts["watch"] = json.dumps(
+            {
+                "outcomes": self._outcomes,
+                "unwatched": self.unwatched,
+                "rates": [[key, rate.dump()] for key, rate in self._rates.items()],
+                "cut": list(self._cut),
+                "unpriced": list(self._unpriced.items()),
+                "subjects": list(self._subjects),
+                "cases": self.cases.dump(),
+            }
+        )
+        return parts
+
+    @classmethod
+    def load(cls, row: int, parts: Mapping[str, str], alerts: Iterable[Alert]) -> Self:
+        """Take up what ``dump`` gave, and the alerts that were open then."""
+        watch = cls()
+        watch.row = row
+        if "watch" not in parts:
+            return watch
+        head = json.loads(parts["watch"])
+        watch._outcomes, watch.unwatched = head["outcomes"], head["unwatched"]
+        watch._rates = OrderedDict((key, Rate.load(values)) for key, values in head["rates"])
+        watch._cut = OrderedDict.fromkeys(head["cut"])
+        watch._unpriced = OrderedDict(head["unpriced"])
+        watch.cases = Cases.load(head["cases"], alerts)
+        for agent, task, model in head["subjects"]:
+            scope: Scope = (agent, task, model)
+            values = json.loads(parts[_name(scope)])
+            watch._subjects[scope] = Subject.load(scope, values, group=task is not None)
+        return watch
+
+
+def _name(scope: Scope) -> str:
+    return json.dumps(scope)
+
+
+def _direction(subject: Subject) -> str:
+    """Whether budgets that do not fit are rather too high or too low."""
+    late = subject.late.figures()
+    return causes.OVER if late["over"] >= late["under"] else causes.UNDER
+
+
+def _exp_mean(numbers: list[float]) -> float:
+    return exp(fmean(numbers)) if numbers else 1.0
+
+
+def _share(part: float, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def _coverage(calls: list[Signs]) -> dict[str, Any]:
+    figures: dict[str, Any] = {"calls": len(calls)}
+    for name in ("above_50", "above_90", "above_95"):
+        told = [getattr(call, name) for call in calls if getattr(call, name) is not None]
+        figures[name] = _share(sum(told), len(told))
+    return figures
