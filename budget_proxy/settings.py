@@ -100,6 +100,13 @@ class TierSettings(_Section):
     thinking: bool = False
 
 
+class AlertSettings(_Section):
+    """``[alerts]``: where alerts are sent. The URL counts as a secret, as Slack's is one."""
+
+    webhook: SecretStr | None = None
+    format: Literal["generic", "slack"] = "generic"
+
+
 class ModelSettings(_Section):
     """``[models."NAME"]``: what you know better of a model than the built-in table."""
 
@@ -146,6 +153,8 @@ class Settings(BaseSettings):
     anthropic_base_url: str = "https://api.anthropic.com"
     openai_api_key: SecretStr | None = Field(None, validation_alias="OPENAI_API_KEY")
     anthropic_api_key: SecretStr | None = Field(None, validation_alias="ANTHROPIC_API_KEY")
+    alerts: AlertSettings = AlertSettings()
+    alerts_secret: SecretStr | None = Field(None, validation_alias="BUDGET_PROXY_ALERTS_SECRET")
     agents: dict[str, AgentSettings] = {}
     tiers: tuple[TierSettings, ...] = ()
     alias: str = "auto"

@@ -93,7 +93,7 @@ class Cases:
 
     def settled(self, scope: Scope) -> bool:
         """Whether a change of these calls is known, so that what came after it is usual now."""
-        return any(
+        return bool(self._open) and any(
             case.alert.cause in CHANGES and covers(case.alert.scope, scope)
             for case in self._open.values()
         )
@@ -112,9 +112,7 @@ class Cases:
             ):
                 return [self._symptom(case, found)]
         weaker = [
-            case
-            for case in near
-            if case.calls <= SPAN and explains(found.cause, case.alert.cause)
+            case for case in near if case.calls <= SPAN and explains(found.cause, case.alert.cause)
         ]
         if weaker:
             return self._take_over(weaker, found)
@@ -244,23 +242,24 @@ class Cases:
         counts = dict(sorted(Counter(cause for cause, _ in self._held).items()))
         case = next((c for c in self._open.values() if c.alert.cause == HELD), None)
         if case is None:
-            return [
-                self._opened(found._replace(cause=HELD, scope=ALL, figures={"held": counts}))
-            ]
+            return [self._opened(found._replace(cause=HELD, scope=ALL, figures={"held": counts}))]
         return [self._updated(case, found.ts, figures={"held": counts})]
 
     def _again(self, case: _Progress, found: Finding) -> list[Notice]:
         """The same cause once more: newer numbers, maybe more calls than was known."""
         case.quiet = 0
         scope = case.alert.scope
-        notices = []
+        parts: list[_Progress] = []
         if covers(found.scope, scope):
             scope = found.scope
-            for other in list(self._open.values()):
-                if other is not case and other.alert.cause == found.cause and covers(
-                    scope, other.alert.scope
-                ):
-                    notices.append(self._resolve(other, found.ts, f"part of #{case.alert.id}"))
+            parts = [
+                other
+                for other in self._open.values()
+                if other is not case
+                and other.alert.cause == found.cause
+                and covers(scope, other.alert.scope)
+            ]
+        notices = [self._resolve(one, found.ts, f"part of #{case.alert.id}") for one in parts]
         figures = {**case.alert.figures, **_rounded(found.figures)}
         return [
             *notices,
@@ -278,9 +277,7 @@ class Cases:
     def _take_over(self, weaker: list[_Progress], found: Finding) -> list[Notice]:
         """A stronger cause was found: the first of the weaker alerts becomes it."""
         case, *others = weaker
-        notices = [
-            self._resolve(other, found.ts, f"part of #{case.alert.id}") for other in others
-        ]
+        notices = [self._resolve(other, found.ts, f"part of #{case.alert.id}") for other in others]
         symptoms: dict[str, Any] = {}
         for one in weaker:
             old = dict(one.alert.figures)

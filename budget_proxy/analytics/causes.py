@@ -22,6 +22,8 @@ UNPRICED: Final = "unpriced"
 LIMIT: Final = "limit"
 HELD: Final = "held-back"
 
+_NAMED: Final = 5
+
 CAUSES: Final = (
     LIMIT, LONGER, SHORTER, PRICE, TRUNCATION, COVERAGE, UNDER, OVER, EFFICIENCY, SPIKE,
     UNPRICED, ESTIMATED, HELD,
@@ -120,7 +122,7 @@ def _truncation(place: str, figures: _Figures) -> str:
     ours = figures.get("ours", 0)
     whose = f", {ours:,} of them by our own cap" if ours else ", all by the caller's own cap"
     advice = (
-        "Our caps widen by themselves; `caps = \"never\"` in budget_proxy.toml turns them off."
+        'Our caps widen by themselves; `caps = "never"` in budget_proxy.toml turns them off.'
         if ours
         else "Raise max_tokens in the calling program, or leave it out: "
         "`budget-proxy predict` shows what the task needs."
@@ -144,8 +146,8 @@ def _budgets(place: str, figures: _Figures) -> str:
     return (
         f"Of late {figures.share('accuracy')} of the budgets of {place} were used to 50-95 %, "
         f"where {figures.share('attainable')} was attainable: {figures.share('over')} of the calls "
-        f"used less, {figures.share('under')} more. `budget-proxy report --by group` shows the use; "
-        "see whether one agent name stands for different kinds of work."
+        f"used less, {figures.share('under')} more. `budget-proxy report --by group` shows the "
+        "use; see whether one agent name stands for different kinds of work."
     )
 
 
@@ -177,7 +179,7 @@ def _unpriced(_place: str, figures: _Figures) -> str:
     models = figures.get("models", [])
     return (
         f"The price of {len(models)} model{'s' if len(models) != 1 else ''} is unknown "
-        f"({', '.join(models[:5])}{' ...' if len(models) > 5 else ''}): their calls count as no "
+        f"({', '.join(models[:_NAMED])}{' ...' if len(models) > _NAMED else ''}): their calls count as no "
         "money in reports, and at the dearest known price against limits. Update the price list "
         "(`pip install -U genai-prices`), or name the model as the provider does."
     )

@@ -61,8 +61,12 @@ class Rate:
             usual * count / cost for usual, count in zip(_USUAL, tokens, strict=True)
         )
         products = (one * one, one * two, one * three, two * two, two * three, three * three)
-        self._moments = [_FADING * old + new for old, new in zip(self._moments, products, strict=True)]
-        self._sums = [_FADING * old + new for old, new in zip(self._sums, (one, two, three), strict=True)]
+        self._moments = [
+            _FADING * old + new for old, new in zip(self._moments, products, strict=True)
+        ]
+        self._sums = [
+            _FADING * old + new for old, new in zip(self._sums, (one, two, three), strict=True)
+        ]
         self._weight = _FADING * self._weight + 1.0
         self._calls += 1
         if self._calls % _EVERY == 0 or (self._prices is None and self._calls >= _FEW):

@@ -20,7 +20,9 @@ def meet(one: Scope, other: Scope) -> bool:
     return all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))
 
 
-def blamed(steps: Iterable[tuple[Scope, float]], subject: Scope, *, lead: float, by_model: bool) -> Scope:
+def blamed(
+    steps: Iterable[tuple[Scope, float]], subject: Scope, *, lead: float, by_model: bool
+) -> Scope:
     """The scope whose calls a change explains best, of all that hold or lie in ``subject``.
 
     ``steps`` are log-likelihood ratios of "changed" by finest scope. A wider scope must explain
@@ -45,7 +47,7 @@ def _best(sums: Mapping[Scope, float], subject: Scope, lead: float, *, by_model:
 
 
 def _wider(group: Scope) -> Iterator[Scope]:
-    agent, task, model = group
+    agent, _, model = group
     yield group
     yield (agent, None, model)
     yield (None, None, model)

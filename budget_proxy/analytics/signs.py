@@ -8,15 +8,20 @@ from __future__ import annotations
 from math import erfc, exp, log, pi, sqrt
 from typing import Final, NamedTuple
 
-from budget_proxy.analytics.calibration import CALIBRATED
-from budget_proxy.analytics.tally import OVER, UNDER, efficiency_of
 from budget_proxy.store.alerts import Seen
+from budget_proxy.store.measures import (
+    CALIBRATED,
+    NO_PROVIDER,
+    OVER,
+    UNDER,
+    UNDER_EFFICIENCY,
+    efficiency_of,
+)
+from budget_proxy.types import NO_ANSWER
 
-NO_PROVIDER: Final = "task"  # the api of rows that `Engine.record` wrote: nobody was paid
 PLAIN: Final = 0.5
 """What counts as attainable where a forecast promises nothing: the origin's own accuracy."""
 
-_NO_ANSWER: Final = frozenset({"error", "cancelled"})
 _Q90: Final = 1.2815515655446004  # the standard normal's
 _NARROWEST: Final = 0.15
 _ROOT: Final = sqrt(2.0)
@@ -38,11 +43,13 @@ class Use(NamedTuple):
 class Signs(NamedTuple):
     """What one attempt tells; ``None`` where it cannot.
 
-    ``length`` is ln(used / q50) in units of the forecast's own spread (a standard normal, were
-    forecasts perfect; of a cut answer what is expected above its cap), ``tokens`` is ln(used).
+    ``length`` is ln(used / q50) in units of the forecast's own spread: a standard normal, were
+    forecasts perfect; of a cut answer what is expected above its cap. ``tokens`` is ln(used);
+    ``above_50``, ``above_90``, ``above_95`` say whether the quantile was exceeded. ``cut`` is
+    told by every answer, ``estimated`` by every attempt that may have used tokens.
+
     What is usual says more: ``level`` is how far ``tokens`` lies from its group's mean, in
-    standard deviations, ``price`` is ln(cost / what was to be expected). ``above_50``, ``above_90``, ``above_95`` say whether the quantile was
-    exceeded. ``cut`` is told by every answer, ``estimated`` by every attempt that was answered.
+    standard deviations, ``price`` is ln(cost / what was to be expected).
     """
 
     row: int
@@ -63,7 +70,7 @@ class Signs(NamedTuple):
 
 def signs(row: Seen, *, first: bool) -> Signs:
     """Read a row. ``first`` says whether it holds its call's first answer: others are resends."""
-    answered = row.finish_reason not in _NO_ANSWER
+    answered = row.finish_reason not in NO_ANSWER
     length = None
     tokens = 0.0
     above: tuple[bool | None, bool | None, bool | None] = (None, None, None)
@@ -94,7 +101,7 @@ def signs(row: Seen, *, first: bool) -> Signs:
 def is_unpriced(row: Seen) -> bool:
     """Whether an attempt has a price that nobody knows."""
     used = (row.input_tokens, row.output_tokens)
-    return row.cost is None and row.api != NO_PROVIDER and used not in {(0, 0), (None, None)}
+    return row.cost is None and row.api != NO_PROVIDER and used != (0, 0)
 
 
 _NO_LIMIT: Final = float("inf")
@@ -129,5 +136,5 @@ def _use(row: Seen, share: float) -> Use:
         promised = row.confidence
     under = share > UNDER or row.truncated
     over = share < OVER and not under
-    efficiency = 0.5 if row.truncated else efficiency_of(share)
+    efficiency = UNDER_EFFICIENCY if row.truncated else efficiency_of(share)
     return Use(share, not (over or under), over, under, efficiency, promised)

@@ -9,7 +9,7 @@ calm, so that a change does not become usual before it is found.
 from __future__ import annotations
 
 from enum import IntEnum
-from math import log
+from math import log, sqrt
 from typing import Any, Final, Self
 
 from budget_proxy.analytics.late import MOST_COST, Late
@@ -53,9 +53,12 @@ _STEP: Final = 0.7  # the change that is looked for, in standard deviations
 _DRIFT: Final = 0.5 * _STEP * _STEP
 _CLIP: Final = 2.5
 _CALM: Final = 1.0 / 3.0
+_CALM_SURPRISE: Final = _CALM * BOUNDS[Test.LONGER]
+_CALM_LEVEL: Final = _CALM * BOUNDS[Test.LEVEL_UP]
 _HALF: Final = 0.7978845608028654  # the mean of a standard normal's upper half
 _FADING: Final = 0.995
 _LEVEL_FADING: Final = 0.998
+_NARROWEST: Final = 0.01  # a variance of ln(tokens) that is taken for nothing less
 _LEVEL_LEAST: Final = 20.0
 _PRIOR: Final = 50.0
 _PRICE_LEAST: Final = 0.2  # the smallest rise of a price that matters, in ln
@@ -87,7 +90,7 @@ class Subject:
     """The calls of one scope. In a ``group``, the finest, the use of budgets is tested too."""
 
     __slots__ = (
-        "calls", "cost", "counts", "cut", "firsts", "group", "late", "lengths", "level", "peaks",
+        "calls", "cost", "cut", "firsts", "group", "last", "late", "lengths", "level", "peaks",
         "price", "scope", "since", "sums",
     )  # fmt: skip
 
@@ -95,10 +98,10 @@ class Subject:
         self.scope = scope
         self.group = group
         self.calls = 0
+        self.last = 0
         self.sums = [0.0] * len(TESTS)
         self.since = [0.0] * len(TESTS)
         self.firsts = [0] * len(TESTS)
-        self.counts = [0] * len(TESTS)
         self.peaks = [0.0, 0.0]
         self.lengths = [_PRIOR, _PRIOR * _HALF, _PRIOR, _PRIOR * _HALF]
         self.level = [0.0, 0.0, 0.0]
@@ -113,7 +116,7 @@ class Subject:
         if weight < _LEVEL_LEAST:
             return None
         mean = total / weight
-        spread = max(squares / weight - mean * mean, 0.01) ** 0.5
+        spread = sqrt(max(squares / weight - mean * mean, _NARROWEST))
         return min(max((length - mean) / spread, -_CLIP), _CLIP)
 
     def usual_length(self) -> float | None:
@@ -129,6 +132,7 @@ class Subject:
         steps = self.weigh(call)
         self._settle(call, settled=settled)
         self.calls += 1
+        self.last = call.row
         if self.calls <= WARM_UP:
             return steps, []
         if young:
@@ -175,7 +179,7 @@ class Subject:
     def dump(self) -> list[Any]:
         """All of it but its scope, as JSON."""
         return [
-            self.calls, self.sums, self.since, self.firsts, self.counts, self.peaks, self.lengths,
+            self.calls, self.last, self.sums, self.since, self.firsts, self.peaks, self.lengths,
             self.level, self.price, self.cut, self.cost, self.late.numbers,
         ]  # fmt: skip
 
@@ -184,7 +188,7 @@ class Subject:
         """Take up what ``dump`` gave."""
         subject = cls(scope, group=group)
         (
-            subject.calls, subject.sums, subject.since, subject.firsts, subject.counts,
+            subject.calls, subject.last, subject.sums, subject.since, subject.firsts,
             subject.peaks, subject.lengths, subject.level, subject.price, subject.cut,
             subject.cost, late,
         ) = values  # fmt: skip
@@ -212,22 +216,26 @@ class Subject:
 
     def _settle(self, call: Signs, *, settled: bool) -> None:
         """Learn what is usual, where the tests are calm or the change is known."""
+        sums = self.sums
         if call.length is not None:
-            if settled or self.calm(Test.LONGER, Test.SHORTER):
-                place = 0 if call.length < 0 else 2
-                _fade(self.lengths, place, _FADING, 1.0, min(abs(call.length), _CLIP))
-            if settled or self.calm(Test.LEVEL_UP, Test.LEVEL_DOWN):
-                tokens = call.tokens
-                _fade(self.level, 0, _LEVEL_FADING, 1.0, tokens, tokens * tokens)
+            if settled or (sums[0] < _CALM_SURPRISE and sums[1] < _CALM_SURPRISE):
+                place, usual = 0 if call.length < 0 else 2, self.lengths
+                usual[place] = _FADING * usual[place] + 1.0
+                usual[place + 1] = _FADING * usual[place + 1] + min(abs(call.length), _CLIP)
+            if settled or (sums[2] < _CALM_LEVEL and sums[3] < _CALM_LEVEL):
+                tokens, usual = call.tokens, self.level
+                usual[0] = _LEVEL_FADING * usual[0] + 1.0
+                usual[1] = _LEVEL_FADING * usual[1] + tokens
+                usual[2] = _LEVEL_FADING * usual[2] + tokens * tokens
         if call.price is not None and (settled or self.calm(Test.DEARER)):
-            _fade(self.price, 0, _FADING, 1.0, min(abs(call.price), 1.0))
-        if call.cut is not None and self.sums[Test.CUT] < _CUT_CALM:
-            _fade(self.cut, 0, _FADING, 1.0, float(call.cut))
+            _fade(self.price, min(abs(call.price), 1.0))
+        if call.cut is not None and sums[Test.CUT] < _CUT_CALM:
+            _fade(self.cut, float(call.cut))
         if self.group:
             if call.use is not None:
                 self.late.learn(call.use)
             if call.cost is not None and (settled or self.calm(Test.SPIKE)):
-                _fade(self.cost, 0, _FADING, 1.0, call.cost)
+                _fade(self.cost, call.cost)
 
     def _alarms(self, call: Signs, steps: Steps) -> list[Test]:
         alarms: list[Test] = []
@@ -238,24 +246,22 @@ class Subject:
             was = sums[test]
             now = was + step
             if now <= 0.0:
-                sums[test] = 0.0
+                if was:
+                    sums[test] = 0.0
                 continue
-            if was <= 0.0:
+            if not was:
                 self._begin(test, call)
-            self.counts[test] += 1
-            bound = BOUNDS[test]
-            sums[test] = min(now, bound)
-            if now >= bound:
+            if now >= BOUNDS[test]:
+                now = BOUNDS[test]
                 alarms.append(TESTS[test])
-        if steps[Test.LONGER] is not None:
-            for place in (0, 1):
-                self.peaks[place] = max(self.peaks[place], sums[place])
+            sums[test] = now
+        for place in (0, 1):  # the surprise that came with a changed level
+            self.peaks[place] = max(self.peaks[place], sums[place])
         return [test for test in alarms if self._is_certain(test)] if alarms else alarms
 
     def _begin(self, test: int, call: Signs) -> None:
         self.since[test] = call.ts
         self.firsts[test] = call.row
-        self.counts[test] = 0
         if test in {Test.LEVEL_UP, Test.LEVEL_DOWN}:
             place = test - Test.LEVEL_UP
             self.peaks[place] = self.sums[place]
@@ -275,10 +281,10 @@ class Subject:
         return True
 
 
-def _fade(sums: list[float], place: int, fading: float, *numbers: float) -> None:
-    """Add to sums in which the older count less."""
-    for index, number in enumerate(numbers, place):
-        sums[index] = fading * sums[index] + number
+def _fade(usual: list[float], number: float) -> None:
+    """Add to a count and a sum in which the older count less."""
+    usual[0] = _FADING * usual[0] + 1.0
+    usual[1] = _FADING * usual[1] + number
 
 
 def _forget_forecasts(steps: Steps) -> None:

@@ -1,7 +1,7 @@
 """The watch: rows in order come to alerts, one for each cause. State = fold(rows); no clock.
 
-Each row goes to its group (agent, task type, model), its agent and its model (analytics/subject.py),
-of which the 256 seen last are kept. What alarms becomes a finding, put down to the scope whose
+Each row goes to its group (agent, task type, model), its agent and its model, of which those that
+were seen last are kept (analytics/subject.py). What alarms becomes a finding, put down to the scope whose
 calls it explains best, and filed with the alerts that are open (analytics/cases.py).
 """
 
@@ -10,14 +10,13 @@ from __future__ import annotations
 import json
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping
-from math import exp
-from statistics import fmean
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from budget_proxy.analytics import causes
 from budget_proxy.analytics.cases import Cases, Finding, Notice
+from budget_proxy.analytics.evidence import Shown, figures_of
 from budget_proxy.analytics.rates import Rate, tokens_of
-from budget_proxy.analytics.scopes import ALL, Scope, blamed, covers
+from budget_proxy.analytics.scopes import Scope, blamed, covers
 from budget_proxy.analytics.signs import Signs, is_unpriced, signs
 from budget_proxy.analytics.subject import LEAST_MEASURED, MARGIN, Steps, Subject, Test
 from budget_proxy.store.alerts import Alert, Seen
@@ -31,6 +30,7 @@ GROUPS: Final = 256
 YOUNG: Final = 300
 """Forecasts of a history's first so many outcomes are not tested."""
 
+_HEAD: Final = "watch"
 _LOW_EFFICIENCY: Final = 0.60
 _RATES: Final = 256
 _CUT_CALLS: Final = 256
@@ -73,7 +73,7 @@ class Watch:
         self._cut: OrderedDict[str, None] = OrderedDict()
         self._unpriced: OrderedDict[str, int] = OrderedDict()
         self._ring: deque[tuple[Scope, Signs, Steps, float]] = deque(maxlen=RING)
-        self._touched: set[str] = set()
+        self._touched: dict[Scope, None] = {}
 
     def learn_one(self, row: Seen) -> list[Notice]:
         """Take in a row; what has become of alerts by it."""
@@ -101,7 +101,7 @@ class Watch:
         return notices + self.cases.pass_(group, call, self._is_calm)
 
     def remember(self, row: Seen) -> None:
-        """Take in a row that was learned already, to know it when alarms ask whom they are about."""
+        """Keep a row that was learned already, for alarms that ask whom they are about."""
         call, shift = self._read(row, learning=False)
         group: Scope = (row.agent, row.task_type, row.model)
         subject = self._subjects.get(group)
@@ -158,10 +158,12 @@ class Watch:
         if found is None:
             found = self._subjects[scope] = Subject(scope, group=scope[1] is not None)
             if len(self._subjects) > 3 * GROUPS:
-                self._subjects.popitem(last=False)
+                gone, _ = self._subjects.popitem(last=False)
+                self._touched[gone] = None
                 self.unwatched += 1
         else:
             self._subjects.move_to_end(scope)
+        self._touched[scope] = None
         return found
 
     # -- alarms -----------------------------------------------------------------------------
@@ -177,14 +179,18 @@ class Watch:
                 ((group, step) for group, step in steps if step is not None),
                 scope, lead=_LEAD, by_model=price,
             )  # fmt: skip
-        figures, rows, last = self._figures(cause, scope, subject, first)
+        shown = [
+            Shown(call, shift)
+            for group, call, _, shift in self._after(first)
+            if covers(scope, group)
+        ]
+        figures, rows = figures_of(cause, shown, subject)
+        last = shown[0].call.row if shown else call.row
         for one in _TESTS[cause]:
             subject.reset(one)
         if cause in _LENGTHS:
             self._follow(scope)
-        return self.cases.file(
-            Finding(cause, scope, since, call.ts, first, last, rows, figures)
-        )
+        return self.cases.file(Finding(cause, scope, since, call.ts, first, last, rows, figures))
 
     def _follow(self, scope: Scope) -> None:
         for subject in self._subjects.values():
@@ -242,57 +248,25 @@ class Watch:
                 return
             yield entry
 
-    def _figures(
-        self, cause: str, scope: Scope, subject: Subject, first: int
-    ) -> tuple[dict[str, Any], int, int]:
-        """What an alarm shows in numbers, over how many calls, and the last of them."""
-        its = [
-            (call, shift) for group, call, _, shift in self._after(first) if covers(scope, group)
-        ]
-        calls = [call for call, _ in its]
-        last = calls[0].row if calls else self.row
-        if cause in _LENGTHS:
-            shifts = [shift for call, shift in its if call.length is not None]
-            return {"factor": _exp_mean(shifts), "calls": len(shifts)}, len(shifts), last
-        if cause == causes.PRICE:
-            prices = [call.price for call in calls if call.price is not None]
-            return {"factor": _exp_mean(prices), "calls": len(prices)}, len(prices), last
-        if cause == causes.TRUNCATION:
-            answers = [call for call in calls if call.cut is not None]
-            cut = [call for call in answers if call.cut]
-            usual = subject.cut[1] / subject.cut[0]
-            return {
-                "share": _share(len(cut), len(answers)), "calls": len(answers), "cut": len(cut),
-                "ours": sum(call.ours for call in cut), "usual": usual,
-            }, len(cut), last  # fmt: skip
-        if cause == causes.COVERAGE:
-            return _coverage(calls), len(calls), last
-        if cause == causes.ESTIMATED:
-            told = [call.estimated for call in calls if call.estimated is not None]
-            return {"share": _share(sum(told), len(told)), "calls": len(told)}, sum(told), last
-        if cause == causes.SPIKE:
-            costs = [call.cost for call in calls if call.cost is not None]
-            usual = subject.cost[1] / subject.cost[0] if subject.cost[0] else 0.0
-            mean = fmean(costs) if costs else 0.0
-            factor = mean / usual if usual else 0.0
-            return {"factor": factor, "calls": len(costs), "cost": mean}, len(costs), last
-        return {**subject.late.figures(), "calls": subject.late.measured}, len(calls), last
-
     # -- state ------------------------------------------------------------------------------
 
-    def dump(self) -> dict[str, str]:
-        """All that is known, as JSON by name; the alerts are kept elsewhere."""
-        parts = {
-            _name(scope): json.dumps(subject.dump()) for scope, subject in self._subjects.items()
-        }
-        parts["watch"] = json.dumps(
+    def changed(self) -> dict[str, str | None]:
+        """What has changed since it was last asked: JSON by name, ``None`` where it is gone.
+
+        The alerts are kept elsewhere.
+        """
+        parts: dict[str, str | None] = {}
+        for scope in self._touched:
+            subject = self._subjects.get(scope)
+            parts[json.dumps(scope)] = None if subject is None else json.dumps(subject.dump())
+        self._touched.clear()
+        parts[_HEAD] = json.dumps(
             {
                 "outcomes": self._outcomes,
                 "unwatched": self.unwatched,
                 "rates": [[key, rate.dump()] for key, rate in self._rates.items()],
                 "cut": list(self._cut),
                 "unpriced": list(self._unpriced.items()),
-                "subjects": list(self._subjects),
                 "cases": self.cases.dump(),
             }
         )
@@ -300,45 +274,29 @@ class Watch:
 
     @classmethod
     def load(cls, row: int, parts: Mapping[str, str], alerts: Iterable[Alert]) -> Self:
-        """Take up what ``dump`` gave, and the alerts that were open then."""
+        """Take up all that ``changed`` ever gave, and the alerts that are open."""
         watch = cls()
         watch.row = row
-        if "watch" not in parts:
+        if _HEAD not in parts:
             return watch
-        head = json.loads(parts["watch"])
+        head = json.loads(parts[_HEAD])
         watch._outcomes, watch.unwatched = head["outcomes"], head["unwatched"]
         watch._rates = OrderedDict((key, Rate.load(values)) for key, values in head["rates"])
         watch._cut = OrderedDict.fromkeys(head["cut"])
         watch._unpriced = OrderedDict(head["unpriced"])
         watch.cases = Cases.load(head["cases"], alerts)
-        for agent, task, model in head["subjects"]:
-            scope: Scope = (agent, task, model)
-            values = json.loads(parts[_name(scope)])
-            watch._subjects[scope] = Subject.load(scope, values, group=task is not None)
+        found = [_subject_of(name, state) for name, state in parts.items() if name != _HEAD]
+        for subject in sorted(found, key=lambda subject: subject.last):
+            watch._subjects[subject.scope] = subject
         return watch
 
 
-def _name(scope: Scope) -> str:
-    return json.dumps(scope)
+def _subject_of(name: str, state: str) -> Subject:
+    agent, task, model = json.loads(name)
+    return Subject.load((agent, task, model), json.loads(state), group=task is not None)
 
 
 def _direction(subject: Subject) -> str:
     """Whether budgets that do not fit are rather too high or too low."""
     late = subject.late.figures()
     return causes.OVER if late["over"] >= late["under"] else causes.UNDER
-
-
-def _exp_mean(numbers: list[float]) -> float:
-    return exp(fmean(numbers)) if numbers else 1.0
-
-
-def _share(part: float, whole: int) -> float:
-    return part / whole if whole else 0.0
-
-
-def _coverage(calls: list[Signs]) -> dict[str, Any]:
-    figures: dict[str, Any] = {"calls": len(calls)}
-    for name in ("above_50", "above_90", "above_95"):
-        told = [getattr(call, name) for call in calls if getattr(call, name) is not None]
-        figures[name] = _share(sum(told), len(told))
-    return figures

@@ -25,6 +25,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "predict": "predict",
         "report": "report",
         "trends": "trends",
+        "alerts": "alerts",
         "project": "project",
         "suggest": "suggest",
         "backtest": "backtest",

@@ -16,6 +16,8 @@ from zoneinfo import ZoneInfo
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from budget_proxy.analytics.watcher import Watcher
+from budget_proxy.analytics.webhook import webhook_of
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy import errors
 from budget_proxy.proxy.caller import Caller, CallerLeft
@@ -70,6 +72,7 @@ class App:
         models = engine.settings.litellm_models
         self._litellm = LiteLLMUpstream(models) if models else None
         self._daily = daily_reports_of(engine)
+        self._watcher = watcher_of(engine)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, WebSocket or life of the server."""
@@ -113,12 +116,14 @@ class App:
             await asyncio.to_thread(self._litellm.load)
         if self._daily is not None:
             self._daily.start()
+        self._watcher.start()
         if self._owns_engine:
             _settle_down()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         if self._daily is not None:
             await asyncio.to_thread(self._daily.close)
+        await asyncio.to_thread(self._watcher.close)
         for upstream in self._upstreams.values():
             await upstream.close()
         await asyncio.to_thread(self.engine.close if self._owns_engine else self.engine.flush)
@@ -138,6 +143,17 @@ def daily_reports_of(engine: Engine) -> DailyReports | None:
         zone=ZoneInfo(settings.time_zone),
         directory=(settings.report_directory or data_directory() / "reports").expanduser(),
         on_fault=engine.fault,
+def watcher_of(engine: Engine) -> Watcher:
+    """What keeps the alerts of an engine's history up to date, and sends them as settings say.
+
+    Raises ConfigError where the webhook's URL is none.
+    """
+    given, secret = engine.settings.alerts, engine.settings.alerts_secret
+    return Watcher(
+        engine.store,
+        on_fault=engine.fault,
+        post=webhook_of(given.webhook, secret),
+        form=given.format,
     )
 
 

@@ -5,7 +5,7 @@ What the columns mean: docs/schema.md. When an alert is raised is analytics' bus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
@@ -97,10 +97,16 @@ class Alert:
 
 ALERT_COLUMNS: Final = tuple(item.name for item in fields(Alert))
 
+KEPT: Final = 1_000
+"""Alerts that are over, and events, that are kept: the newest."""
+
+FRESH: Final = 86_400.0
+"""Seconds after which an event that could not be delivered is no news any more."""
+
 
 @frozen
 class Mute:
-    """What is not told of until ``until`` (Unix seconds): a cause, a part of the calls, or both.
+    """What is not told of until ``until`` (Unix seconds, or infinity): some cause, some calls.
 
     ``None`` stands for all.
     """
@@ -118,11 +124,14 @@ class Mute:
         return all(mine in {None, its} for mine, its in zip(wanted, given, strict=True))
 
 
+MUTE_COLUMNS: Final = tuple(item.name for item in fields(Mute))
+
+
 @frozen
 class Event:
-    """A change of an alert that somebody is to be told of, and how far that has got.
+    """A change of an alert that somebody is to be told of.
 
-    ``tries`` counts deliveries that were begun; ``alert`` is as it is now.
+    ``tries`` counts the deliveries that were begun, this one included; ``alert`` is as it is now.
     """
 
     id: int
@@ -136,10 +145,35 @@ class Event:
 class Watched:
     """Where a watch has got: the last ``row`` it saw, its ``parts`` by name, what is open.
 
-    ``version`` counts saves: whoever saves must have loaded the newest.
+    ``version`` counts saves: only who knows the newest may save the next.
     """
 
     version: int = 0
     row: int = 0
     parts: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     alerts: tuple[Alert, ...] = ()
+
+
+@frozen
+class Progress:
+    """What a watch saves: its state after ``row``, and what has become of alerts.
+
+    ``version`` is the one it started from. ``parts`` are those that changed, ``None`` where one is
+    gone. ``now`` is the time of saving.
+    """
+
+    version: int
+    row: int
+    parts: Mapping[str, str | None]
+    changes: Sequence[tuple[Change, Alert]]
+    now: float
+
+
+def is_told(change: Change, alert: Alert, mutes: Iterable[Mute], now: float) -> bool:
+    """Whether somebody is to be told of a change."""
+    muted = alert.muted_until is not None and alert.muted_until > now
+    return (
+        change in DELIVERED
+        and not muted
+        and not any(mute.until > now and mute.covers(alert) for mute in mutes)
+    )

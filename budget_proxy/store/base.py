@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -158,6 +159,43 @@ class Store(Protocol):
 
     def vacuum(self) -> int:
         """Write the file anew without free room; the bytes that gave. Others wait meanwhile."""
+
+    def seen(self, after: int, *, until: int | None = None, limit: int = 10_000) -> list[Seen]:
+        """What a watch sees of rows with an id in (after, until], oldest first."""
+
+    def watched(self) -> Watched:
+        """Where the watch over this history has got."""
+
+    def save_watch(self, progress: Progress) -> bool:
+        """Save how far a watch has got and what became of alerts, in one transaction.
+
+        False, and nothing is saved, where another process was faster.
+        """
+
+    def alerts(self, *, every: bool = False, limit: int = 1_000) -> list[Alert]:
+        """The newest open alerts, with ``every`` those that are over too; the oldest first."""
+
+    def mark_alert(
+        self, id_: int, *, acknowledged: float | None = None, muted_until: float | None = None
+    ) -> Alert | None:
+        """Set what people say of an alert (``None`` leaves it); the alert, if it is there."""
+
+    def mute(self, mute: Mute) -> None:
+        """Mute a cause or a part of the calls, in place of an earlier mute of the same."""
+
+    def mutes(self, now: float) -> list[Mute]:
+        """What is muted at a time."""
+
+    def claim_events(self, now: float, *, lease: float, limit: int = 20) -> list[Event]:
+        """Take events that are to be told, the oldest first, for ``lease`` seconds.
+
+        Nobody else is given them meanwhile; after a day they are no news any more.
+        """
+
+    def settle_event(
+        self, id_: int, *, sent: float | None = None, due: float | None = None
+    ) -> None:
+        """Note that an event was delivered at ``sent``, or is to be tried again at ``due``."""
 
     def close(self) -> None:
         """Close every connection."""

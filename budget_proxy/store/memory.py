@@ -10,9 +10,11 @@ from itertools import islice
 from math import inf
 from typing import Any
 
+from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched, seen
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
 from budget_proxy.store.measures import sums_of
+from budget_proxy.store.remembered import Alerts
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
     DAY,
@@ -47,6 +49,7 @@ class MemoryStore:
         self._gone: dict[tuple[int, int], list[Sums]] = {}
         self._fine = 0.0
         self._applied: list[Applied] = []
+        self._alerts = Alerts()
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -237,6 +240,10 @@ class MemoryStore:
                 "features": sum(1 for row in self._rows if row.signals),
                 "fits": sum(map(len, self._fits.values())),
                 "meta": len(self._meta),
+                "alerts": len(self._alerts.alerts),
+                "alert_events": len(self._alerts.events),
+                "alert_mutes": len(self._alerts.mutes),
+                "watch": len(self._alerts.watched().parts),
                 "sums": sum(map(len, self._gone.values())),
                 "applied": len(self._applied),
             }
@@ -306,6 +313,56 @@ class MemoryStore:
     def vacuum(self) -> int:
         """Nothing to write anew."""
         return 0
+
+    def seen(self, after: int, *, until: int | None = None, limit: int = 10_000) -> list[Seen]:
+        """Give what a watch sees of rows with an id in (after, until], oldest first."""
+        with self._lock:
+            newer = [r for r in self._newest(max(self._last - after, 0)) if (r.id or 0) > after]
+        return [seen(r) for r in newer if until is None or (r.id or 0) <= until][:limit]
+
+    def watched(self) -> Watched:
+        """Give where the watch over this history has got."""
+        with self._lock:
+            return self._alerts.watched()
+
+    def save_watch(self, progress: Progress) -> bool:
+        """Save how far a watch has got; false where another was faster."""
+        with self._lock:
+            return self._alerts.save(progress)
+
+    def alerts(self, *, every: bool = False, limit: int = 1_000) -> list[Alert]:
+        """Give the newest open alerts, with ``every`` those that are over too."""
+        with self._lock:
+            return self._alerts.listed(every=every, limit=limit)
+
+    def mark_alert(
+        self, id_: int, *, acknowledged: float | None = None, muted_until: float | None = None
+    ) -> Alert | None:
+        """Set what people say of an alert (``None`` leaves it); the alert, if it is there."""
+        with self._lock:
+            return self._alerts.mark(id_, acknowledged, muted_until)
+
+    def mute(self, mute: Mute) -> None:
+        """Mute a cause or a part of the calls, in place of an earlier mute of the same."""
+        with self._lock:
+            self._alerts.mute(mute)
+
+    def mutes(self, now: float) -> list[Mute]:
+        """Give what is muted at a time."""
+        with self._lock:
+            return [mute for mute in self._alerts.mutes.values() if mute.until > now]
+
+    def claim_events(self, now: float, *, lease: float, limit: int = 20) -> list[Event]:
+        """Take events that are to be told, the oldest first, for ``lease`` seconds."""
+        with self._lock:
+            return self._alerts.claim(now, lease, limit)
+
+    def settle_event(
+        self, id_: int, *, sent: float | None = None, due: float | None = None
+    ) -> None:
+        """Note that an event was delivered, or when it is to be tried again."""
+        with self._lock:
+            self._alerts.settle(id_, sent, due)
 
     def close(self) -> None:
         """Nothing to close; the rows stay readable."""

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SET = "budget_proxy"
-TABLES = ("calls", "sessions", "guidance", "features", "fits", "meta", "sums", "applied")
+TABLES = (
+    "calls", "sessions", "guidance", "features", "fits", "meta", "sums", "alerts", "alert_events",
+    "alert_mutes", "watch", "applied",
+)  # fmt: skip
 
 
 def m001_first_tables(db: Database) -> None:
@@ -320,6 +323,58 @@ def m005_sums(db: Database) -> None:
     db.execute("DROP TABLE days")
 
 
+def m006_alerts(db: Database) -> None:
+    """Keep alerts, what is to be told of them, what is muted, and how far the watch has got."""
+    db.executescript("""
+        CREATE TABLE alerts (
+            id INTEGER PRIMARY KEY,
+            cause TEXT NOT NULL,
+            agent TEXT,
+            task_type TEXT,
+            model TEXT,
+            severity TEXT NOT NULL,
+            since REAL NOT NULL,
+            opened REAL NOT NULL,
+            updated REAL NOT NULL,
+            rows INTEGER NOT NULL,
+            first_row INTEGER NOT NULL,
+            last_row INTEGER NOT NULL,
+            figures TEXT NOT NULL,
+            text TEXT NOT NULL,
+            resolved REAL,
+            acknowledged REAL,
+            muted_until REAL
+        );
+        CREATE INDEX alerts_open ON alerts (id) WHERE resolved IS NULL;
+
+        CREATE TABLE alert_events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            alert INTEGER NOT NULL,
+            change TEXT NOT NULL,
+            ts REAL NOT NULL,
+            created REAL NOT NULL,
+            due REAL,
+            tries INTEGER NOT NULL DEFAULT 0,
+            sent REAL
+        );
+        CREATE INDEX alert_events_due ON alert_events (due) WHERE due IS NOT NULL;
+
+        CREATE TABLE alert_mutes (
+            id INTEGER PRIMARY KEY,
+            until REAL NOT NULL,
+            cause TEXT,
+            agent TEXT,
+            task_type TEXT,
+            model TEXT
+        );
+
+        CREATE TABLE watch (
+            name TEXT PRIMARY KEY,
+            state TEXT NOT NULL
+        );
+    """)
+
+
 def m007_applied(db: Database) -> None:
     """Remember which suggestions were applied to the settings file, so that they can be undone."""
     db.executescript("""
@@ -341,6 +396,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m003_features,
     m004_days,
     m005_sums,
+    m006_alerts,
     m007_applied,
 )
 """In the order of application."""
