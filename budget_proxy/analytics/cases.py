@@ -1,8 +1,8 @@
 """The alerts that are open, and what becomes of them as findings and calls come.
 
 One alert for one cause: a finding is filed with an open alert of the same cause, or of one that
-explains it, where their calls meet; a stronger cause takes a weaker alert over. An alert is over
-once its tests have been calm for many calls.
+explains it, where their calls meet; what two parts of a model or an agent show at about the same
+time is put down to that model or agent. A stronger cause takes a weaker alert over. An alert is over once its tests have been calm for many calls.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from budget_proxy.analytics.causes import (
     severity_of,
     text_of,
 )
-from budget_proxy.analytics.scopes import ALL, Scope, covers, meet
+from budget_proxy.analytics.scopes import ALL, Scope, covers, meet, shared
 from budget_proxy.analytics.signs import Signs
 from budget_proxy.store.alerts import Alert, Change
 
@@ -39,11 +39,12 @@ NEARING: Final = 0.80
 REACHED: Final = 0.95
 LEFT: Final = 0.70
 
+_NONE: Final[frozenset[str]] = frozenset()
 _HOUR, _DAY = 3600.0, 86_400.0
 _ORDER: Final = ("info", "warning", "critical")
 
-IsCalm = Callable[[str, Scope, Scope], bool]
-"""Whether the tests of a cause, in a scope, see nothing now; the third is the call's group."""
+IsCalm = Callable[[str, Scope, Scope, Signs], bool]
+"""Whether a call, of a group (the third), shows no sign of a cause in a scope."""
 
 
 class Finding(NamedTuple):
@@ -67,14 +68,39 @@ class Notice(NamedTuple):
 
 
 class _Progress:
-    """How an open alert goes on: its calls so far, and how many were quiet in a row."""
+    """How an open alert goes on.
 
-    __slots__ = ("alert", "calls", "quiet")
+    ``calls`` of it have passed, the last ``quiet`` of them without a sign; what begins until
+    ``until`` (``None``: still) may be a symptom of it.
+    """
 
-    def __init__(self, alert: Alert, calls: int = 0, quiet: int = 0) -> None:
+    __slots__ = ("alert", "calls", "quiet", "until")
+
+    def __init__(
+        self, alert: Alert, calls: int = 0, quiet: int = 0, until: float | None = None
+    ) -> None:
         self.alert = alert
         self.calls = calls
         self.quiet = quiet
+        self.until = until
+
+    def has_symptom(self, found: Finding) -> bool:
+        """Whether a finding may come of this alert's cause: it began soon after it."""
+        cause = self.alert.cause
+        if not explains(cause, found.cause) and OPPOSITE.get(cause) != found.cause:
+            return False
+        return self.is_early(found) or found.cause in self.alert.figures.get("symptoms", ())
+
+    def is_early(self, found: Finding) -> bool:
+        """Whether a finding began soon after this alert."""
+        return self.until is None or found.since <= self.until
+
+    def count(self, ts: float, *, calm: bool) -> None:
+        """Count a call that passes."""
+        self.calls += 1
+        self.quiet = self.quiet + 1 if calm else 0
+        if self.calls == SPAN:
+            self.until = ts
 
 
 class Cases:
@@ -91,11 +117,12 @@ class Cases:
         """What is open, the oldest first."""
         return [case.alert for case in self._open.values()]
 
-    def settled(self, scope: Scope) -> bool:
-        """Whether a change of these calls is known, so that what came after it is usual now."""
-        return bool(self._open) and any(
-            case.alert.cause in CHANGES and covers(case.alert.scope, scope)
-            for case in self._open.values()
+    def known(self, scope: Scope) -> frozenset[str]:
+        """The causes of open alerts that all of these calls are among."""
+        if not self._open:
+            return _NONE
+        return frozenset(
+            case.alert.cause for case in self._open.values() if covers(case.alert.scope, scope)
         )
 
     def file(self, found: Finding) -> list[Notice]:
@@ -105,14 +132,15 @@ class Cases:
             if case.alert.cause == found.cause:
                 return self._again(case, found)
         for case in near:
-            recent = case.calls <= SPAN
-            if recent and (
-                explains(case.alert.cause, found.cause)
-                or OPPOSITE.get(case.alert.cause) == found.cause
-            ):
+            if case.has_symptom(found):
                 return [self._symptom(case, found)]
+        for case in self._open.values():
+            if case.alert.cause == found.cause and case.is_early(found):
+                common = shared(case.alert.scope, found.scope)
+                if common is not None:
+                    return self._again(case, found._replace(scope=common))
         weaker = [
-            case for case in near if case.calls <= SPAN and explains(found.cause, case.alert.cause)
+            case for case in near if case.until is None and explains(found.cause, case.alert.cause)
         ]
         if weaker:
             return self._take_over(weaker, found)
@@ -135,8 +163,7 @@ class Cases:
                 continue
             if not covers(alert.scope, group):
                 continue
-            case.calls += 1
-            case.quiet = case.quiet + 1 if is_calm(alert.cause, alert.scope, group) else 0
+            case.count(call.ts, calm=is_calm(alert.cause, alert.scope, group, call))
             if self._is_over(case, call.ts):
                 notices.append(self._resolve(case, call.ts, "no sign of it any more"))
         return notices
@@ -179,7 +206,9 @@ class Cases:
             "last": self._last,
             "raised": self._raised,
             "held": [[cause, list(scope)] for cause, scope in sorted(self._held, key=repr)],
-            "open": {str(id_): [case.calls, case.quiet] for id_, case in self._open.items()},
+            "open": {
+                str(id_): [case.calls, case.quiet, case.until] for id_, case in self._open.items()
+            },
         }
 
     @classmethod
@@ -189,8 +218,8 @@ class Cases:
         cases._last, cases._raised = values["last"], values["raised"]
         cases._held = {(cause, (a, t, m)) for cause, (a, t, m) in values["held"]}
         for alert in alerts:
-            calls, quiet = values["open"].get(str(alert.id), (0, 0))
-            cases._open[alert.id] = _Progress(alert, calls, quiet)
+            progress = values["open"].get(str(alert.id), ())
+            cases._open[alert.id] = _Progress(alert, *progress)
         return cases
 
     def _case(self, cause: str, name: str) -> _Progress | None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 Scope = tuple[str | None, str | None, str | None]
 
 ALL: Final[Scope] = (None, None, None)
+
+WIDER: Final = 1.0
+"""By how much, in ln of the likelihood, a wider scope must explain more than the usual one."""
+
+NEARLY: Final = 0.9
+"""The share of a scope's calls that stands for it."""
 
 
 def covers(wide: Scope, narrow: Scope) -> bool:
@@ -20,30 +26,47 @@ def meet(one: Scope, other: Scope) -> bool:
     return all(a is None or b is None or a == b for a, b in zip(one, other, strict=True))
 
 
+def shared(one: Scope, other: Scope) -> Scope | None:
+    """The model or agent, or both, that two scopes have in common; ``None`` if they have none."""
+    agent = one[0] if one[0] == other[0] else None
+    model = one[2] if one[2] == other[2] else None
+    return None if agent is None and model is None else (agent, None, model)
+
+
 def blamed(
-    steps: Iterable[tuple[Scope, float]], subject: Scope, *, lead: float, by_model: bool
+    steps: Iterable[tuple[Scope, float]], subject: Scope, usual: Scope, narrower: float
 ) -> Scope:
-    """The scope whose calls a change explains best, of all that hold or lie in ``subject``.
+    """The scope whose calls a change explains best, of all that meet ``subject``.
 
-    ``steps`` are log-likelihood ratios of "changed" by finest scope. A wider scope must explain
-    more by ``lead`` than the narrower; where ``by_model``, a narrower one than the model.
+    ``steps`` are log-likelihood ratios of "changed" by finest scope. It is ``usual``, or what
+    nearly all of its calls are of, unless a wider one explains more by WIDER, or a narrower by
+    ``narrower``.
     """
-    totals: dict[Scope, float] = {}
+    totals: dict[Scope, tuple[int, float]] = {}
     for group, step in steps:
-        totals[group] = totals.get(group, 0.0) + step
-    sums: dict[Scope, float] = {}
-    for wide in {wide for group in totals for wide in _wider(group)}:
-        if covers(wide, subject) or covers(subject, wide):
-            sums[wide] = sum(total for group, total in totals.items() if covers(wide, group))
-    return _best(sums, subject, lead, by_model=by_model)
+        calls, total = totals.get(group, (0, 0.0))
+        totals[group] = (calls + 1, total + step)
+    scopes = {wide for group in totals for wide in _wider(group) if meet(wide, subject)} | {usual}
+    sums = {scope: _sum(totals, scope) for scope in scopes}
+    nearly = [
+        scope
+        for scope in scopes
+        if covers(usual, scope) and sums[scope][0] >= NEARLY * sums[usual][0]
+    ]
+    usual = max(nearly, key=_fineness)
+    leads = {scope: narrower if covers(usual, scope) else WIDER for scope in scopes}
+    leads[usual] = 0.0
+    return max(scopes, key=lambda scope: (sums[scope][1] - leads[scope], _fineness(scope)))
 
 
-def _best(sums: Mapping[Scope, float], subject: Scope, lead: float, *, by_model: bool) -> Scope:
-    best, most = subject, float("-inf")
-    for scope in sorted(sums, key=lambda scope: (_width(scope, by_model=by_model), -sums[scope])):
-        if sums[scope] > most + (lead if most > float("-inf") else 0.0):
-            best, most = scope, sums[scope]
-    return best
+def _sum(totals: dict[Scope, tuple[int, float]], scope: Scope) -> tuple[int, float]:
+    inside = [total for group, total in totals.items() if covers(scope, group)]
+    return sum(calls for calls, _ in inside), sum(total for _, total in inside)
+
+
+def _fineness(scope: Scope) -> tuple[int, bool]:
+    """How fine a scope is; of two alike a model's before an agent's."""
+    return sum(part is not None for part in scope), scope[2] is not None
 
 
 def _wider(group: Scope) -> Iterator[Scope]:
@@ -53,14 +76,3 @@ def _wider(group: Scope) -> Iterator[Scope]:
     yield (None, None, model)
     yield (agent, None, None)
     yield ALL
-
-
-def _width(scope: Scope, *, by_model: bool) -> int:
-    order = [scope[1] is not None, scope[0] is not None and scope[2] is not None]
-    if by_model and scope == (None, None, scope[2]) and scope[2] is not None:
-        return -1
-    if all(order):
-        return 0
-    if order[1]:
-        return 1
-    return 2 if scope[2] is not None else 3 if scope[0] is not None else 4

@@ -12,6 +12,7 @@ from enum import IntEnum
 from math import log, sqrt
 from typing import Any, Final, Self
 
+from budget_proxy.analytics.causes import CHANGES, TRUNCATION
 from budget_proxy.analytics.late import MOST_COST, Late
 from budget_proxy.analytics.scopes import Scope
 from budget_proxy.analytics.signs import Signs
@@ -57,17 +58,19 @@ _CALM_SURPRISE: Final = _CALM * BOUNDS[Test.LONGER]
 _CALM_LEVEL: Final = _CALM * BOUNDS[Test.LEVEL_UP]
 _HALF: Final = 0.7978845608028654  # the mean of a standard normal's upper half
 _FADING: Final = 0.995
+_WIDE: Final = 1.5
+_RECENT: Final = 0.1  # the weight of a call among the newest ten or so
 _LEVEL_FADING: Final = 0.998
 _NARROWEST: Final = 0.01  # a variance of ln(tokens) that is taken for nothing less
 _LEVEL_LEAST: Final = 20.0
 _PRIOR: Final = 50.0
-_PRICE_LEAST: Final = 0.2  # the smallest rise of a price that matters, in ln
+_PRICE_LEAST: Final = 0.3  # the smallest rise of a price that matters, in ln
 _SPIKE: Final = 2.0
 _RARELY_CUT: Final = 0.01
 _CUT_PRIOR: Final = 100.0
 _CUT_RISE: Final = 0.05
 _CUT_CALM: Final = 1.8  # less than a single cut answer adds: a change would become usual else
-_FIT_FALLS: Final = 0.6
+_FIT_FALLS: Final = 0.4
 _SUPPORT: Final = 4.0
 
 Steps = list[float | None]
@@ -91,7 +94,7 @@ class Subject:
 
     __slots__ = (
         "calls", "cost", "cut", "firsts", "group", "last", "late", "lengths", "level", "peaks",
-        "price", "scope", "since", "sums",
+        "price", "recent", "scope", "since", "sums",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, *, group: bool) -> None:
@@ -103,6 +106,7 @@ class Subject:
         self.since = [0.0] * len(TESTS)
         self.firsts = [0] * len(TESTS)
         self.peaks = [0.0, 0.0]
+        self.recent = [0.0, 1.0]
         self.lengths = [_PRIOR, _PRIOR * _HALF, _PRIOR, _PRIOR * _HALF]
         self.level = [0.0, 0.0, 0.0]
         self.price = [_PRIOR, 0.0]
@@ -123,19 +127,22 @@ class Subject:
         """The usual mean of ln(tokens)."""
         return self.level[1] / self.level[0] if self.level[0] >= _LEVEL_LEAST else None
 
-    def learn(self, call: Signs, *, young: bool, settled: bool) -> tuple[Steps, list[Test]]:
+    def learn(self, call: Signs, *, young: bool, known: frozenset[str]) -> tuple[Steps, list[Test]]:
         """Take in a call: what it adds to each test, and which tests alarm.
 
-        ``young`` forecasts, of a history's first calls, are not tested; where a change is
-        ``settled``, known already, what is usual follows it.
+        ``young`` forecasts, of a history's first calls, are not tested. ``known`` are the causes
+        of open alerts: what is usual follows a change that is known, and does not become what is
+        to be over again.
         """
         steps = self.weigh(call)
-        self._settle(call, settled=settled)
+        self._settle(call, known)
         self.calls += 1
         self.last = call.row
         if self.calls <= WARM_UP:
-            return steps, []
-        if young:
+            misfit = steps[Test.MISFIT]
+            steps = [None] * len(TESTS)
+            steps[Test.MISFIT] = misfit
+        elif young:
             _forget_forecasts(steps)
         return steps, self._alarms(call, steps)
 
@@ -179,8 +186,8 @@ class Subject:
     def dump(self) -> list[Any]:
         """All of it but its scope, as JSON."""
         return [
-            self.calls, self.last, self.sums, self.since, self.firsts, self.peaks, self.lengths,
-            self.level, self.price, self.cut, self.cost, self.late.numbers,
+            self.calls, self.last, self.sums, self.since, self.firsts, self.peaks, self.recent,
+            self.lengths, self.level, self.price, self.cut, self.cost, self.late.numbers,
         ]  # fmt: skip
 
     @classmethod
@@ -189,8 +196,8 @@ class Subject:
         subject = cls(scope, group=group)
         (
             subject.calls, subject.last, subject.sums, subject.since, subject.firsts,
-            subject.peaks, subject.lengths, subject.level, subject.price, subject.cut,
-            subject.cost, late,
+            subject.peaks, subject.recent, subject.lengths, subject.level, subject.price,
+            subject.cut, subject.cost, late,
         ) = values  # fmt: skip
         subject.late = Late(*late)
         return subject
@@ -200,6 +207,10 @@ class Subject:
         place = 0 if length < 0 else 2
         usual = self.lengths
         clipped = min(max(length * _HALF * usual[place] / usual[place + 1], -_CLIP), _CLIP)
+        mean, square = self.recent
+        wide = square - mean * mean
+        if wide > _WIDE:  # lengths that scatter more are no longer and no shorter
+            clipped /= sqrt(wide / _WIDE)
         steps[Test.LONGER] = _STEP * clipped - _DRIFT
         steps[Test.SHORTER] = -_STEP * clipped - _DRIFT
         if call.level is not None:
@@ -214,10 +225,13 @@ class Subject:
         if call.above_95 is not None:
             steps[Test.ABOVE_95] = _ABOVE_95[call.above_95]
 
-    def _settle(self, call: Signs, *, settled: bool) -> None:
+    def _settle(self, call: Signs, known: frozenset[str]) -> None:
         """Learn what is usual, where the tests are calm or the change is known."""
-        sums = self.sums
+        sums, settled = self.sums, bool(known & CHANGES)
         if call.length is not None:
+            clipped = min(max(call.length, -_CLIP), _CLIP)
+            self.recent[0] += _RECENT * (clipped - self.recent[0])
+            self.recent[1] += _RECENT * (clipped * clipped - self.recent[1])
             if settled or (sums[0] < _CALM_SURPRISE and sums[1] < _CALM_SURPRISE):
                 place, usual = 0 if call.length < 0 else 2, self.lengths
                 usual[place] = _FADING * usual[place] + 1.0
@@ -229,7 +243,7 @@ class Subject:
                 usual[2] = _LEVEL_FADING * usual[2] + tokens * tokens
         if call.price is not None and (settled or self.calm(Test.DEARER)):
             _fade(self.price, min(abs(call.price), 1.0))
-        if call.cut is not None and sums[Test.CUT] < _CUT_CALM:
+        if call.cut is not None and sums[Test.CUT] < _CUT_CALM and TRUNCATION not in known:
             _fade(self.cut, float(call.cut))
         if self.group:
             if call.use is not None:

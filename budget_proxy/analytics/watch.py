@@ -1,8 +1,8 @@
 """The watch: rows in order come to alerts, one for each cause. State = fold(rows); no clock.
 
 Each row goes to its group (agent, task type, model), its agent and its model, of which those that
-were seen last are kept (analytics/subject.py). What alarms becomes a finding, put down to the scope whose
-calls it explains best, and filed with the alerts that are open (analytics/cases.py).
+were seen last are kept (analytics/subject.py). What alarms becomes a finding, put down to the scope
+whose calls it explains best, and filed with the alerts that are open (analytics/cases.py).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from budget_proxy.analytics import causes
 from budget_proxy.analytics.cases import Cases, Finding, Notice
 from budget_proxy.analytics.evidence import Shown, figures_of
 from budget_proxy.analytics.rates import Rate, tokens_of
-from budget_proxy.analytics.scopes import Scope, blamed, covers
+from budget_proxy.analytics.scopes import WIDER, Scope, blamed, covers
 from budget_proxy.analytics.signs import Signs, is_unpriced, signs
 from budget_proxy.analytics.subject import LEAST_MEASURED, MARGIN, Steps, Subject, Test
 from budget_proxy.store.alerts import Alert, Seen
@@ -31,11 +31,17 @@ YOUNG: Final = 300
 """Forecasts of a history's first so many outcomes are not tested."""
 
 _HEAD: Final = "watch"
+_NARROWER: Final = 3.0
+"""How much better than all calls of a scope some of them must show a change to be named alone.
+
+Lengths and prices change for many at once, and forecasts follow, so that not all show it. Of what
+happens now and then, such as cuts, the others must show something to be named too.
+"""
+
 _LOW_EFFICIENCY: Final = 0.60
 _RATES: Final = 256
 _CUT_CALLS: Final = 256
-_UNPRICED: Final = 20
-_LEAD: Final = 2.0
+_UNPRICED: Final = 5
 _LENGTHS: Final = frozenset({causes.LONGER, causes.SHORTER})
 _FITTING, _MISSING = 0.85, 0.40  # the efficiency of a budget that fits, and of one that does not
 
@@ -89,8 +95,8 @@ class Watch:
         steps: Steps = []
         for scope in ((None, None, row.model), (row.agent, None, None), group):
             subject = self._subject(scope)
-            settled = self.cases.settled(scope)
-            steps, found = subject.learn(call, young=self._outcomes <= YOUNG, settled=settled)
+            known = self.cases.known(scope)
+            steps, found = subject.learn(call, young=self._outcomes <= YOUNG, known=known)
             alarms += [(subject, test) for test in found]
         self._ring.append((group, call, steps, shift))
         for subject, test in alarms:
@@ -147,7 +153,11 @@ class Watch:
         surprise = rate.surprise(row.cost, tokens)
         scope: Scope = (None, None, row.model)
         subject = self._subjects.get(scope)
-        calm = subject is None or subject.calm(Test.DEARER) or self.cases.settled(scope)
+        calm = (
+            subject is None
+            or subject.calm(Test.DEARER)
+            or bool(causes.CHANGES & self.cases.known(scope))
+        )
         if learning and calm:
             self._rates.move_to_end(key)
             rate.learn(row.cost, tokens)
@@ -172,13 +182,12 @@ class Watch:
         cause = _CAUSES.get(test) or _direction(subject)
         first, since = subject.firsts[test], subject.since[test]
         scope = subject.scope
-        if test is not Test.MISFIT:
-            price = test is Test.DEARER
+        if test is not Test.MISFIT:  # of which budgets fit only groups tell
+            model = scope[2] if test is Test.DEARER else None  # a price is a model's
             steps = ((group, its[test]) for group, _, its, _ in self._after(first) if its)
-            scope = blamed(
-                ((group, step) for group, step in steps if step is not None),
-                scope, lead=_LEAD, by_model=price,
-            )  # fmt: skip
+            told = ((group, step) for group, step in steps if step is not None)
+            usual = (None, None, model) if model else scope
+            scope = blamed(told, scope, usual, _NARROWER if cause in causes.CHANGES else -WIDER)
         shown = [
             Shown(call, shift)
             for group, call, _, shift in self._after(first)
@@ -230,14 +239,18 @@ class Watch:
             unknown=count >= _UNPRICED and not known, known=known and not count,
         )  # fmt: skip
 
-    def _is_calm(self, cause: str, scope: Scope, group: Scope) -> bool:
+    def _is_calm(self, cause: str, scope: Scope, group: Scope, call: Signs) -> bool:
+        """Whether a call shows no sign of an alert's cause, and neither do the tests."""
         tests = _TESTS.get(cause, ())
         subject = self._subjects.get(scope) or self._subjects.get(group)
         if subject is None or not tests:
             return True
         if cause == causes.EFFICIENCY:
             return subject.late.figures().get("efficiency", 1.0) >= _LOW_EFFICIENCY
-        return subject.calm(*tests)
+        shows = (cause == causes.TRUNCATION and call.cut) or (
+            cause == causes.ESTIMATED and call.estimated
+        )
+        return not shows and subject.calm(*tests)
 
     # -- evidence ---------------------------------------------------------------------------
 
