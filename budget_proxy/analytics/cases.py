@@ -1,8 +1,9 @@
 """The alerts that are open, and what becomes of them as findings and calls come.
 
 One alert for one cause: a finding is filed with an open alert of the same cause, or of one that
-explains it, where their calls meet; what two parts of a model or an agent show at about the same
-time is put down to that model or agent. A stronger cause takes a weaker alert over. An alert is over once its tests have been calm for many calls.
+explains it, where their calls meet. What two parts of a model or an agent show at about the same
+time is put down to that model or agent; a stronger cause takes a weaker alert over. An alert is
+over once its tests have been calm for many calls.
 """
 
 from __future__ import annotations
