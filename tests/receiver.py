@@ -27,7 +27,7 @@ def receiving(*answers: int) -> Iterator[Receiver]:
     receiver = Receiver(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:  # noqa: N802 (the library's name)
+        def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             receiver.got.append((headers, json.loads(body)))

@@ -29,6 +29,7 @@ class Clock:
         self.now = NOW
 
     def __call__(self) -> float:
+        """The time."""
         return self.now
 
 

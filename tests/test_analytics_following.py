@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from budget_proxy.analytics import following
+from budget_proxy.analytics.cases import Notice
 from budget_proxy.analytics.following import Follower
 from budget_proxy.errors import StoreError
 from budget_proxy.store.alerts import Progress
@@ -68,7 +69,8 @@ def test_followers_that_come_and_go_find_what_one_finds(store: Store, tmp_path: 
 
 def test_several_followers_at_once_raise_each_alert_once(store: Store) -> None:
     """Threads that catch up while rows come in tell of every change once."""
-    rows, notices, stop = traffic(), [], threading.Event()
+    rows, stop = traffic(), threading.Event()
+    notices: list[Notice] = []
 
     def follow() -> None:
         follower = Follower(store)
@@ -101,9 +103,10 @@ def test_what_could_not_be_saved_is_found_again(
     def broken(_progress: Progress) -> bool:
         raise StoreError("the disk is full")
 
-    with monkeypatch.context() as patched, pytest.raises(StoreError):
+    with monkeypatch.context() as patched:
         patched.setattr(store, "save_watch", broken)
-        follower.catch_up(NOW)
+        with pytest.raises(StoreError):
+            follower.catch_up(NOW)
     assert store.alerts() == []
     found = follower.catch_up(NOW)
     assert [n.alert.cause for n in found.notices if n.change == "raised"] == [

@@ -42,7 +42,8 @@ def test_people_are_told_what_happened_since_when_and_what_to_do(url: str) -> No
     _where, *lines = result.stdout.splitlines()
     assert max(len(line.rstrip()) for line in lines) <= 80
     assert "\x1b" not in result.stdout
-    for text in ("truncation", "unpriced", "own-model", "2027-01-15", "budget-proxy predict"):
+    assert "2027-01-15 10:" in run("alerts", "--store", url, "--zone", "Europe/Berlin").stdout
+    for text in ("truncation", "unpriced", "own-model", "2027-01-15 09:", "budget-proxy predict"):
         assert text in result.stdout
 
 

@@ -327,6 +327,7 @@ def test_counts_by_table(store: Store) -> None:
     assert store.counts() == {
         "calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1, "sums": 0,
         "applied": 0,
+        "alerts": 0, "alert_events": 0, "alert_mutes": 0, "watch": 0,
     }  # fmt: skip
 
 

@@ -48,25 +48,22 @@ def blamed(
         totals[group] = (calls + 1, total + step)
     scopes = {wide for group in totals for wide in _wider(group) if meet(wide, subject)} | {usual}
     sums = {scope: _sum(totals, scope) for scope in scopes}
-    nearly = [
-        scope
-        for scope in scopes
-        if covers(usual, scope) and sums[scope][0] >= NEARLY * sums[usual][0]
-    ]
-    usual = max(nearly, key=_fineness)
+    usual = _finest(sums, usual)
     leads = {scope: narrower if covers(usual, scope) else WIDER for scope in scopes}
     leads[usual] = 0.0
-    return max(scopes, key=lambda scope: (sums[scope][1] - leads[scope], _fineness(scope)))
+    return _finest(sums, max(scopes, key=lambda scope: sums[scope][1] - leads[scope]))
+
+
+def _finest(sums: dict[Scope, tuple[int, float]], scope: Scope) -> Scope:
+    """The finest scope that nearly all of the calls of ``scope`` are of."""
+    enough = NEARLY * sums[scope][0]
+    within = [one for one in sums if covers(scope, one) and sums[one][0] >= enough]
+    return max(within, key=lambda one: (sum(part is not None for part in one), one[2] is not None))
 
 
 def _sum(totals: dict[Scope, tuple[int, float]], scope: Scope) -> tuple[int, float]:
     inside = [total for group, total in totals.items() if covers(scope, group)]
     return sum(calls for calls, _ in inside), sum(total for _, total in inside)
-
-
-def _fineness(scope: Scope) -> tuple[int, bool]:
-    """How fine a scope is; of two alike a model's before an agent's."""
-    return sum(part is not None for part in scope), scope[2] is not None
 
 
 def _wider(group: Scope) -> Iterator[Scope]:

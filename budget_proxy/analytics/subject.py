@@ -18,7 +18,7 @@ from budget_proxy.analytics.scopes import Scope
 from budget_proxy.analytics.signs import Signs
 
 
-class Test(IntEnum):
+class Probe(IntEnum):
     """What is tested, by its place in a subject's lists."""
 
     LONGER = 0
@@ -37,7 +37,7 @@ class Test(IntEnum):
     SPIKE = 13
 
 
-TESTS: Final = tuple(Test)
+PROBES: Final = tuple(Probe)
 BOUNDS: Final = (15.0, 15.0, 12.0, 12.0, 16.0, 12.0, 16.0, 16.0, 16.0, 16.0, 16.0, 12.0, 12.0, 30.0)
 """Where each alarms: docs/analytics.md says how they were chosen."""
 
@@ -54,8 +54,8 @@ _STEP: Final = 0.7  # the change that is looked for, in standard deviations
 _DRIFT: Final = 0.5 * _STEP * _STEP
 _CLIP: Final = 2.5
 _CALM: Final = 1.0 / 3.0
-_CALM_SURPRISE: Final = _CALM * BOUNDS[Test.LONGER]
-_CALM_LEVEL: Final = _CALM * BOUNDS[Test.LEVEL_UP]
+_CALM_SURPRISE: Final = _CALM * BOUNDS[Probe.LONGER]
+_CALM_LEVEL: Final = _CALM * BOUNDS[Probe.LEVEL_UP]
 _HALF: Final = 0.7978845608028654  # the mean of a standard normal's upper half
 _FADING: Final = 0.995
 _WIDE: Final = 1.5
@@ -102,9 +102,9 @@ class Subject:
         self.group = group
         self.calls = 0
         self.last = 0
-        self.sums = [0.0] * len(TESTS)
-        self.since = [0.0] * len(TESTS)
-        self.firsts = [0] * len(TESTS)
+        self.sums = [0.0] * len(PROBES)
+        self.since = [0.0] * len(PROBES)
+        self.firsts = [0] * len(PROBES)
         self.peaks = [0.0, 0.0]
         self.recent = [0.0, 1.0]
         self.lengths = [_PRIOR, _PRIOR * _HALF, _PRIOR, _PRIOR * _HALF]
@@ -127,7 +127,9 @@ class Subject:
         """The usual mean of ln(tokens)."""
         return self.level[1] / self.level[0] if self.level[0] >= _LEVEL_LEAST else None
 
-    def learn(self, call: Signs, *, young: bool, known: frozenset[str]) -> tuple[Steps, list[Test]]:
+    def learn(
+        self, call: Signs, *, young: bool, known: frozenset[str]
+    ) -> tuple[Steps, list[Probe]]:
         """Take in a call: what it adds to each test, and which tests alarm.
 
         ``young`` forecasts, of a history's first calls, are not tested. ``known`` are the causes
@@ -139,37 +141,37 @@ class Subject:
         self.calls += 1
         self.last = call.row
         if self.calls <= WARM_UP:
-            misfit = steps[Test.MISFIT]
-            steps = [None] * len(TESTS)
-            steps[Test.MISFIT] = misfit
+            misfit = steps[Probe.MISFIT]
+            steps = [None] * len(PROBES)
+            steps[Probe.MISFIT] = misfit
         elif young:
             _forget_forecasts(steps)
         return steps, self._alarms(call, steps)
 
     def weigh(self, call: Signs) -> Steps:
         """What a call adds to each test; ``None`` where it tells nothing."""
-        steps: Steps = [None] * len(TESTS)
+        steps: Steps = [None] * len(PROBES)
         if call.length is not None:
             self._weigh_length(call, steps)
         if call.price is not None:
             spread = max(1.25 * self.price[1] / self.price[0], _PRICE_LEAST)
-            steps[Test.DEARER] = _STEP * min(max(call.price / spread, -_CLIP), _CLIP) - _DRIFT
+            steps[Probe.DEARER] = _STEP * min(max(call.price / spread, -_CLIP), _CLIP) - _DRIFT
         if call.cut is not None:
             share = max(self.cut[1] / self.cut[0], _RARELY_CUT)
             changed = min(_CUT_RISE + 2.0 * share, 0.5 + 0.5 * share)
-            steps[Test.CUT] = _bit(share, changed)[call.cut]
+            steps[Probe.CUT] = _bit(share, changed)[call.cut]
         if call.estimated is not None:
-            steps[Test.ESTIMATED] = _ESTIMATED[call.estimated]
+            steps[Probe.ESTIMATED] = _ESTIMATED[call.estimated]
         if self.group:
             if call.use is not None:
                 usual = min(max(call.use.promised - MARGIN, 0.02), 0.98)
-                steps[Test.MISFIT] = _bit(usual, _FIT_FALLS * usual)[call.use.fits]
+                steps[Probe.MISFIT] = _bit(usual, _FIT_FALLS * usual)[call.use.fits]
             weight, total = self.cost
             if call.cost is not None and weight > 0.5 * WARM_UP and total > 0:
-                steps[Test.SPIKE] = min(call.cost * weight / total, MOST_COST) - _SPIKE
+                steps[Probe.SPIKE] = min(call.cost * weight / total, MOST_COST) - _SPIKE
         return steps
 
-    def reset(self, test: Test) -> None:
+    def reset(self, test: Probe) -> None:
         """Begin a test anew."""
         self.sums[test] = 0.0
 
@@ -179,7 +181,7 @@ class Subject:
         if weight > _LEVEL_LEAST:
             self.level = [value * _LEVEL_LEAST / weight for value in self.level]
 
-    def calm(self, *tests: Test) -> bool:
+    def calm(self, *tests: Probe) -> bool:
         """Whether these tests see nothing."""
         return all(self.sums[test] < _CALM * BOUNDS[test] for test in tests)
 
@@ -211,19 +213,19 @@ class Subject:
         wide = square - mean * mean
         if wide > _WIDE:  # lengths that scatter more are no longer and no shorter
             clipped /= sqrt(wide / _WIDE)
-        steps[Test.LONGER] = _STEP * clipped - _DRIFT
-        steps[Test.SHORTER] = -_STEP * clipped - _DRIFT
+        steps[Probe.LONGER] = _STEP * clipped - _DRIFT
+        steps[Probe.SHORTER] = -_STEP * clipped - _DRIFT
         if call.level is not None:
-            steps[Test.LEVEL_UP] = _STEP * call.level - _DRIFT
-            steps[Test.LEVEL_DOWN] = -_STEP * call.level - _DRIFT
+            steps[Probe.LEVEL_UP] = _STEP * call.level - _DRIFT
+            steps[Probe.LEVEL_DOWN] = -_STEP * call.level - _DRIFT
         if call.above_50 is not None:
-            steps[Test.ABOVE_50] = _ABOVE_50[call.above_50]
-            steps[Test.BELOW_50] = _BELOW_50[call.above_50]
+            steps[Probe.ABOVE_50] = _ABOVE_50[call.above_50]
+            steps[Probe.BELOW_50] = _BELOW_50[call.above_50]
         if call.above_90 is not None:
-            steps[Test.ABOVE_90] = _ABOVE_90[call.above_90]
-            steps[Test.BELOW_90] = _BELOW_90[call.above_90]
+            steps[Probe.ABOVE_90] = _ABOVE_90[call.above_90]
+            steps[Probe.BELOW_90] = _BELOW_90[call.above_90]
         if call.above_95 is not None:
-            steps[Test.ABOVE_95] = _ABOVE_95[call.above_95]
+            steps[Probe.ABOVE_95] = _ABOVE_95[call.above_95]
 
     def _settle(self, call: Signs, known: frozenset[str]) -> None:
         """Learn what is usual, where the tests are calm or the change is known."""
@@ -241,18 +243,18 @@ class Subject:
                 usual[0] = _LEVEL_FADING * usual[0] + 1.0
                 usual[1] = _LEVEL_FADING * usual[1] + tokens
                 usual[2] = _LEVEL_FADING * usual[2] + tokens * tokens
-        if call.price is not None and (settled or self.calm(Test.DEARER)):
+        if call.price is not None and (settled or self.calm(Probe.DEARER)):
             _fade(self.price, min(abs(call.price), 1.0))
-        if call.cut is not None and sums[Test.CUT] < _CUT_CALM and TRUNCATION not in known:
+        if call.cut is not None and sums[Probe.CUT] < _CUT_CALM and TRUNCATION not in known:
             _fade(self.cut, float(call.cut))
         if self.group:
             if call.use is not None:
                 self.late.learn(call.use)
-            if call.cost is not None and (settled or self.calm(Test.SPIKE)):
+            if call.cost is not None and (settled or self.calm(Probe.SPIKE)):
                 _fade(self.cost, call.cost)
 
-    def _alarms(self, call: Signs, steps: Steps) -> list[Test]:
-        alarms: list[Test] = []
+    def _alarms(self, call: Signs, steps: Steps) -> list[Probe]:
+        alarms: list[Probe] = []
         sums = self.sums
         for test, step in enumerate(steps):
             if step is None:
@@ -267,7 +269,7 @@ class Subject:
                 self._begin(test, call)
             if now >= BOUNDS[test]:
                 now = BOUNDS[test]
-                alarms.append(TESTS[test])
+                alarms.append(PROBES[test])
             sums[test] = now
         for place in (0, 1):  # the surprise that came with a changed level
             self.peaks[place] = max(self.peaks[place], sums[place])
@@ -276,19 +278,19 @@ class Subject:
     def _begin(self, test: int, call: Signs) -> None:
         self.since[test] = call.ts
         self.firsts[test] = call.row
-        if test in {Test.LEVEL_UP, Test.LEVEL_DOWN}:
-            place = test - Test.LEVEL_UP
+        if test in {Probe.LEVEL_UP, Probe.LEVEL_DOWN}:
+            place = test - Probe.LEVEL_UP
             self.peaks[place] = self.sums[place]
 
-    def _is_certain(self, test: Test) -> bool:
+    def _is_certain(self, test: Probe) -> bool:
         """Whether more than a test's sum speaks for it, where more is asked for.
 
         Lengths that differ from usual ones may be another mix of tasks, that forecasts know of:
         some surprise must come with it. The use of budgets must lie below its bound.
         """
-        if test in {Test.LEVEL_UP, Test.LEVEL_DOWN}:
-            return self.peaks[test - Test.LEVEL_UP] >= _SUPPORT
-        if test is Test.MISFIT:
+        if test in {Probe.LEVEL_UP, Probe.LEVEL_DOWN}:
+            return self.peaks[test - Probe.LEVEL_UP] >= _SUPPORT
+        if test is Probe.MISFIT:
             late = self.late.figures()
             enough = self.late.measured >= LEAST_MEASURED
             return enough and late["accuracy_at_most"] < late["attainable"] - MARGIN
@@ -302,5 +304,5 @@ def _fade(usual: list[float], number: float) -> None:
 
 
 def _forget_forecasts(steps: Steps) -> None:
-    for test in (*TESTS[: Test.DEARER], *TESTS[Test.ABOVE_50 : Test.MISFIT]):
+    for test in (*PROBES[: Probe.DEARER], *PROBES[Probe.ABOVE_50 : Probe.MISFIT]):
         steps[test] = None

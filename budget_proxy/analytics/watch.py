@@ -18,7 +18,7 @@ from budget_proxy.analytics.evidence import Shown, figures_of
 from budget_proxy.analytics.rates import Rate, tokens_of
 from budget_proxy.analytics.scopes import WIDER, Scope, blamed, covers
 from budget_proxy.analytics.signs import Signs, is_unpriced, signs
-from budget_proxy.analytics.subject import LEAST_MEASURED, MARGIN, Steps, Subject, Test
+from budget_proxy.analytics.subject import LEAST_MEASURED, MARGIN, Probe, Steps, Subject
 from budget_proxy.store.alerts import Alert, Seen
 
 RING: Final = 2_000
@@ -45,25 +45,25 @@ _UNPRICED: Final = 5
 _LENGTHS: Final = frozenset({causes.LONGER, causes.SHORTER})
 _FITTING, _MISSING = 0.85, 0.40  # the efficiency of a budget that fits, and of one that does not
 
-_CAUSES: Final[Mapping[Test, str]] = {
-    Test.LONGER: causes.LONGER,
-    Test.LEVEL_UP: causes.LONGER,
-    Test.SHORTER: causes.SHORTER,
-    Test.LEVEL_DOWN: causes.SHORTER,
-    Test.DEARER: causes.PRICE,
-    Test.CUT: causes.TRUNCATION,
-    Test.ABOVE_50: causes.COVERAGE,
-    Test.BELOW_50: causes.COVERAGE,
-    Test.ABOVE_90: causes.COVERAGE,
-    Test.BELOW_90: causes.COVERAGE,
-    Test.ABOVE_95: causes.COVERAGE,
-    Test.ESTIMATED: causes.ESTIMATED,
-    Test.SPIKE: causes.SPIKE,
+_CAUSES: Final[Mapping[Probe, str]] = {
+    Probe.LONGER: causes.LONGER,
+    Probe.LEVEL_UP: causes.LONGER,
+    Probe.SHORTER: causes.SHORTER,
+    Probe.LEVEL_DOWN: causes.SHORTER,
+    Probe.DEARER: causes.PRICE,
+    Probe.CUT: causes.TRUNCATION,
+    Probe.ABOVE_50: causes.COVERAGE,
+    Probe.BELOW_50: causes.COVERAGE,
+    Probe.ABOVE_90: causes.COVERAGE,
+    Probe.BELOW_90: causes.COVERAGE,
+    Probe.ABOVE_95: causes.COVERAGE,
+    Probe.ESTIMATED: causes.ESTIMATED,
+    Probe.SPIKE: causes.SPIKE,
 }
-_TESTS: Final[dict[str, tuple[Test, ...]]] = {
+_PROBES: Final[dict[str, tuple[Probe, ...]]] = {
     cause: tuple(test for test, its in _CAUSES.items() if its == cause)
     for cause in set(_CAUSES.values())
-} | dict.fromkeys((causes.OVER, causes.UNDER, causes.EFFICIENCY), (Test.MISFIT,))
+} | dict.fromkeys((causes.OVER, causes.UNDER, causes.EFFICIENCY), (Probe.MISFIT,))
 
 
 class Watch:
@@ -91,7 +91,7 @@ class Watch:
         call, shift = self._read(row)
         group: Scope = (row.agent, row.task_type, row.model)
         notices: list[Notice] = []
-        alarms: list[tuple[Subject, Test]] = []
+        alarms: list[tuple[Subject, Probe]] = []
         steps: Steps = []
         for scope in ((None, None, row.model), (row.agent, None, None), group):
             subject = self._subject(scope)
@@ -155,7 +155,7 @@ class Watch:
         subject = self._subjects.get(scope)
         calm = (
             subject is None
-            or subject.calm(Test.DEARER)
+            or subject.calm(Probe.DEARER)
             or bool(causes.CHANGES & self.cases.known(scope))
         )
         if learning and calm:
@@ -178,12 +178,12 @@ class Watch:
 
     # -- alarms -----------------------------------------------------------------------------
 
-    def _alarm(self, subject: Subject, test: Test, call: Signs) -> list[Notice]:
+    def _alarm(self, subject: Subject, test: Probe, call: Signs) -> list[Notice]:
         cause = _CAUSES.get(test) or _direction(subject)
         first, since = subject.firsts[test], subject.since[test]
         scope = subject.scope
-        if test is not Test.MISFIT:  # of which budgets fit only groups tell
-            model = scope[2] if test is Test.DEARER else None  # a price is a model's
+        if test is not Probe.MISFIT:  # of which budgets fit only groups tell
+            model = scope[2] if test is Probe.DEARER else None  # a price is a model's
             steps = ((group, its[test]) for group, _, its, _ in self._after(first) if its)
             told = ((group, step) for group, step in steps if step is not None)
             usual = (None, None, model) if model else scope
@@ -195,7 +195,7 @@ class Watch:
         ]
         figures, rows = figures_of(cause, shown, subject)
         last = shown[0].call.row if shown else call.row
-        for one in _TESTS[cause]:
+        for one in _PROBES[cause]:
             subject.reset(one)
         if cause in _LENGTHS:
             self._follow(scope)
@@ -241,7 +241,7 @@ class Watch:
 
     def _is_calm(self, cause: str, scope: Scope, group: Scope, call: Signs) -> bool:
         """Whether a call shows no sign of an alert's cause, and neither do the tests."""
-        tests = _TESTS.get(cause, ())
+        tests = _PROBES.get(cause, ())
         subject = self._subjects.get(scope) or self._subjects.get(group)
         if subject is None or not tests:
             return True

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import math
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from budget_proxy.cli.options import Agent, AsJson, Model, StoreUrl, open_history, seconds_of
+from budget_proxy.cli.options import (
+    Agent,
+    AsJson,
+    Model,
+    StoreUrl,
+    Zone,
+    open_history,
+    seconds_of,
+    zone_of,
+)
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from budget_proxy.analytics.following import CaughtUp
     from budget_proxy.store.alerts import Alert, Mute
     from budget_proxy.store.base import Store
@@ -57,6 +69,7 @@ def alerts(
     send: Annotated[
         bool, typer.Option("--deliver", help="Send what is due to the webhook (for cron).")
     ] = False,
+    zone: Zone = None,
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,8 +78,7 @@ def alerts(
     from budget_proxy.analytics.following import Follower
     from budget_proxy.cli.output import print_json
 
-    scope = (agent, task_type, model)
-    now = time.time()
+    scope, place, now = (agent, task_type, model), zone_of(zone), time.time()
     history = open_history(store, existing=True)
     try:
         state = Follower(history).catch_up(now, within=_WITHIN)
@@ -96,7 +108,8 @@ def alerts(
             }
         )
     else:
-        _show(listed, len(muted), history.url, state, delivered)
+        typer.echo(f"History {history.url}")
+        _show(listed, len(muted), place, state, delivered)
 
 
 def _mute(
@@ -150,22 +163,23 @@ def _is_muted(alert: Alert, mutes: list[Mute], now: float) -> bool:
 
 
 def _show(
-    listed: list[Alert], muted: int, url: str, state: CaughtUp, delivered: dict[str, int] | None
+    listed: list[Alert],
+    muted: int,
+    place: ZoneInfo,
+    state: CaughtUp,
+    delivered: dict[str, int] | None,
 ) -> None:
-    from budget_proxy.cli.output import console, facts, moment, table, whole
+    from budget_proxy.cli.output import console, facts, table, whole
 
     out = console()
-    out.print(f"History {url}", soft_wrap=True)
     rows = [
-        (
-            _place(alert), str(alert.id), alert.cause, alert.severity, moment(alert.since),
-            _standing(alert),
-        )
+        (_place(alert), str(alert.id), alert.cause, alert.severity, since, _standing(alert))
         for alert in listed
-    ]  # fmt: skip
+        for since in [f"{datetime.fromtimestamp(alert.since, tz=place):%Y-%m-%d %H:%M}"]
+    ]
     if rows:
         out.print()
-        names = ("Calls of", "no.", "cause", "severity", "since (UTC)", "state")
+        names = ("Calls of", "no.", "cause", "severity", f"since ({place.key})", "state")
         out.print(table("Alerts", names, rows, left=6))
         out.print(facts({f"#{alert.id}": alert.text for alert in listed}))
         out.print()
