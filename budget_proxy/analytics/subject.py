@@ -52,10 +52,12 @@ MARGIN: Final = 0.10
 
 _STEP: Final = 0.7  # the change that is looked for, in standard deviations
 _DRIFT: Final = 0.5 * _STEP * _STEP
+_LEVEL_STEP: Final = 0.5  # lengths scatter more around their mean than around forecasts
+_LEVEL_DRIFT: Final = 0.5 * _LEVEL_STEP * _LEVEL_STEP
 _CLIP: Final = 2.5
 _CALM: Final = 1.0 / 3.0
 _CALM_SURPRISE: Final = _CALM * BOUNDS[Probe.LONGER]
-_CALM_LEVEL: Final = _CALM * BOUNDS[Probe.LEVEL_UP]
+_CALM_LEVEL: Final = 1.5  # forecasts follow soon, and what is usual must not
 _HALF: Final = 0.7978845608028654  # the mean of a standard normal's upper half
 _FADING: Final = 0.995
 _WIDE: Final = 1.5
@@ -71,7 +73,9 @@ _CUT_PRIOR: Final = 100.0
 _CUT_RISE: Final = 0.05
 _CUT_CALM: Final = 1.8  # less than a single cut answer adds: a change would become usual else
 _FIT_FALLS: Final = 0.4
-_SUPPORT: Final = 4.0
+_EVIDENCE: Final = 13.0
+_MOST_OF_LEVEL: Final = 9.0
+_SOON: Final = 80.0  # calls after a level changed in which surprise belongs to it
 
 Steps = list[float | None]
 
@@ -94,7 +98,7 @@ class Subject:
 
     __slots__ = (
         "calls", "cost", "cut", "firsts", "group", "last", "late", "lengths", "level", "peaks",
-        "price", "recent", "scope", "since", "sums",
+        "price", "recent", "scope", "shifts", "since", "sums",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, *, group: bool) -> None:
@@ -107,6 +111,7 @@ class Subject:
         self.firsts = [0] * len(PROBES)
         self.peaks = [0.0, 0.0]
         self.recent = [0.0, 1.0]
+        self.shifts = [0.0, 0.0, 0.0, 0.0]
         self.lengths = [_PRIOR, _PRIOR * _HALF, _PRIOR, _PRIOR * _HALF]
         self.level = [0.0, 0.0, 0.0]
         self.price = [_PRIOR, 0.0]
@@ -171,9 +176,10 @@ class Subject:
                 steps[Probe.SPIKE] = min(call.cost * weight / total, MOST_COST) - _SPIKE
         return steps
 
-    def reset(self, test: Probe) -> None:
-        """Begin a test anew."""
-        self.sums[test] = 0.0
+    def reset(self, *tests: Probe) -> None:
+        """Begin tests anew."""
+        for test in tests:
+            self.sums[test] = 0.0
 
     def follow(self) -> None:
         """Let the usual length be soon what it is now."""
@@ -189,7 +195,8 @@ class Subject:
         """All of it but its scope, as JSON."""
         return [
             self.calls, self.last, self.sums, self.since, self.firsts, self.peaks, self.recent,
-            self.lengths, self.level, self.price, self.cut, self.cost, self.late.numbers,
+            self.shifts, self.lengths, self.level, self.price, self.cut, self.cost,
+            self.late.numbers,
         ]  # fmt: skip
 
     @classmethod
@@ -198,8 +205,8 @@ class Subject:
         subject = cls(scope, group=group)
         (
             subject.calls, subject.last, subject.sums, subject.since, subject.firsts,
-            subject.peaks, subject.recent, subject.lengths, subject.level, subject.price,
-            subject.cut, subject.cost, late,
+            subject.peaks, subject.recent, subject.shifts, subject.lengths, subject.level,
+            subject.price, subject.cut, subject.cost, late,
         ) = values  # fmt: skip
         subject.late = Late(*late)
         return subject
@@ -216,8 +223,8 @@ class Subject:
         steps[Probe.LONGER] = _STEP * clipped - _DRIFT
         steps[Probe.SHORTER] = -_STEP * clipped - _DRIFT
         if call.level is not None:
-            steps[Probe.LEVEL_UP] = _STEP * call.level - _DRIFT
-            steps[Probe.LEVEL_DOWN] = -_STEP * call.level - _DRIFT
+            steps[Probe.LEVEL_UP] = _LEVEL_STEP * call.level - _LEVEL_DRIFT
+            steps[Probe.LEVEL_DOWN] = -_LEVEL_STEP * call.level - _LEVEL_DRIFT
         if call.above_50 is not None:
             steps[Probe.ABOVE_50] = _ABOVE_50[call.above_50]
             steps[Probe.BELOW_50] = _BELOW_50[call.above_50]
@@ -271,8 +278,12 @@ class Subject:
                 now = BOUNDS[test]
                 alarms.append(PROBES[test])
             sums[test] = now
-        for place in (0, 1):  # the surprise that came with a changed level
-            self.peaks[place] = max(self.peaks[place], sums[place])
+        for place in (0, 1):  # the surprise that came with a changed level, and how far it is
+            if self.shifts[2 * place] <= _SOON:
+                self.peaks[place] = max(self.peaks[place], sums[place])
+            if call.level is not None:
+                self.shifts[2 * place] += 1.0
+                self.shifts[2 * place + 1] += call.level
         return [test for test in alarms if self._is_certain(test)] if alarms else alarms
 
     def _begin(self, test: int, call: Signs) -> None:
@@ -281,15 +292,26 @@ class Subject:
         if test in {Probe.LEVEL_UP, Probe.LEVEL_DOWN}:
             place = test - Probe.LEVEL_UP
             self.peaks[place] = self.sums[place]
+            self.shifts[2 * place : 2 * place + 2] = (0.0, 0.0)
+
+    def _evidence(self, place: int) -> float:
+        """How much speaks for a level that changed, in ln of the likelihood.
+
+        It is half the square of its distance from the usual, in standard errors (the usual is an
+        estimate too), and the surprise that came with it: of what forecasts knew there is none.
+        """
+        count, total = self.shifts[2 * place : 2 * place + 2]
+        square = total * total / (count * count) / (1.0 / count + 1.0 / max(self.level[0], 1.0))
+        return min(0.5 * square, _MOST_OF_LEVEL) + self.peaks[place]
 
     def _is_certain(self, test: Probe) -> bool:
         """Whether more than a test's sum speaks for it, where more is asked for.
 
-        Lengths that differ from usual ones may be another mix of tasks, that forecasts know of:
-        some surprise must come with it. The use of budgets must lie below its bound.
+        Lengths that differ from usual ones may be another mix of tasks; the accuracy of budgets
+        must lie below its bound.
         """
         if test in {Probe.LEVEL_UP, Probe.LEVEL_DOWN}:
-            return self.peaks[test - Probe.LEVEL_UP] >= _SUPPORT
+            return self._evidence(test - Probe.LEVEL_UP) >= _EVIDENCE
         if test is Probe.MISFIT:
             late = self.late.figures()
             enough = self.late.measured >= LEAST_MEASURED

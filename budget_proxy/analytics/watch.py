@@ -16,7 +16,7 @@ from budget_proxy.analytics import causes
 from budget_proxy.analytics.cases import Cases, Finding, Notice
 from budget_proxy.analytics.evidence import Shown, figures_of
 from budget_proxy.analytics.rates import Rate, tokens_of
-from budget_proxy.analytics.scopes import WIDER, Scope, blamed, covers
+from budget_proxy.analytics.scopes import WIDER, Scope, blamed, covers, meet
 from budget_proxy.analytics.signs import Signs, is_unpriced, signs
 from budget_proxy.analytics.subject import LEAST_MEASURED, MARGIN, Probe, Steps, Subject
 from budget_proxy.store.alerts import Alert, Seen
@@ -195,16 +195,18 @@ class Watch:
         ]
         figures, rows = figures_of(cause, shown, subject)
         last = shown[0].call.row if shown else call.row
-        for one in _PROBES[cause]:
-            subject.reset(one)
-        if cause in _LENGTHS:
-            self._follow(scope)
+        subject.reset(*_PROBES[cause])
+        self._settle(cause, scope)
         return self.cases.file(Finding(cause, scope, since, call.ts, first, last, rows, figures))
 
-    def _follow(self, scope: Scope) -> None:
+    def _settle(self, cause: str, scope: Scope) -> None:
+        """Begin the tests of a cause anew wherever the same calls are tested."""
         for subject in self._subjects.values():
-            if covers(scope, subject.scope):
-                subject.follow()
+            if meet(scope, subject.scope):
+                subject.reset(*_PROBES[cause])
+                if cause in _LENGTHS and covers(scope, subject.scope):
+                    subject.follow()
+                self._touched[subject.scope] = None
 
     def _efficiency(self, subject: Subject, call: Signs) -> list[Notice]:
         late = subject.late
