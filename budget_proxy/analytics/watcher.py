@@ -21,7 +21,10 @@ EVERY: Final = 5.0
 
 
 class Watcher:
-    """Watches ``store`` until it is closed. ``on_fault(stage, error)`` is told what went wrong."""
+    """Watches ``store`` until it is closed, every EVERY seconds unless other ones are given.
+
+    ``on_fault(stage, error)`` is told what went wrong.
+    """
 
     def __init__(
         self,
@@ -30,13 +33,13 @@ class Watcher:
         on_fault: Callable[[str, Exception], None],
         post: Post | None = None,
         form: Format = "generic",
-        every: float = EVERY,
+        every: float | None = None,
     ) -> None:
         self._store = store
         self._on_fault = on_fault
         self._post = post
         self._form: Format = form
-        self._every = every
+        self._every = EVERY if every is None else every
         self._stop = threading.Event()
         self._follower = Follower(store, gentle=True)
         self._thread = threading.Thread(target=self._run, name="budget-proxy-alerts", daemon=True)
