@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from budget_proxy.store.alerts import (
     ALERT_COLUMNS,
@@ -28,6 +28,11 @@ from budget_proxy.store.alerts import (
     is_told,
 )
 
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+TABLES: Final = ("alerts", "alert_events", "alert_mutes", "watch")
+
 _CHECKPOINT: Final = "checkpoint"
 _LAST: Final = 2**63 - 1
 _FIGURES: Final = ALERT_COLUMNS.index("figures")
@@ -41,6 +46,58 @@ _SAVE_ALERT: Final = (
     + ", ".join(f"{name} = excluded.{name}" for name in ALERT_COLUMNS if name not in _PEOPLES)
 )
 _SEEN: Final = f"SELECT {', '.join(SEEN_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
+
+
+def m006_alerts(db: Database) -> None:
+    """Keep alerts, what is to be told of them, what is muted, and how far the watch has got."""
+    db.executescript("""
+        CREATE TABLE alerts (
+            id INTEGER PRIMARY KEY,
+            cause TEXT NOT NULL,
+            agent TEXT,
+            task_type TEXT,
+            model TEXT,
+            severity TEXT NOT NULL,
+            since REAL NOT NULL,
+            opened REAL NOT NULL,
+            updated REAL NOT NULL,
+            rows INTEGER NOT NULL,
+            first_row INTEGER NOT NULL,
+            last_row INTEGER NOT NULL,
+            figures TEXT NOT NULL,
+            text TEXT NOT NULL,
+            resolved REAL,
+            acknowledged REAL,
+            muted_until REAL
+        );
+        CREATE INDEX alerts_open ON alerts (id) WHERE resolved IS NULL;
+
+        CREATE TABLE alert_events (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            alert INTEGER NOT NULL,
+            change TEXT NOT NULL,
+            ts REAL NOT NULL,
+            created REAL NOT NULL,
+            due REAL,
+            tries INTEGER NOT NULL DEFAULT 0,
+            sent REAL
+        );
+        CREATE INDEX alert_events_due ON alert_events (due) WHERE due IS NOT NULL;
+
+        CREATE TABLE alert_mutes (
+            id INTEGER PRIMARY KEY,
+            until REAL NOT NULL,
+            cause TEXT,
+            agent TEXT,
+            task_type TEXT,
+            model TEXT
+        );
+
+        CREATE TABLE watch (
+            name TEXT PRIMARY KEY,
+            state TEXT NOT NULL
+        );
+    """)
 
 
 def seen(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Seen]:

@@ -12,13 +12,15 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from budget_proxy.store.alerting import TABLES as ALERT_TABLES
+from budget_proxy.store.alerting import m006_alerts
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 SET = "budget_proxy"
 TABLES = (
-    "calls", "sessions", "guidance", "features", "fits", "meta", "sums", "alerts", "alert_events",
-    "alert_mutes", "watch", "applied",
+    "calls", "sessions", "guidance", "features", "fits", "meta", "sums", *ALERT_TABLES, "applied",
 )  # fmt: skip
 
 
@@ -158,6 +160,67 @@ def m003_features(db: Database) -> None:
             content BLOB NOT NULL
         );
         CREATE INDEX fits_strategy ON fits (strategy, id);
+    """)
+
+
+def m004_days(db: Database) -> None:
+    """Make the sums by day that old calls are folded into."""
+    db.executescript("""
+        CREATE TABLE days (
+            day TEXT NOT NULL,
+            agent TEXT NOT NULL,
+            task_type TEXT NOT NULL,
+            model TEXT NOT NULL,
+            arm TEXT NOT NULL,
+            finish_reason TEXT NOT NULL,
+            first REAL NOT NULL,
+            last REAL NOT NULL,
+            calls INTEGER NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            failed INTEGER NOT NULL DEFAULT 0,
+            observe INTEGER NOT NULL DEFAULT 0,
+            guide INTEGER NOT NULL DEFAULT 0,
+            enforce INTEGER NOT NULL DEFAULT 0,
+            estimated INTEGER NOT NULL DEFAULT 0,
+            truncated INTEGER NOT NULL DEFAULT 0,
+            truncated_by_us INTEGER NOT NULL DEFAULT 0,
+            resent INTEGER NOT NULL DEFAULT 0,
+            priced INTEGER NOT NULL DEFAULT 0,
+            unpriced INTEGER NOT NULL DEFAULT 0,
+            cost REAL NOT NULL DEFAULT 0,
+            input_tokens INTEGER NOT NULL DEFAULT 0,
+            input_reported INTEGER NOT NULL DEFAULT 0,
+            output_tokens INTEGER NOT NULL DEFAULT 0,
+            output_reported INTEGER NOT NULL DEFAULT 0,
+            reasoning_tokens INTEGER NOT NULL DEFAULT 0,
+            reasoning_reported INTEGER NOT NULL DEFAULT 0,
+            cache_read_tokens INTEGER NOT NULL DEFAULT 0,
+            cache_write_tokens INTEGER NOT NULL DEFAULT 0,
+            guidance_tokens INTEGER NOT NULL DEFAULT 0,
+            timed INTEGER NOT NULL DEFAULT 0,
+            seconds REAL NOT NULL DEFAULT 0,
+            scored INTEGER NOT NULL DEFAULT 0,
+            score REAL NOT NULL DEFAULT 0,
+            measured INTEGER NOT NULL DEFAULT 0,
+            untold INTEGER NOT NULL DEFAULT 0,
+            utilisation REAL NOT NULL DEFAULT 0,
+            over INTEGER NOT NULL DEFAULT 0,
+            under INTEGER NOT NULL DEFAULT 0,
+            efficiency REAL NOT NULL DEFAULT 0,
+            promised INTEGER NOT NULL DEFAULT 0,
+            confidence REAL NOT NULL DEFAULT 0,
+            use_1 INTEGER NOT NULL DEFAULT 0, use_2 INTEGER NOT NULL DEFAULT 0,
+            use_3 INTEGER NOT NULL DEFAULT 0, use_4 INTEGER NOT NULL DEFAULT 0,
+            use_5 INTEGER NOT NULL DEFAULT 0, use_6 INTEGER NOT NULL DEFAULT 0,
+            use_7 INTEGER NOT NULL DEFAULT 0, use_8 INTEGER NOT NULL DEFAULT 0,
+            use_9 INTEGER NOT NULL DEFAULT 0,
+            told_50 INTEGER NOT NULL DEFAULT 0, held_50 INTEGER NOT NULL DEFAULT 0,
+            told_75 INTEGER NOT NULL DEFAULT 0, held_75 INTEGER NOT NULL DEFAULT 0,
+            told_90 INTEGER NOT NULL DEFAULT 0, held_90 INTEGER NOT NULL DEFAULT 0,
+            told_95 INTEGER NOT NULL DEFAULT 0, held_95 INTEGER NOT NULL DEFAULT 0,
+            told_99 INTEGER NOT NULL DEFAULT 0, held_99 INTEGER NOT NULL DEFAULT 0,
+            PRIMARY KEY (day, agent, task_type, model, arm, finish_reason)
+        );
     """)
 
 
@@ -321,58 +384,6 @@ def m005_sums(db: Database) -> None:
         "HAVING count(*) > 0"
     )
     db.execute("DROP TABLE days")
-
-
-def m006_alerts(db: Database) -> None:
-    """Keep alerts, what is to be told of them, what is muted, and how far the watch has got."""
-    db.executescript("""
-        CREATE TABLE alerts (
-            id INTEGER PRIMARY KEY,
-            cause TEXT NOT NULL,
-            agent TEXT,
-            task_type TEXT,
-            model TEXT,
-            severity TEXT NOT NULL,
-            since REAL NOT NULL,
-            opened REAL NOT NULL,
-            updated REAL NOT NULL,
-            rows INTEGER NOT NULL,
-            first_row INTEGER NOT NULL,
-            last_row INTEGER NOT NULL,
-            figures TEXT NOT NULL,
-            text TEXT NOT NULL,
-            resolved REAL,
-            acknowledged REAL,
-            muted_until REAL
-        );
-        CREATE INDEX alerts_open ON alerts (id) WHERE resolved IS NULL;
-
-        CREATE TABLE alert_events (
-            id INTEGER PRIMARY KEY AUTOINCREMENT,
-            alert INTEGER NOT NULL,
-            change TEXT NOT NULL,
-            ts REAL NOT NULL,
-            created REAL NOT NULL,
-            due REAL,
-            tries INTEGER NOT NULL DEFAULT 0,
-            sent REAL
-        );
-        CREATE INDEX alert_events_due ON alert_events (due) WHERE due IS NOT NULL;
-
-        CREATE TABLE alert_mutes (
-            id INTEGER PRIMARY KEY,
-            until REAL NOT NULL,
-            cause TEXT,
-            agent TEXT,
-            task_type TEXT,
-            model TEXT
-        );
-
-        CREATE TABLE watch (
-            name TEXT PRIMARY KEY,
-            state TEXT NOT NULL
-        );
-    """)
 
 
 def m007_applied(db: Database) -> None:

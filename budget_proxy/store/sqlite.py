@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from budget_proxy.store import (
-    alerting,
     applied,
     folding,
     learning,
@@ -27,7 +26,7 @@ from budget_proxy.store import (
     rows,
     summing,
 )
-from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
+from budget_proxy.store.alerted import Alerted
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import WITHIN, Complete, Group
 from budget_proxy.store.connections import Connections, enable_wal
@@ -66,7 +65,7 @@ _INSERT_SESSION: Final = (
 )
 
 
-class SQLiteStore:
+class SQLiteStore(Alerted):
     """A history in a file, given by path or by URL (``sqlite:///relative``, ``sqlite:////absolute``).
 
     Opening makes missing directories. Raises StoreError: with what to do about it where the
@@ -361,58 +360,6 @@ class SQLiteStore:
         """Write the file anew without free room; the bytes that gave. Others wait meanwhile."""
         with self._connection("compacted") as connection:
             return folding.vacuum(connection)
-
-    def seen(self, after: int, *, until: int | None = None, limit: int = 10_000) -> list[Seen]:
-        """Give what a watch sees of rows with an id in (after, until], oldest first."""
-        with self._connection("read") as connection:
-            return alerting.seen(connection, after, until, limit)
-
-    def watched(self) -> Watched:
-        """Give where the watch over this history has got."""
-        with self._connection("read") as connection:
-            connection.execute("BEGIN")  # its tables as of one moment
-            found = alerting.watched(connection)
-            connection.execute("COMMIT")
-            return found
-
-    def save_watch(self, progress: Progress) -> bool:
-        """Save how far a watch has got, in one transaction; false where another was faster."""
-        with self._transaction("written") as connection:
-            return alerting.save(connection, progress)
-
-    def alerts(self, *, every: bool = False, limit: int = 1_000) -> list[Alert]:
-        """Give the newest open alerts, with ``every`` those that are over too."""
-        with self._connection("read") as connection:
-            return alerting.alerts(connection, every=every, limit=limit)
-
-    def mark_alert(
-        self, id_: int, *, acknowledged: float | None = None, muted_until: float | None = None
-    ) -> Alert | None:
-        """Set what people say of an alert (``None`` leaves it); the alert, if it is there."""
-        with self._transaction("written") as connection:
-            return alerting.mark(connection, id_, acknowledged, muted_until)
-
-    def mute(self, mute: Mute) -> None:
-        """Mute a cause or a part of the calls, in place of an earlier mute of the same."""
-        with self._transaction("written") as connection:
-            alerting.mute(connection, mute)
-
-    def mutes(self, now: float) -> list[Mute]:
-        """Give what is muted at a time."""
-        with self._connection("read") as connection:
-            return alerting.mutes(connection, now)
-
-    def claim_events(self, now: float, *, lease: float, limit: int = 20) -> list[Event]:
-        """Take events that are to be told, the oldest first, for ``lease`` seconds."""
-        with self._transaction("written") as connection:
-            return alerting.claim(connection, now, lease, limit)
-
-    def settle_event(
-        self, id_: int, *, sent: float | None = None, due: float | None = None
-    ) -> None:
-        """Note that an event was delivered, or when it is to be tried again."""
-        with self._transaction("written") as connection:
-            alerting.settle_event(connection, id_, sent, due)
 
     def close(self) -> None:
         """Close every connection; whatever is called afterwards raises StoreError."""
