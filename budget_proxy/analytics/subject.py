@@ -145,13 +145,14 @@ class Subject:
         self._settle(call, known)
         self.calls += 1
         self.last = call.row
+        tested = steps
         if self.calls <= WARM_UP:
-            misfit = steps[Probe.MISFIT]
-            steps = [None] * len(PROBES)
-            steps[Probe.MISFIT] = misfit
+            tested = [None] * len(PROBES)
+            tested[Probe.MISFIT] = steps[Probe.MISFIT]
         elif young:
-            _forget_forecasts(steps)
-        return steps, self._alarms(call, steps)
+            tested = list(steps)
+            _forget_forecasts(tested)
+        return steps, self._alarms(call, tested)
 
     def weigh(self, call: Signs) -> Steps:
         """What a call adds to each test; ``None`` where it tells nothing."""
