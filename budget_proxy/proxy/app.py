@@ -143,6 +143,9 @@ def daily_reports_of(engine: Engine) -> DailyReports | None:
         zone=ZoneInfo(settings.time_zone),
         directory=(settings.report_directory or data_directory() / "reports").expanduser(),
         on_fault=engine.fault,
+    )
+
+
 def watcher_of(engine: Engine) -> Watcher:
     """What keeps the alerts of an engine's history up to date, and sends them as settings say.
 

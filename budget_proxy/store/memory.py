@@ -10,11 +10,11 @@ from itertools import islice
 from math import inf
 from typing import Any
 
-from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched, seen
+from budget_proxy.store.alerts import Seen, seen
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
 from budget_proxy.store.measures import sums_of
-from budget_proxy.store.remembered import Alerts
+from budget_proxy.store.remembered import Alerts, Remembered
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
     DAY,
@@ -31,7 +31,7 @@ from budget_proxy.store.sums import (
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
-class MemoryStore:
+class MemoryStore(Remembered):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -319,50 +319,6 @@ class MemoryStore:
         with self._lock:
             newer = [r for r in self._newest(max(self._last - after, 0)) if (r.id or 0) > after]
         return [seen(r) for r in newer if until is None or (r.id or 0) <= until][:limit]
-
-    def watched(self) -> Watched:
-        """Give where the watch over this history has got."""
-        with self._lock:
-            return self._alerts.watched()
-
-    def save_watch(self, progress: Progress) -> bool:
-        """Save how far a watch has got; false where another was faster."""
-        with self._lock:
-            return self._alerts.save(progress)
-
-    def alerts(self, *, every: bool = False, limit: int = 1_000) -> list[Alert]:
-        """Give the newest open alerts, with ``every`` those that are over too."""
-        with self._lock:
-            return self._alerts.listed(every=every, limit=limit)
-
-    def mark_alert(
-        self, id_: int, *, acknowledged: float | None = None, muted_until: float | None = None
-    ) -> Alert | None:
-        """Set what people say of an alert (``None`` leaves it); the alert, if it is there."""
-        with self._lock:
-            return self._alerts.mark(id_, acknowledged, muted_until)
-
-    def mute(self, mute: Mute) -> None:
-        """Mute a cause or a part of the calls, in place of an earlier mute of the same."""
-        with self._lock:
-            self._alerts.mute(mute)
-
-    def mutes(self, now: float) -> list[Mute]:
-        """Give what is muted at a time."""
-        with self._lock:
-            return [mute for mute in self._alerts.mutes.values() if mute.until > now]
-
-    def claim_events(self, now: float, *, lease: float, limit: int = 20) -> list[Event]:
-        """Take events that are to be told, the oldest first, for ``lease`` seconds."""
-        with self._lock:
-            return self._alerts.claim(now, lease, limit)
-
-    def settle_event(
-        self, id_: int, *, sent: float | None = None, due: float | None = None
-    ) -> None:
-        """Note that an event was delivered, or when it is to be tried again."""
-        with self._lock:
-            self._alerts.settle(id_, sent, due)
 
     def close(self) -> None:
         """Nothing to close; the rows stay readable."""

@@ -163,67 +163,6 @@ def m003_features(db: Database) -> None:
     """)
 
 
-def m004_days(db: Database) -> None:
-    """Make the sums by day that old calls are folded into."""
-    db.executescript("""
-        CREATE TABLE days (
-            day TEXT NOT NULL,
-            agent TEXT NOT NULL,
-            task_type TEXT NOT NULL,
-            model TEXT NOT NULL,
-            arm TEXT NOT NULL,
-            finish_reason TEXT NOT NULL,
-            first REAL NOT NULL,
-            last REAL NOT NULL,
-            calls INTEGER NOT NULL DEFAULT 0,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            failed INTEGER NOT NULL DEFAULT 0,
-            observe INTEGER NOT NULL DEFAULT 0,
-            guide INTEGER NOT NULL DEFAULT 0,
-            enforce INTEGER NOT NULL DEFAULT 0,
-            estimated INTEGER NOT NULL DEFAULT 0,
-            truncated INTEGER NOT NULL DEFAULT 0,
-            truncated_by_us INTEGER NOT NULL DEFAULT 0,
-            resent INTEGER NOT NULL DEFAULT 0,
-            priced INTEGER NOT NULL DEFAULT 0,
-            unpriced INTEGER NOT NULL DEFAULT 0,
-            cost REAL NOT NULL DEFAULT 0,
-            input_tokens INTEGER NOT NULL DEFAULT 0,
-            input_reported INTEGER NOT NULL DEFAULT 0,
-            output_tokens INTEGER NOT NULL DEFAULT 0,
-            output_reported INTEGER NOT NULL DEFAULT 0,
-            reasoning_tokens INTEGER NOT NULL DEFAULT 0,
-            reasoning_reported INTEGER NOT NULL DEFAULT 0,
-            cache_read_tokens INTEGER NOT NULL DEFAULT 0,
-            cache_write_tokens INTEGER NOT NULL DEFAULT 0,
-            guidance_tokens INTEGER NOT NULL DEFAULT 0,
-            timed INTEGER NOT NULL DEFAULT 0,
-            seconds REAL NOT NULL DEFAULT 0,
-            scored INTEGER NOT NULL DEFAULT 0,
-            score REAL NOT NULL DEFAULT 0,
-            measured INTEGER NOT NULL DEFAULT 0,
-            untold INTEGER NOT NULL DEFAULT 0,
-            utilisation REAL NOT NULL DEFAULT 0,
-            over INTEGER NOT NULL DEFAULT 0,
-            under INTEGER NOT NULL DEFAULT 0,
-            efficiency REAL NOT NULL DEFAULT 0,
-            promised INTEGER NOT NULL DEFAULT 0,
-            confidence REAL NOT NULL DEFAULT 0,
-            use_1 INTEGER NOT NULL DEFAULT 0, use_2 INTEGER NOT NULL DEFAULT 0,
-            use_3 INTEGER NOT NULL DEFAULT 0, use_4 INTEGER NOT NULL DEFAULT 0,
-            use_5 INTEGER NOT NULL DEFAULT 0, use_6 INTEGER NOT NULL DEFAULT 0,
-            use_7 INTEGER NOT NULL DEFAULT 0, use_8 INTEGER NOT NULL DEFAULT 0,
-            use_9 INTEGER NOT NULL DEFAULT 0,
-            told_50 INTEGER NOT NULL DEFAULT 0, held_50 INTEGER NOT NULL DEFAULT 0,
-            told_75 INTEGER NOT NULL DEFAULT 0, held_75 INTEGER NOT NULL DEFAULT 0,
-            told_90 INTEGER NOT NULL DEFAULT 0, held_90 INTEGER NOT NULL DEFAULT 0,
-            told_95 INTEGER NOT NULL DEFAULT 0, held_95 INTEGER NOT NULL DEFAULT 0,
-            told_99 INTEGER NOT NULL DEFAULT 0, held_99 INTEGER NOT NULL DEFAULT 0,
-            PRIMARY KEY (day, agent, task_type, model, arm, finish_reason)
-        );
-    """)
-
-
 _OF_DAYS = (
     "calls", "attempts", "failed", "observe", "guide", "enforce", "estimated", "truncated",
     "truncated_by_us", "resent", "priced", "unpriced", "cost", "input_tokens",

@@ -1,7 +1,8 @@
-"""Alerts in memory: the same as store/alerting.py keeps in SQLite. The lock is the caller's."""
+"""Alerts in memory: the same as store/alerting.py keeps in SQLite. No locks but Remembered's."""
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 from budget_proxy.store.alerts import (
@@ -115,3 +116,54 @@ class Alerts:
         if is_told(change, alert, self.mutes.values(), now):
             self._last += 1
             self.events[self._last] = _Told(alert.id, change, alert.updated, now, now)
+
+
+class Remembered:
+    """The part of a store in memory that knows alerts."""
+
+    _lock: threading.Lock
+    _alerts: Alerts
+
+    def watched(self) -> Watched:
+        """Give where the watch over this history has got."""
+        with self._lock:
+            return self._alerts.watched()
+
+    def save_watch(self, progress: Progress) -> bool:
+        """Save how far a watch has got; false where another was faster."""
+        with self._lock:
+            return self._alerts.save(progress)
+
+    def alerts(self, *, every: bool = False, limit: int = 1_000) -> list[Alert]:
+        """Give the newest open alerts, with ``every`` those that are over too."""
+        with self._lock:
+            return self._alerts.listed(every=every, limit=limit)
+
+    def mark_alert(
+        self, id_: int, *, acknowledged: float | None = None, muted_until: float | None = None
+    ) -> Alert | None:
+        """Set what people say of an alert (``None`` leaves it); the alert, if it is there."""
+        with self._lock:
+            return self._alerts.mark(id_, acknowledged, muted_until)
+
+    def mute(self, mute: Mute) -> None:
+        """Mute a cause or a part of the calls, in place of an earlier mute of the same."""
+        with self._lock:
+            self._alerts.mute(mute)
+
+    def mutes(self, now: float) -> list[Mute]:
+        """Give what is muted at a time."""
+        with self._lock:
+            return [mute for mute in self._alerts.mutes.values() if mute.until > now]
+
+    def claim_events(self, now: float, *, lease: float, limit: int = 20) -> list[Event]:
+        """Take events that are to be told, the oldest first, for ``lease`` seconds."""
+        with self._lock:
+            return self._alerts.claim(now, lease, limit)
+
+    def settle_event(
+        self, id_: int, *, sent: float | None = None, due: float | None = None
+    ) -> None:
+        """Note that an event was delivered, or when it is to be tried again."""
+        with self._lock:
+            self._alerts.settle(id_, sent, due)
