@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from budget_proxy.store.alerts import Alert, Mute
     from budget_proxy.store.base import Store
 
-_WITHIN: Final = 0.4
+_WITHIN: Final = 0.2
 """Seconds for rows that no server has looked at: the rest waits for the next time."""
 _GROUP: Final = "group"
 
