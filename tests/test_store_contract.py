@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from math import inf
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 import pytest
@@ -157,6 +158,74 @@ def test_many_calls_are_streamed_completely(store: Store) -> None:
     assert [first.output_tokens, *(row.output_tokens for row in found)] == list(range(2500))
 
 
+PAGED: Final[tuple[dict[str, Any], ...]] = (
+    {},
+    {"agent": "a1"},
+    {"agent": "nobody"},
+    {"model": "m0"},
+    {"task_type": "t1", "model": "m1"},
+    {"agent": "a2", "model": "m1"},
+    {"agent": "a0", "task_type": "t0", "model": "m0", "truncated": True},
+    {"session": "s3"},
+    {"run": "r1", "truncated": False},
+    {"run": None},
+    {"arm": "holdout"},
+    {"finish_reason": "length", "agent": "a1"},
+    {"finish_reason": "stop", "status": 500},
+    {"start": NOW + 20, "end": NOW + 60},
+    {"end": NOW + 40, "agent": "a0"},
+    {"start": NOW + 30, "truncated": True, "arm": "treatment"},
+)
+"""What pages are asked for."""
+
+
+def assorted(count: int) -> list[CallRecord]:
+    """Rows of all kinds; some are of one time, some were written late."""
+    draw = Random(7)  # noqa: S311 (no secret)
+    return [
+        record(
+            ts=NOW + draw.randrange(100), call_id=f"c{number}", agent=f"a{draw.randrange(3)}",
+            task_type=f"t{draw.randrange(2)}", model=f"m{draw.randrange(2)}",
+            session=draw.choice([None, "s3", "s4"]), run=draw.choice([None, "r1", "r2"]),
+            truncated=draw.random() < 0.2, arm=draw.choice(["holdout", "treatment"]),
+            finish_reason=draw.choice(["stop", "stop", "length", "error"]),
+            status=draw.choice([200, 500]),
+        )
+        for number in range(count)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("asked", PAGED)
+def test_pages_have_every_row_once_newest_first(store: Store, asked: dict[str, Any]) -> None:
+    """By time, rows of one time by id; whatever they are asked by."""
+    store.append(assorted(300))
+    expected = sorted(store.calls(**asked), key=lambda row: (row.ts, row.id), reverse=True)
+    for limit in (7, 1000):
+        found: list[CallRecord] = []
+        page = store.page(limit=limit, **asked)
+        while page.before is not None:
+            assert len(page.rows) == limit
+            found += page.rows
+            page = store.page(limit=limit, before=page.before, **asked)
+        assert found + list(page.rows) == expected
+
+
+def test_rows_written_meanwhile_do_not_shift_pages(store: Store) -> None:
+    """The second page goes on where the first one ended."""
+    store.append([record(ts=NOW + number) for number in range(4)])
+    first = store.page(limit=2)
+    store.append([record(ts=NOW + 9)])
+    second = store.page(limit=2, before=first.before)
+    assert [row.id for row in first.rows + second.rows] == [4, 3, 2, 1]
+    assert second.before is None
+
+
+def test_a_page_by_an_unknown_column_is_a_clear_error(store: Store) -> None:
+    """It names the column."""
+    with pytest.raises(InvalidInput, match="colour"):
+        store.page(colour="red")
+
+
 def test_a_session_comes_back_with_all_it_was_given(store: Store) -> None:
     """Guidance, place, thinking, effort and model survive, and so does their absence."""
     given = Session(
@@ -304,16 +373,6 @@ def test_a_setting_is_changed_by_one_alone(store: Store) -> None:
     assert store.meta("day", "") == ""
     assert [store.swap_meta("day", "", day) for day in ("monday", "tuesday")] == [True, False]
     assert store.meta("day", "") == "monday"
-
-
-def test_the_newest_truncated_rows(store: Store) -> None:
-    """By time [start, end), newest first, no more than asked for."""
-    rows = [record(ts=NOW + n, call_id=f"c{n}", truncated=n % 3 == 0) for n in range(20)]
-    store.append(rows)
-    assert [row.call_id for row in store.truncated(3)] == ["c18", "c15", "c12"]
-    found = store.truncated(9, start=NOW + 3, end=NOW + 9)
-    assert [row.call_id for row in found] == ["c6", "c3"]
-    assert store.truncated(9, start=NOW + 20) == []
 
 
 def test_counts_by_table(store: Store) -> None:

@@ -111,6 +111,7 @@ def make_report(
     after_all = now if found.end is None else nextafter(found.end, inf)
     end = until if until is not None else max(now, after_all) if since is not None else after_all
     first = max(since or 0.0, found.start or 0.0)
+    cut = store.page(limit=_NEWEST, start=since, end=until, truncated=True)
     earlier = [] if since is None else store.sums(start=2 * since - end, end=since)
     pair = _neighbours(store, since, earlier, Span(first, end)) if sums or earlier else None
     read = None if since is None else (earlier, sums)
@@ -128,7 +129,7 @@ def make_report(
         reliability=found.overall.reliability,
         confidence_error=confidence_error(found.overall.reliability),
         spenders={way: spenders(sums, earlier if comparable else None, way) for way in _BY},
-        truncations=truncations(sums, store.truncated(_NEWEST, start=since, end=until)),
+        truncations=truncations(sums, cut.rows),
         previous=previous,
         since_last=_since_last(store, end if until else max(now, end), previous, by),
         unit=unit,

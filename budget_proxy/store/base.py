@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
+from budget_proxy.store.pages import Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
@@ -87,10 +88,19 @@ class Store(Protocol):
         and equality of the columns in ``where``.
         """
 
-    def truncated(
-        self, limit: int, *, start: float | None = None, end: float | None = None
-    ) -> list[CallRecord]:
-        """The newest ``limit`` rows by time [start, end) that were cut by a cap, newest first."""
+    def page(
+        self,
+        *,
+        before: Place | None = None,
+        limit: int = 100,
+        start: float | None = None,
+        end: float | None = None,
+        **where: Any,
+    ) -> Page:
+        """A page of rows by time [start, end) and equality of columns, newest first.
+
+        ``before`` is where the page before it ended. Takes no longer as the history grows.
+        """
 
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""

@@ -6,6 +6,7 @@ import threading
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
+from heapq import nlargest
 from itertools import islice
 from math import inf
 from typing import Any
@@ -14,6 +15,7 @@ from budget_proxy.store.alerts import Seen, seen
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
 from budget_proxy.store.measures import sums_of
+from budget_proxy.store.pages import Page, Place, page_of, place_of
 from budget_proxy.store.remembered import Alerts, Remembered
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
@@ -168,12 +170,22 @@ class MemoryStore(Remembered):
         )
         return list(islice(found, limit))
 
-    def truncated(
-        self, limit: int, *, start: float | None = None, end: float | None = None
-    ) -> list[CallRecord]:
-        """Give the newest ``limit`` rows that were cut by a cap, newest first."""
-        found = list(self.calls(start=start, end=end, truncated=True))
-        return found[::-1][:limit]
+    def page(
+        self,
+        *,
+        before: Place | None = None,
+        limit: int = 100,
+        start: float | None = None,
+        end: float | None = None,
+        **where: Any,
+    ) -> Page:
+        """Give a page of rows by time [start, end) and equality of columns, newest first.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
+        found = self.calls(start=start, end=end, **where)
+        older = (row for row in found if before is None or place_of(row) < before)
+        return page_of(nlargest(limit + 1, older, key=place_of), limit)
 
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""

@@ -340,6 +340,19 @@ def m007_applied(db: Database) -> None:
     """)
 
 
+def m009_pages(db: Database) -> None:
+    """Find the newest rows of a kind, whatever the size of the history (store/paging.py)."""
+    db.executescript("""
+        DROP INDEX calls_group;
+        DROP INDEX IF EXISTS calls_truncated;
+        CREATE INDEX calls_group ON calls (agent, task_type, model, ts);
+        CREATE INDEX calls_run ON calls (run, ts) WHERE run IS NOT NULL;
+        CREATE INDEX calls_truncated ON calls (truncated, ts) WHERE truncated = 1;
+        CREATE INDEX calls_holdout ON calls (arm, ts) WHERE arm = 'holdout';
+        CREATE INDEX calls_finish ON calls (finish_reason, ts) WHERE finish_reason <> 'stop';
+    """)
+
+
 STEPS: tuple[Callable[[Database], None], ...] = (
     m001_first_tables,
     m002_pending,
@@ -348,6 +361,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m005_sums,
     m006_alerts,
     m007_applied,
+    m009_pages,
 )
 """In the order of application."""
 

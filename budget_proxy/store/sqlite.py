@@ -22,6 +22,7 @@ from budget_proxy.store import (
     folding,
     learning,
     migrations,
+    paging,
     picking,
     rows,
     summing,
@@ -31,6 +32,7 @@ from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import WITHIN, Complete, Group
 from budget_proxy.store.connections import Connections, enable_wal
 from budget_proxy.store.faults import PREFIX, explained, storable
+from budget_proxy.store.pages import Asked, Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
@@ -237,16 +239,22 @@ class SQLiteStore(Alerted):
         with self._connection("read") as connection:
             return picking.newest(connection, group, limit, within, terms)
 
-    def truncated(
-        self, limit: int, *, start: float | None = None, end: float | None = None
-    ) -> list[CallRecord]:
-        """Give the newest ``limit`` rows that were cut by a cap, newest first."""
-        low, high = -inf if start is None else start, inf if end is None else end
-        return self._calls(
-            f"{_CALL} INDEXED BY calls_truncated WHERE truncated AND ts >= ? AND ts < ? "
-            "ORDER BY id DESC LIMIT ?",
-            [low, high, limit],
-        )
+    def page(
+        self,
+        *,
+        before: Place | None = None,
+        limit: int = 100,
+        start: float | None = None,
+        end: float | None = None,
+        **where: Any,
+    ) -> Page:
+        """Give a page of rows by time [start, end) and equality of columns, newest first.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
+        rows.check_columns(where)
+        with self._connection("read") as connection:
+            return paging.read(connection, Asked(limit, before, start, end, where))
 
     def score(self, call_id: str, score: float) -> bool:
         """Attach a quality score to a call's newest attempt; false if there is no such call."""
