@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from typing import Literal
+from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
+from budget_proxy.errors import InvalidInput
 from budget_proxy.types import frozen
 
 Unit = Literal["hour", "day", "week", "month"]
+
+_SPANS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 @frozen
@@ -42,6 +45,14 @@ def latest(unit: Unit, zone: ZoneInfo, now: float, count: int) -> list[Period]:
     for _ in range(count - 1):
         moment = _before(unit, moment)
     return periods(unit, zone, moment.timestamp(), now)
+
+
+def seconds_of(text: str) -> float:
+    """A span of time such as 90s, 30m, 24h, 7d or 2w, in seconds. Raises InvalidInput."""
+    number, unit = text[:-1], text[-1:].lower()
+    if unit not in _SPANS or not (number.isascii() and number.isdigit()):
+        raise InvalidInput(f"a span of time is a number with s, m, h, d or w (7d), not {text!r}")
+    return int(number) * _SPANS[unit]
 
 
 def _edges(unit: Unit, zone: ZoneInfo, start: float, end: float) -> Iterator[datetime]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Final, Literal
+from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
 from budget_proxy.analytics.figures import Figures, Group, figures_of
-from budget_proxy.analytics.periods import Period
+from budget_proxy.analytics.periods import Period, Unit, latest
 from budget_proxy.analytics.slope import Slope, slope_of
 from budget_proxy.store.base import Store
 from budget_proxy.store.sums import Sums, merged, total
@@ -36,6 +37,13 @@ _SHARES: Final[dict[str, Callable[[Figures], float | None]]] = {
 }
 MEASURES: Final = (*_TOTALS, *_MEANS, *_SHARES)
 """The measures by name, in the order they are shown."""
+
+
+LAST: Final[dict[Unit, int]] = {"hour": 48, "day": 30, "week": 26, "month": 12}
+"""How many periods of a kind are looked at where nobody says."""
+
+MOST: Final = 1_000
+"""Periods that are looked at in one go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,39 @@ class GroupTrends:
     def of(self, measure: str) -> Trend:
         """The trend of one of MEASURES."""
         return next(trend for trend in self.trends if trend.measure == measure)
+
+
+@dataclass(frozen=True, slots=True)
+class TrendsReport:
+    """The trends over the newest ``periods`` of a time zone, of all calls or ``by`` groups."""
+
+    unit: Unit
+    zone: str
+    by: By | None
+    periods: tuple[Period, ...]
+    groups: tuple[GroupTrends, ...]
+
+
+def trends_report(
+    store: Store,
+    unit: Unit,
+    zone: ZoneInfo,
+    *,
+    now: float,
+    last: int | None = None,
+    by: By | None = None,
+    measure: str | None = None,
+    **where: str,
+) -> TrendsReport:
+    """The trends over the ``last`` periods, the running one among them; of one measure or all.
+
+    Raises as ``trends`` does.
+    """
+    spans = latest(unit, zone, now, last or LAST[unit])
+    groups = trends(store, spans, now=now, by=by, **where)
+    if measure is not None:
+        groups = [replace(group, trends=(group.of(measure),)) for group in groups]
+    return TrendsReport(unit, zone.key, by, tuple(spans), tuple(groups))
 
 
 def trends(

@@ -37,7 +37,6 @@ Zone = Annotated[
 ]
 
 _FILE: Final = "sqlite:///"
-_UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 
 def store_url(given: str | None) -> str:
@@ -78,14 +77,6 @@ def zone_of(given: str | None) -> ZoneInfo:
 
 def _path(url: str) -> Path:
     return Path(url.removeprefix(_FILE))
-
-
-def seconds_of(text: str) -> float:
-    """A span of time such as 90s, 30m, 24h, 7d or 2w, in seconds. Raises InvalidInput."""
-    number, unit = text[:-1], text[-1:].lower()
-    if unit not in _UNITS or not (number.isascii() and number.isdigit()):
-        raise InvalidInput(f"a span of time is a number with s, m, h, d or w (7d), not {text!r}")
-    return int(number) * _UNITS[unit]
 
 
 def chosen(option: str, given: str, known: Iterable[str]) -> Any:

@@ -10,13 +10,13 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-import orjson
 import typer
 from rich import box
 from rich.cells import cell_len
 from rich.console import Console, JustifyMethod
 from rich.table import Table
 
+from budget_proxy.analytics.encoding import encoded
 from budget_proxy.analytics.numbers import NONE, dollars, moment, percent, short, whole
 
 __all__ = [
@@ -37,8 +37,7 @@ def print_json(value: Any) -> None:
 
 def json_text(value: Any) -> str:
     """The same as a text that ends in a newline."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(value, default=_plain, option=options).decode()
+    return encoded(value, indent=True).decode() + "\n"
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -99,11 +98,3 @@ def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
     if ascii_only:
         return "#" * round(eighths / 8)
     return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, frozenset | set):
-        return sorted(value)
-    raise TypeError(f"{type(value).__name__} is no JSON")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -17,11 +17,10 @@ if TYPE_CHECKING:
     from budget_proxy.analytics.efficiency import By
     from budget_proxy.analytics.figures import Figures
     from budget_proxy.analytics.periods import Period, Unit
-    from budget_proxy.analytics.trends import GroupTrends, Trend
+    from budget_proxy.analytics.trends import GroupTrends, Trend, TrendsReport
 
 _UNITS: Final[dict[str, Unit]] = {"hour": "hour", "day": "day", "week": "week", "month": "month"}
-_LAST: Final = {"hour": 48, "day": 30, "week": 26, "month": 12}
-_MOST: Final = 1_000
+_MOST: Final = 1_000  # analytics.trends.MOST, which need not load for that
 _BY: Final[dict[str, By]] = {"agent": "agent", "task": "task", "model": "model", "group": "group"}
 _ROWS: Final = 40
 _COUNTS: Final = frozenset({"calls", "output_tokens", "budget"})
@@ -50,8 +49,12 @@ def trends(
         typer.Option("--by", metavar="agent|task|model|group", help="One line a group."),
     ] = None,
     measure: Annotated[
-        str, typer.Option("--measure", metavar="NAME", help="What is plotted, and shown by group.")
-    ] = "efficiency",
+        str | None,
+        typer.Option(
+            "--measure", metavar="NAME",
+            help="What is plotted, and shown by group; else efficiency. With --json: only this.",
+        ),
+    ] = None,
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="Only this agent's calls.")
     ] = None,
@@ -64,28 +67,28 @@ def trends(
 ) -> None:  # fmt: skip
     """Show calls, cost, budgets and efficiency by hour, day, week or month."""
     from budget_proxy.analytics import trends as analytics
-    from budget_proxy.analytics.periods import latest
     from budget_proxy.cli.output import print_json
 
     kind = _chosen("--unit", unit, _UNITS)
     grouping = None if by is None else _chosen("--by", by, _BY)
-    measure = _chosen("--measure", measure, {name: name for name in analytics.MEASURES})
+    if measure is not None:
+        _chosen("--measure", measure, {name: name for name in analytics.MEASURES})
     where: dict[str, Any] = {
         name: value for name, value in (("agent", agent), ("model", model)) if value
     }
     place, now = zone_of(zone), time.time()
-    spans = latest(kind, place, now, last or _LAST[kind])
     history = open_history(store, existing=True)
     try:
-        found = analytics.trends(history, spans, now=now, by=grouping, **where)
+        found = analytics.trends_report(
+            history, kind, place, now=now, last=last, by=grouping,
+            measure=measure if as_json else None, **where,
+        )  # fmt: skip
     finally:
         history.close()
     if as_json:
-        print_json(
-            {"unit": kind, "zone": place.key, "by": grouping, "periods": spans, "groups": found}
-        )
+        print_json(found)
     else:
-        _show(found, spans, measure, f"by {kind}, {place.key}")
+        _show(found, measure or "efficiency")
 
 
 def _chosen(option: str, name: str, known: dict[str, Any]) -> Any:
@@ -96,25 +99,26 @@ def _chosen(option: str, name: str, known: dict[str, Any]) -> Any:
     return known[name]
 
 
-def _show(found: list[GroupTrends], spans: list[Period], measure: str, how: str) -> None:
+def _show(found: TrendsReport, measure: str) -> None:
     from budget_proxy.cli.output import console
 
-    out = console()
-    if not any(figures.attempts for group in found for figures in group.figures):
+    out, spans = console(), found.periods
+    if not any(figures.attempts for group in found.groups for figures in group.figures):
         out.print(f"No calls from {spans[0].name} to {spans[-1].name}.")
         return
     ascii_only = not out.encoding.lower().startswith("utf")
-    if len(found) == 1 and not found[0].group:
-        _whole(out, found[0], spans, measure, how, ascii_only=ascii_only)
+    how = f"by {found.unit}, {found.zone}"
+    if found.by is None:
+        _whole(out, found.groups[0], spans, measure, how, ascii_only=ascii_only)
     else:
-        out.print(_by_group(found, measure, how, ascii_only=ascii_only))
+        out.print(_by_group(found.groups, measure, how, ascii_only=ascii_only))
     out.print("* certain: the 95 % interval of the slope is on one side of 0")
 
 
 def _whole(
     out: Console,
     group: GroupTrends,
-    spans: list[Period],
+    spans: Sequence[Period],
     measure: str,
     how: str,
     *,
@@ -136,7 +140,7 @@ def _whole(
     out.print(_slopes(group.trends))
 
 
-def _periods(figures: tuple[Figures, ...], spans: list[Period]) -> Table:
+def _periods(figures: tuple[Figures, ...], spans: Sequence[Period]) -> Table:
     from budget_proxy.cli.output import dollars, percent, short, table
 
     rows = [
@@ -165,7 +169,7 @@ def _slopes(found: tuple[Trend, ...]) -> Table:
     return table("Trends", columns, rows, left=2)
 
 
-def _by_group(found: list[GroupTrends], measure: str, how: str, *, ascii_only: bool) -> Table:
+def _by_group(found: Sequence[GroupTrends], measure: str, how: str, *, ascii_only: bool) -> Table:
     from budget_proxy.cli.output import short, table
     from budget_proxy.cli.plot import spark
 

@@ -1,7 +1,7 @@
 """The proxy as an ASGI app: who may call, what goes where, and how it begins and ends.
 
-``/v1/…`` and Azure's ``/openai/…`` go to the providers, ``/healthz`` is ours, all else is not
-found. Beyond one process nothing is shared but the history.
+``/v1/…`` and Azure's ``/openai/…`` go to the providers, ``/healthz`` and ``/v1/budget/…`` are
+ours, all else is not found. Beyond one process nothing is shared but the history.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from budget_proxy.analytics.watcher import Watcher
 from budget_proxy.analytics.webhook import webhook_of
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy import errors
+from budget_proxy.proxy.admin.openapi import PREFIX
+from budget_proxy.proxy.admin.site import Site
 from budget_proxy.proxy.caller import Caller, CallerLeft
 from budget_proxy.proxy.forward import forward_call, pass_through
 from budget_proxy.proxy.headers import first
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from budget_proxy.analytics.daily import DailyReports
 
 _PROVIDERS: Final = ("/v1/", "/openai/")
+_OURS: Final = PREFIX + "/"
 _UPWARDS: Final = re.compile(r"[/\\]\.\.([/\\]|$)")
 """What a URL's reader would resolve to a path outside of those."""
 _NO_SOCKETS: Final = "budget-proxy does not relay WebSockets: use the HTTP API"
@@ -69,6 +72,7 @@ class App:
             target.provider: Upstream(direct=is_loopback(target.base.hostname or ""))
             for target in (self._targets.openai, self._targets.anthropic)
         }
+        self._site = Site(engine)
         models = engine.settings.litellm_models
         self._litellm = LiteLLMUpstream(models) if models else None
         self._daily = daily_reports_of(engine)
@@ -92,6 +96,8 @@ class App:
             await errors.refuse(caller, target, 403, refusal, "host_not_allowed")
         elif caller.path == "/healthz":
             await self._health(caller)
+        elif caller.path.startswith(_OURS) or caller.path == PREFIX:
+            await self._site.answer(caller)
         elif not caller.path.startswith(_PROVIDERS) or _UPWARDS.search(caller.path):
             await errors.not_found(caller)
         elif is_realtime(caller.path):
@@ -126,6 +132,7 @@ class App:
         await asyncio.to_thread(self._watcher.close)
         for upstream in self._upstreams.values():
             await upstream.close()
+        await asyncio.to_thread(self._site.close)
         await asyncio.to_thread(self.engine.close if self._owns_engine else self.engine.flush)
         await send({"type": "lifespan.shutdown.complete"})
 

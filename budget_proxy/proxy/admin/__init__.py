@@ -1,0 +1,1 @@
+"""What the proxy tells of its history over HTTP, under ``/v1/budget`` (docs/http.md)."""

@@ -1,0 +1,77 @@
+"""One endpoint: what it is asked, and what answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+from urllib.parse import parse_qsl, unquote
+
+from pydantic import ValidationError
+
+from budget_proxy.assemble import Engine
+from budget_proxy.proxy.admin.question import Question
+from budget_proxy.proxy.admin.refusal import Refusal, wrong
+
+_MOST_PARAMETERS: Final = 100
+_IN_PATH: Final = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What ``method`` and ``path`` (under ``/v1/budget``) ask: a ``question``, and its ``answer``.
+
+    Names in braces in the path are parameters, as those of the query are. ``body`` names the
+    parameter that is the request's JSON body, and ``schema`` describes it. ``respond`` runs in
+    a worker thread; it may block, and raise Refusal, InvalidInput and StoreError.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    question: type[Question]
+    answer: Any
+    respond: Callable[[Engine, Any], Any]
+    body: str | None = None
+    schema: Mapping[str, Any] | None = None
+
+    @property
+    def summary(self) -> str:
+        """What it does, in one sentence."""
+        return (self.respond.__doc__ or "").partition("\n")[0]
+
+    @property
+    def in_path(self) -> tuple[str, ...]:
+        """The names of the parameters in the path."""
+        return tuple(_IN_PATH.findall(self.path))
+
+    def match(self, path: str) -> dict[str, str] | None:
+        """The parameters in a path as it was sent; ``None`` if it is another's."""
+        found = re.fullmatch(_IN_PATH.sub(r"(?P<\1>[^/]+)", self.path), path)
+        return None if found is None else {k: unquote(v) for k, v in found.groupdict().items()}
+
+    def ask(self, path: Mapping[str, str], query: str, body: Any = None) -> Question:
+        """The question that a request asks. Raises Refusal."""
+        given = self._given(query)
+        if self.body is not None:
+            given[self.body] = body
+        try:
+            return self.question(**given, **path)
+        except ValidationError as error:
+            raise wrong(error) from None
+
+    def _given(self, query: str) -> dict[str, Any]:
+        known = [n for n in self.question.model_fields if n not in {self.body, *self.in_path}]
+        given: dict[str, Any] = {}
+        try:
+            pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)
+        except ValueError:
+            raise Refusal(400, f"at most {_MOST_PARAMETERS} parameters are read") from None
+        for name, value in pairs:
+            if name not in known:
+                there = f"there are {', '.join(known)}" if known else "there are none"
+                raise Refusal(400, f"no parameter {name[:40]!r} is known; {there}", param=name[:40])
+            if name in given:
+                raise Refusal(400, f"{name}: give it once", param=name)
+            given[name] = value
+        return given

@@ -1,0 +1,15 @@
+"""Every endpoint."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from budget_proxy.proxy.admin import calls, predict, report, trends
+from budget_proxy.proxy.admin.endpoint import Endpoint
+
+ENDPOINTS: Final[tuple[Endpoint, ...]] = (
+    *report.ENDPOINTS,
+    *trends.ENDPOINTS,
+    *calls.ENDPOINTS,
+    *predict.ENDPOINTS,
+)

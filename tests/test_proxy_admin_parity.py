@@ -1,0 +1,86 @@
+"""The command line and HTTP are twins: they say the same of the same history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from budget_proxy.proxy.admin.registry import ENDPOINTS
+from tests.command_line import answered, history, run_json
+from tests.proxied import Answer, Running, running
+
+DAY = 86_400.0
+NOW = float(int(time.time()))
+TASK = "fix the login bug"
+TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
+    "/report": [([], {}), (["--since", "3d"], {"since": "3d"})],
+    "/trends": [
+        ([], {}),
+        (
+            ["--unit", "hour", "--last", "30", "--by", "agent", "--zone", "Asia/Kolkata"],
+            {"unit": "hour", "last": 30, "by": "agent", "zone": "Asia/Kolkata"},
+        ),
+        (
+            ["--by", "group", "--measure", "cost", "--agent", "a", "--model", "gpt-5.4"],
+            {"by": "group", "measure": "cost", "agent": "a", "model": "gpt-5.4"},
+        ),
+    ],
+    "/predict": [
+        ([TASK], {}),
+        (
+            [TASK, "--agent", "a", "--model", "gpt-5.4", "--strategy", "rolling"],
+            {"agent": "a", "model": "gpt-5.4", "strategy": "rolling"},
+        ),
+    ],
+}
+"""Options of each command, and the same as parameters. Its name is that of the path."""
+
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}"}
+"""Endpoints that are no command's twin."""
+
+
+@pytest.fixture(scope="module")
+def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A proxy on a history that the command line reads too."""
+    folder = tmp_path_factory.mktemp("twins")
+    rows = [
+        answered(number, ts=NOW - DAY * (number // 9) - 99, agent="ab"[number % 2])
+        for number in range(90)
+    ]
+    history(folder / "history.db", *rows)
+    with running(folder, Answer()) as proxy:
+        assert proxy.engine.fitted()
+        yield proxy
+
+
+def test_every_endpoint_is_a_twin_or_alone() -> None:
+    """One that is added has its twin here, or says that it has none."""
+    assert {one.path for one in ENDPOINTS} == set(TWINS) | ALONE
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "params"),
+    [(path, *pair) for path, pairs in TWINS.items() for pair in pairs],
+)
+def test_twins_say_the_same(
+    proxied: Running,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    options: list[str],
+    params: dict[str, Any],
+) -> None:
+    """To the last digit, at the same moment; a prediction's id is its own."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    url = proxied.engine.store.url
+    said = run_json(path.removeprefix("/"), *options, "--store", url)
+    body = {"description": TASK} if path == "/predict" else None
+    method = "GET" if body is None else "POST"
+    reply = httpx.request(method, f"{proxied.url}/v1/budget{path}", params=params, json=body)
+    assert reply.status_code == 200, reply.text
+    answered_ = reply.json()
+    assert (said.pop("id", None) is None) == (answered_.pop("id", None) is None)
+    assert answered_ == said
