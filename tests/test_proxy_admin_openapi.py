@@ -59,7 +59,7 @@ def test_everything_in_it_is_described() -> None:
 
 @SCHEMA.parametrize()
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_whatever_is_asked_the_answer_is_as_described(case: schemathesis.Case, url: str) -> None:
+def test_whatever_is_asked_the_answer_is_as_said(case: schemathesis.Case[Any], url: str) -> None:
     """Good questions and bad ones: a status that is named, and JSON of the shape that is named."""
     case.validate_response(case.call(base_url=url), checks=list(CHECKS))
 

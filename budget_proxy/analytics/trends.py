@@ -99,7 +99,7 @@ def trends_report(
     last: int | None = None,
     by: By | None = None,
     measure: str | None = None,
-    **where: str,
+    **where: Any,
 ) -> TrendsReport:
     """The trends over the ``last`` periods, the running one among them; of one measure or all.
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from budget_proxy.analytics.efficiency import By, EfficiencyReport, by_group, efficiency_report
 from budget_proxy.analytics.figures import Figures, figures_of
+from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
 from budget_proxy.proxy.admin.question import InTime, OfGroup, Question, Span
@@ -53,7 +54,7 @@ class AskedEfficiency(InTime, OfGroup):
 
 def report(engine: Engine, asked: AskedReport) -> HistoryReport:
     """Use, accuracy, cost, truncations and calibration, as `budget-proxy report --json`."""
-    start = InTime(since=asked.since).begin(engine.now())
+    start = None if asked.since is None else engine.now() - seconds_of(asked.since)
     found = efficiency_report(engine.store.sums(start=start))
     values = {name: getattr(found, name) for name in _ARE}
     return HistoryReport(**values, store=shown(engine.store.url), since=start)
