@@ -17,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from time import perf_counter
@@ -28,6 +30,7 @@ from zoneinfo import ZoneInfo
 from half_year import DAYS, build
 from loopback import running, serve_ours
 
+from budget_proxy.analytics import outlook
 from budget_proxy.analytics.efficiency import efficiency_report
 from budget_proxy.analytics.trends import trends_report
 from budget_proxy.store.base import Store
@@ -61,6 +64,7 @@ def questions(newest: float) -> list[Question]:
     found += [
         _trends(unit, by) for unit in ("hour", "day", "week", "month") for by in ("", "agent")
     ]
+    found += [_projection(by) for by in ("", "agent", "group")]
     return found + [_page(name, params) for name, params in _pages(newest).items()]
 
 
@@ -77,6 +81,16 @@ def _trends(unit: Any, by: Any) -> Question:
     params = {"unit": unit, "zone": BERLIN} | ({"by": by} if by else {})
     name = f"trends by {unit}" + (f" and {by}" if by else "")
     return Question(name, REPORT, "/trends", params, function)
+
+
+def _projection(by: Any) -> Question:
+    def function(store: Store) -> Any:
+        asked = outlook.Question(by=by or None, limits={"cost": 1e6})
+        return outlook.outlook(store, ZoneInfo(BERLIN), time.time(), asked)
+
+    params = {"zone": BERLIN, "limit_usd": 1e6} | ({"by": by} if by else {})
+    name = "projection" + (f" by {by}" if by else "")
+    return Question(name, REPORT, "/projection", params, function)
 
 
 def _pages(newest: float) -> dict[str, dict[str, Any]]:
@@ -163,20 +177,17 @@ def measure(path: Path) -> bool:
     print(f"{'question':34} {'function':>9} {'HTTP':>9} {'limit':>7} {'bytes':>10}")
     kept = True
     with running(serve_ours, "http://127.0.0.1:9", str(path.parent)) as (port, _):
-        connection = HTTPConnection("127.0.0.1", port)
-        connection.request("GET", "/healthz")
-        connection.getresponse().read()
         for one in questions(newest):
-            inside = worst(lambda one=one: one.function(store))  # type: ignore[misc]
-            size = over_http(connection, one)
-            outside = worst(lambda one=one: over_http(connection, one))  # type: ignore[misc]
+            inside = worst(partial(one.function, store))
+            with closing(HTTPConnection("127.0.0.1", port)) as connection:
+                size = over_http(connection, one)
+                outside = worst(partial(over_http, connection, one))
             missed = max(inside, outside) > one.limit
             kept = kept and not missed
             print(
                 f"{one.name:34} {1e3 * inside:9.1f} {1e3 * outside:9.1f} {1e3 * one.limit:7.0f} "
                 f"{size:10,}{'  MISSED' if missed else ''}"
             )
-        connection.close()
     store.close()
     print(f"\nSELECT sum(cost) FROM calls, the floor: {1e3 * look_at_all(path):.1f} ms")
     sizes = on_disk(path)

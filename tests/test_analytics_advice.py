@@ -24,11 +24,9 @@ def series(*amounts: float, group: tuple[str, ...] = (), measure: Measure = "cos
 def said(
     projection: Projection, whole: Series, *groups: Series, **reaches: Reach
 ) -> tuple[str, ...]:
-    """The sentences, with amounts as plain numbers."""
+    """The sentences."""
     limits: dict[Any, Reach] = dict(reaches)
-    return advice(
-        projection, whole, groups, limits, lambda amount, measure: f"{amount:g} {measure}"
-    )
+    return advice(projection, whole, groups, limits)
 
 
 STEADY = series(*[10.0] * 28)
@@ -72,7 +70,7 @@ def test_the_group_that_moved_most_is_named() -> None:
     down = series(*[8.0] * 14, *[3.0] * 14, group=("coder", "review"))
     up = series(*[2.0] * 14, *[4.0] * 14, group=("writer",))
     assert said(PLAIN, STEADY, up, down) == (
-        "coder / review moved most: 3 cost a day in the last 14 days, 8 cost in the 14 before.",
+        "coder / review moved most: $3.00 a day in the last 14 days, $8.00 in the 14 before.",
     )
     still = series(*[8.0] * 14, *[8.9] * 14, group=("coder",))
     assert said(PLAIN, STEADY, still) == ()
@@ -83,7 +81,7 @@ def test_a_group_that_is_new_moved_from_nothing() -> None:
     new = series(5.0, 5.0, group=("new",))
     whole = series(*[10.0] * 15)
     assert said(PLAIN, whole, new) == (
-        "new moved most: 1.42857 cost a day in the last 7 days, 0 cost in the 7 before.",
+        "new moved most: $1.43 a day in the last 7 days, $0.00 in the 7 before.",
     )
     assert said(PLAIN, series(*[10.0] * 13), new) == ()
 
@@ -92,7 +90,7 @@ def test_a_limit_that_is_likely_reached_says_what_has_to_go() -> None:
     """40 of 70 are spent, 60 more are expected: half of that. One out of reach says nothing."""
     near = reach(np.array([40.0]), np.full((3, 6), 10.0), 0.0, 70.0, DAY)
     assert said(PLAIN, STEADY, cost=near) == (
-        "To keep to 70 cost, the days left have to come to 50 % less than projected.",
+        "To keep to $70.00, the days left have to come to 50 % less than projected.",
     )
     far = reach(np.array([40.0]), np.full((3, 6), 10.0), 0.0, 700.0, DAY)
     over = reach(np.array([40.0]), np.full((3, 6), 10.0), 0.0, 7.0, DAY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -15,6 +16,7 @@ from tests.proxied import Answer, Running, running
 
 DAY = 86_400.0
 NOW = float(int(time.time()))
+BEFORE = f"{datetime.fromtimestamp(NOW - DAY, tz=UTC):%Y-%m-%d}"
 TASK = "fix the login bug"
 TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
     "/report": [([], {}), (["--since", "3d"], {"since": "3d"})],
@@ -29,6 +31,26 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
             {"by": "group", "measure": "cost", "agent": "a", "model": "gpt-5.4"},
         ),
     ],
+    "/projection": [
+        ([], {}),
+        (
+            ["--days", "9", "--by", "agent", "--limit-usd", "0.05", "--window", "week"],
+            {"days": 9, "by": "agent", "limit_usd": 0.05, "window": "week"},
+        ),
+        (
+            [
+                "--measure",
+                "tokens",
+                "--method",
+                "simple",
+                "--at",
+                BEFORE,
+                "--zone",
+                "Asia/Tokyo",
+            ],
+            {"measure": "tokens", "method": "simple", "at": BEFORE, "zone": "Asia/Tokyo"},
+        ),
+    ],
     "/predict": [
         ([TASK], {}),
         (
@@ -37,7 +59,10 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
         ),
     ],
 }
-"""Options of each command, and the same as parameters. Its name is that of the path."""
+"""Options of each command, and the same as parameters."""
+
+COMMANDS = {"/projection": "project"}
+"""Commands that are called otherwise than their path."""
 
 ALONE = {"/efficiency", "/calls", "/calls/{call_id}"}
 """Endpoints that are no command's twin."""
@@ -76,7 +101,7 @@ def test_twins_say_the_same(
     """To the last digit, at the same moment; a prediction's id is its own."""
     monkeypatch.setattr(time, "time", lambda: NOW)
     url = proxied.engine.store.url
-    said = run_json(path.removeprefix("/"), *options, "--store", url)
+    said = run_json(COMMANDS.get(path, path[1:]), *options, "--store", url)
     body = {"description": TASK} if path == "/predict" else None
     method = "GET" if body is None else "POST"
     reply = httpx.request(method, f"{proxied.url}/v1/budget{path}", params=params, json=body)

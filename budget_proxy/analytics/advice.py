@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import log, log1p
 from typing import Final
 
+from budget_proxy.analytics.numbers import written
 from budget_proxy.analytics.projection import Projection
 from budget_proxy.analytics.reach import Reach
 from budget_proxy.analytics.series import Measure, Series
-
-Write = Callable[[float, Measure], str]
-"""How amounts are written."""
 
 _FORTNIGHT: Final = 14
 _WEEK: Final = 7
@@ -25,14 +23,13 @@ def advice(
     whole: Series,
     groups: Sequence[Series],
     reaches: Mapping[Measure, Reach],
-    write: Write,
 ) -> tuple[str, ...]:
-    """Sentences about the whole, its groups, and each limit; amounts as ``write`` writes them."""
+    """Sentences about the whole, its groups, and each limit."""
     return (
         *_trend(projection),
         *_weekend(projection),
-        *_mover(whole, groups, write),
-        *(line for measure, found in reaches.items() for line in _limit(found, measure, write)),
+        *_mover(whole, groups),
+        *(line for measure, found in reaches.items() for line in _limit(found, measure)),
         *_unknown(projection),
     )
 
@@ -62,7 +59,7 @@ def _weekend(projection: Projection) -> Iterator[str]:
     )
 
 
-def _mover(whole: Series, groups: Sequence[Series], write: Write) -> Iterator[str]:
+def _mover(whole: Series, groups: Sequence[Series]) -> Iterator[str]:
     """The group whose pace changed most between two fortnights, or two halves of less."""
     span = min(_FORTNIGHT, len(whole.amounts) // 2 // _WEEK * _WEEK)
     if not span or not groups:
@@ -73,16 +70,16 @@ def _mover(whole: Series, groups: Sequence[Series], write: Write) -> Iterator[st
     if abs(after - before) < _MOVED * whole.last(2 * span).mean():
         return
     yield (
-        f"{' / '.join(name)} moved most: {write(float(after), whole.measure)} a day in the last "
-        f"{span} days, {write(float(before), whole.measure)} in the {span} before."
+        f"{' / '.join(name)} moved most: {written(float(after), whole.measure)} a day in the last "
+        f"{span} days, {written(float(before), whole.measure)} in the {span} before."
     )
 
 
-def _limit(found: Reach, measure: Measure, write: Write) -> Iterator[str]:
+def _limit(found: Reach, measure: Measure) -> Iterator[str]:
     if found.spent >= found.limit or found.probability < _LIKELY or found.saving is None:
         return
     yield (
-        f"To keep to {write(found.limit, measure)}, the days left have to come to "
+        f"To keep to {written(found.limit, measure)}, the days left have to come to "
         f"{100 * found.saving:.0f} % less than projected."
     )
 

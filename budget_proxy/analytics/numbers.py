@@ -42,3 +42,8 @@ def dollars(amount: float | None) -> str:
 def moment(ts: float | None, zone: tzinfo = UTC) -> str:
     """A point in time (Unix seconds) in a time zone, to the minute."""
     return NONE if ts is None else f"{datetime.fromtimestamp(ts, tz=zone):%Y-%m-%d %H:%M}"
+
+
+def written(number: float, measure: str) -> str:
+    """So many tokens or calls, or dollars where the measure is "cost"."""
+    return dollars(number) if measure == "cost" else f"{short(number)} {measure}"

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from budget_proxy.analytics.advice import Write, advice
+from budget_proxy.analytics.advice import advice
 from budget_proxy.analytics.efficiency import By
 from budget_proxy.analytics.projection import Method, Projection, check_days, paths, project
 from budget_proxy.analytics.reach import Reach, Window, reach, window_of
@@ -48,6 +48,8 @@ class Outlook:
     which there is too little history.
     """
 
+    window: Window
+    by: By | None
     now: float
     zone: str
     past: tuple[Past, ...]
@@ -57,11 +59,8 @@ class Outlook:
     advice: tuple[str, ...]
 
 
-def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, write: Write) -> Outlook:
-    """Answer from the history as it was at ``now``. Raises InvalidInput.
-
-    ``write`` says how amounts are written in sentences.
-    """
+def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question) -> Outlook:
+    """Answer from the history as it was at ``now``. Raises InvalidInput."""
     check_days(asked.days)
     history = daily(store, zone, now, by=asked.by)
     whole = history.whole(asked.measure)
@@ -75,13 +74,15 @@ def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, write: Wr
     past = whole.amounts[-SHOWN:].tolist()
     first = whole.today - timedelta(days=len(past))
     return Outlook(
+        asked.window,
+        asked.by,
         now,
         zone.key,
         tuple(Past(first + timedelta(days=n), amount) for n, amount in enumerate(past)),
         projected,
         tuple(project(one, asked.days, asked.method) for one in groups),
         limits,
-        advice(projected, whole, groups, limits, write),
+        advice(projected, whole, groups, limits),
     )
 
 

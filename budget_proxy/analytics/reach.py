@@ -24,7 +24,9 @@ class Reach:
     ``spent`` is what they have so far, ``total`` what they will have in the end.
     ``probability`` is that of reaching the limit before the end. The day that this happens on
     is ``expected`` (the median), and with 95 % probability not before ``earliest`` and not
-    after ``latest``; ``None`` where that is not within the window.
+    after ``latest``; ``None`` where that is not within the window. ``saving`` is by which share of
+    what is expected the rest has to shrink to keep to the limit: ``None`` where it need not, or no
+    saving suffices.
     """
 
     limit: float
@@ -36,15 +38,7 @@ class Reach:
     expected: date | None
     earliest: date | None
     latest: date | None
-
-    @property
-    def saving(self) -> float | None:
-        """By which share of what is expected the rest has to shrink to keep to the limit.
-
-        ``None`` where it need not, or no saving suffices.
-        """
-        rest, room = self.total.expected - self.spent, self.limit - self.spent
-        return 1 - room / rest if 0 <= room < rest else None
+    saving: float | None
 
 
 def reach(past: Floats, ahead: Floats, so_far: float, limit: float, start: date) -> Reach:
@@ -63,9 +57,11 @@ def reach(past: Floats, ahead: Floats, so_far: float, limit: float, start: date)
         None if day == inf else start + int(day) * _DAY
         for day in np.quantile(days, ENDS, method="inverted_cdf").tolist()
     )
+    spent, total = float(past.sum()) + so_far, range_of(sums[:, -1])
+    rest, room = total.expected - spent, limit - spent
     return Reach(
-        limit, start, start + sums.shape[1] * _DAY, float(past.sum()) + so_far,
-        range_of(sums[:, -1]), float((days < inf).mean()), expected, earliest, latest,
+        limit, start, start + sums.shape[1] * _DAY, spent, total, float((days < inf).mean()),
+        expected, earliest, latest, 1 - room / rest if 0 <= room < rest else None,
     )  # fmt: skip
 
 

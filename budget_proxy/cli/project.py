@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from budget_proxy.analytics.numbers import written
 from budget_proxy.cli.options import (
     AsJson,
     StoreUrl,
@@ -84,6 +85,7 @@ def project(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Project cost, tokens or calls, with 95 % intervals, and when limits are reached."""
+    from budget_proxy.analytics.encoding import named
     from budget_proxy.analytics.outlook import Question, outlook
     from budget_proxy.cli.output import print_json
 
@@ -103,28 +105,13 @@ def project(
     where = zone_of(zone)
     now = time.time() if at is None else day_began(at, where)
     history = open_history(store, existing=True)
-    found = outlook(history, where, now, asked, _write)
+    found = outlook(history, where, now, asked)
     url = history.url
     history.close()
     if as_json:
-        print_json(_json(found, asked, url))
+        print_json({"store": url, **named(found)})
     else:
         _show(found, asked, url)
-
-
-def _json(found: Outlook, asked: Question, url: str) -> dict[str, Any]:
-    from dataclasses import asdict
-
-    answer = asdict(found)
-    for measure, one in found.limits.items():
-        answer["limits"][measure]["saving"] = one.saving
-    return {"store": url, "window": asked.window, "by": asked.by, **answer}
-
-
-def _write(amount: float, measure: Measure) -> str:
-    from budget_proxy.cli.output import dollars, short
-
-    return dollars(amount) if measure == "cost" else f"{short(amount)} {measure}"
 
 
 def _show(found: Outlook, asked: Question, url: str) -> None:
@@ -156,8 +143,8 @@ def _facts(found: Outlook, asked: Question) -> dict[str, str]:
     measure, last = whole.measure, whole.days[-1].start
     rows = {
         "Projected": f"{measure}, {len(whole.days)} days to {last}: {_range(whole.total, measure)}",
-        "Pace": f"{_write(whole.recent, measure)} in the last {whole.recent_days} whole days; "
-        f"{_write(whole.so_far, measure)} today so far",
+        "Pace": f"{written(whole.recent, measure)} in the last {whole.recent_days} whole days; "
+        f"{written(whole.so_far, measure)} today so far",
         "From": f"{whole.history} days since {whole.since} ({found.zone}), method {whole.method}",
     }
     if whole.known is not None and whole.known < 1:
@@ -174,7 +161,9 @@ def _facts(found: Outlook, asked: Question) -> dict[str, str]:
 
 def _reached(found: Reach, measure: Measure, asked: Question) -> str:
     """Such as: reached on 2026-12-23 (95 %: 2026-12-21 to not at all), probability 81 %."""
-    what = f"{_write(found.limit, measure)} a {asked.window}, {_write(found.spent, measure)} so far"
+    what = (
+        f"{written(found.limit, measure)} a {asked.window}, {written(found.spent, measure)} so far"
+    )
     if found.spent >= found.limit:
         return f"{what}: reached on {found.expected}"
     likely = _likely(found.probability)
@@ -200,8 +189,8 @@ def _share(share: float) -> str:
 def _range(found: Range | None, measure: Measure) -> str:
     if found is None:
         return "-"
-    low, high = _write(found.low, measure), _write(found.high, measure)
-    return f"{_write(found.expected, measure)} (95 %: {low} to {high})"
+    low, high = written(found.low, measure), written(found.high, measure)
+    return f"{written(found.expected, measure)} (95 %: {low} to {high})"
 
 
 def _plot(found: Outlook, width: int, *, ascii_only: bool) -> str:
@@ -239,7 +228,7 @@ def _span(one: Ahead) -> str:
 def _cells(amount: Range | None, measure: Measure) -> list[str]:
     if amount is None:
         return ["-"] * 3
-    return [_write(value, measure) for value in (amount.expected, amount.low, amount.high)]
+    return [written(value, measure) for value in (amount.expected, amount.low, amount.high)]
 
 
 def _groups(found: Outlook, by: By) -> Table:
@@ -248,7 +237,7 @@ def _groups(found: Outlook, by: By) -> Table:
     rows = []
     for one in found.groups:
         growth = "-" if one.growth is None else f"{100 * one.growth.expected:+.1f} %"
-        recent = _write(one.recent, one.measure)
+        recent = written(one.recent, one.measure)
         rows.append((" / ".join(one.group), recent, *_cells(one.total, one.measure), growth))
     days = len(found.whole.days)
     columns = ("last 30 days", "expected", "at least", "at most", "a week")

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from budget_proxy.analytics.periods import seconds_of
+from budget_proxy.settings import TimeZone
 from budget_proxy.store.sums import LATEST
 
 _PLUS: Final = re.compile(r" (?=\d\d:?\d\d$)")
@@ -73,6 +74,9 @@ Span = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,6}[smhdw]$"}),
 ]
 """A span of time such as 90s, 30m, 24h, 7d or 2w."""
+
+Zone = Annotated[TimeZone, WithJsonSchema({"type": "string", "examples": ["Europe/Berlin"]})]
+"""A time zone by its name."""
 
 Name = Annotated[str, Field(min_length=1, max_length=1_000)]
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from budget_proxy.proxy.admin import calls, predict, report, trends
+from budget_proxy.proxy.admin import calls, predict, projection, report, trends
 from budget_proxy.proxy.admin.endpoint import Endpoint
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *report.ENDPOINTS,
     *trends.ENDPOINTS,
+    *projection.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
 )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
 from budget_proxy.analytics.efficiency import By, EfficiencyReport, by_group, efficiency_report
+from budget_proxy.analytics.encoding import named
 from budget_proxy.analytics.figures import Figures, figures_of
 from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.assemble import Engine
@@ -15,8 +16,6 @@ from budget_proxy.proxy.admin.endpoint import Endpoint
 from budget_proxy.proxy.admin.question import InTime, OfGroup, Question, Span
 from budget_proxy.proxy.health import shown
 from budget_proxy.store.sums import Sums, merged
-
-_ARE = [field.name for field in fields(EfficiencyReport)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,7 @@ def report(engine: Engine, asked: AskedReport) -> HistoryReport:
     """Use, accuracy, cost, truncations and calibration, as `budget-proxy report --json`."""
     start = None if asked.since is None else engine.now() - seconds_of(asked.since)
     found = efficiency_report(engine.store.sums(start=start))
-    values = {name: getattr(found, name) for name in _ARE}
-    return HistoryReport(**values, store=shown(engine.store.url), since=start)
+    return HistoryReport(**named(found), store=shown(engine.store.url), since=start)
 
 
 def efficiency(engine: Engine, asked: AskedEfficiency) -> Efficiency:

@@ -10,8 +10,7 @@ from pydantic import Field, field_validator
 from budget_proxy.analytics.trends import MEASURES, MOST, TrendsReport, trends_report
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import OfGroup
-from budget_proxy.settings import TimeZone
+from budget_proxy.proxy.admin.question import OfGroup, Zone
 
 
 class AskedTrends(OfGroup):
@@ -31,9 +30,8 @@ class AskedTrends(OfGroup):
     measure: str | None = Field(
         None, description="Only the trend of this measure.", json_schema_extra={"enum": [*MEASURES]}
     )
-    zone: TimeZone | None = Field(
-        None, description="The time zone that periods begin in; else the setting time_zone.",
-        examples=["Europe/Berlin"],
+    zone: Zone | None = Field(
+        None, description="The time zone that periods begin in; else the setting time_zone."
     )  # fmt: skip
 
     @field_validator("measure")
