@@ -16,7 +16,7 @@ from budget_proxy.store import rows
 from budget_proxy.store.pages import Asked, Page, Place, page_of
 from budget_proxy.types import CallRecord, frozen
 
-LOOK: Final = 10_000
+LOOK: Final = 5_000
 """Rows that one page looks at, at most, for those that all of its conditions hold for."""
 
 _MOST_GROUPS: Final = 1_000

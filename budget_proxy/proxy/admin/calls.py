@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, fields, make_dataclass
+from operator import attrgetter
 from typing import Annotated, Any, Final, get_type_hints
 
 from pydantic import AfterValidator, Field, WithJsonSchema
@@ -18,6 +19,7 @@ from budget_proxy.types import Arm, CallRecord, FinishReason
 _MOST: Final = 1_000
 _COLUMNS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "signals")
 _CURSOR: Final = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)_([0-9]{1,18})")
+_values: Final = attrgetter(*_COLUMNS)
 _TYPES: Final = get_type_hints(CallRecord)
 
 Row: Any = make_dataclass("Row", [(name, _TYPES[name]) for name in _COLUMNS], frozen=True)
@@ -110,8 +112,8 @@ def call(engine: Engine, asked: AskedCall) -> Attempts:
     return Attempts(asked.call_id, found)
 
 
-def _row(record: CallRecord) -> Any:
-    return Row(*(getattr(record, name) for name in _COLUMNS))
+def _row(record: CallRecord) -> dict[str, Any]:
+    return dict(zip(_COLUMNS, _values(record), strict=True))
 
 
 ENDPOINTS = (
