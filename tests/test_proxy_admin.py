@@ -39,9 +39,10 @@ def rows() -> list[CallRecord]:
     ]  # fmt: skip
     again = record(
         ts=NOW - 30, call_id="again/1", agent="c", session="s1", run="r1", arm="holdout",
-        reason="why", signals=b"secret",
+        reason="why", signals=b"secret", recommended=150, cut_by_us=True,
     )  # fmt: skip
-    return [*found, again, record(ts=NOW - 30, call_id="again/1", attempt=2, agent="c")]
+    more = record(ts=NOW - 30, call_id="again/1", attempt=2, agent="c", recommended=150)
+    return [*found, again, more]
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +146,18 @@ def test_a_call_has_all_its_attempts_and_its_reason(proxied: Running) -> None:
     assert [row["attempt"] for row in found["attempts"]] == [1, 2]
     assert found["attempts"][0]["reason"] == "why"
     assert "signals" not in found["attempts"][0]
+    assert [row["judgement"]["verdict"] for row in found["attempts"]] == ["accurate", "untold"]
     error = refused(httpx.get(f"{proxied.url}/v1/budget/calls/none"), 404)
     assert (error["type"], error["param"]) == ("not_found_error", "call_id")
+
+
+def test_each_attempt_is_judged_by_its_budget(proxied: Running) -> None:
+    """100 of 150 are 67 %: neither much nor little; what repeats one that we cut is not counted."""
+    again, first = get(proxied, "/calls", agent="c")["calls"]
+    assert first["judgement"]["use"] == pytest.approx(100 / 150)
+    assert first["judgement"]["verdict"] == "accurate"
+    assert (again["attempt"], again["judgement"]["use"]) == (2, None)
+    assert again["judgement"]["reason"] == "it repeats an answer that our cap cut"
 
 
 def test_a_call_that_has_just_ended_is_there(proxied: Running) -> None:

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Final, get_type_hints
 
 from pydantic import AfterValidator, Field, WithJsonSchema
 
+from budget_proxy.analytics.judgement import Judgement, judged, judgements
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
 from budget_proxy.proxy.admin.question import InTime, Name, OfGroup, Question
 from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
+from budget_proxy.store.base import Store
 from budget_proxy.store.pages import Place
 from budget_proxy.types import Arm, CallRecord, FinishReason
 
@@ -22,9 +24,13 @@ _CURSOR: Final = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)_([0-9]{1,
 _values: Final = attrgetter(*_COLUMNS)
 _TYPES: Final = get_type_hints(CallRecord)
 
-Row: Any = make_dataclass("Row", [(name, _TYPES[name]) for name in _COLUMNS], frozen=True)
+Row: Any = make_dataclass(
+    "Row",
+    [*((name, _TYPES[name]) for name in _COLUMNS), ("judgement", Judgement)],
+)
 Row.__doc__ = (
-    "One attempt: a row of the table `calls` (docs/schema.md says what each column means)."
+    "One attempt: a row of the table `calls`, of which docs/schema.md says what the columns mean, "
+    "and how its budget fitted."
 )
 
 
@@ -98,12 +104,13 @@ def calls(engine: Engine, asked: AskedCalls) -> Calls:
         limit=asked.limit, start=asked.begin(engine.now()), end=asked.end, **asked.where(),
     )  # fmt: skip
     cursor = None if page.before is None else f"{page.before.ts!r}_{page.before.id}"
-    return Calls(tuple(map(_row, page.rows)), cursor)
+    return Calls(tuple(_row(row, _judged(engine.store, row)) for row in page.rows), cursor)
 
 
 def call(engine: Engine, asked: AskedCall) -> Attempts:
     """One call with all its attempts, and why it was given what it was given."""
-    found = tuple(map(_row, engine.store.calls(call_id=asked.call_id)))
+    rows = engine.store.calls(call_id=asked.call_id)
+    found = tuple(_row(*judged_row) for judged_row in judgements(rows))
     if not found:
         raise Refusal(
             404, f"the history has no call {asked.call_id[:100]!r} (any more)",
@@ -112,8 +119,16 @@ def call(engine: Engine, asked: AskedCall) -> Attempts:
     return Attempts(asked.call_id, found)
 
 
-def _row(record: CallRecord) -> dict[str, Any]:
-    return dict(zip(_COLUMNS, _values(record), strict=True))
+def _judged(store: Store, record: CallRecord) -> Judgement:
+    """What a row is judged; of one that is no first attempt that depends on those before it."""
+    if record.attempt == 1:
+        return judged(record)
+    attempts = judgements(store.calls(call_id=record.call_id))
+    return next((found for row, found in attempts if row.id == record.id), judged(record))
+
+
+def _row(record: CallRecord, judgement: Judgement) -> dict[str, Any]:
+    return {**dict(zip(_COLUMNS, _values(record), strict=True)), "judgement": judgement}
 
 
 ENDPOINTS = (
