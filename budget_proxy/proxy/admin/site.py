@@ -7,8 +7,9 @@ calls under way go on; the threads are few and none of theirs, and so is the que
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import orjson
@@ -66,7 +67,7 @@ class Site:
         path = caller.raw_path.removeprefix(PREFIX)
         if path == "/openapi.json":
             _check_method(caller.method, ["GET"])
-            return self._described
+            return await self._in_thread(lambda: self._described)
         found = [(one, given) for one in ENDPOINTS if (given := one.match(path)) is not None]
         if not found:
             known = ", ".join(PREFIX + one.path for one in ENDPOINTS)
@@ -75,9 +76,10 @@ class Site:
         method = _check_method(caller.method, [one.method for one, _ in found])
         endpoint, given = next(item for item in found if item[0].method == method)
         body = await _body(caller) if endpoint.method == "POST" else None
-        return await self._in_thread(endpoint, endpoint.ask(given, caller.query, body))
+        asked = endpoint.ask(given, caller.query, body)
+        return await self._in_thread(partial(self._respond, endpoint, asked))
 
-    async def _in_thread(self, endpoint: Endpoint, asked: Question) -> bytes:
+    async def _in_thread(self, work: Callable[[], bytes]) -> bytes:
         if self._waiting >= _WAITING:
             raise Refusal(
                 503, f"{_WAITING} questions to the history wait already: ask again later",
@@ -85,8 +87,7 @@ class Site:
             )  # fmt: skip
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, self._respond, endpoint, asked)
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         finally:
             self._waiting -= 1
 
