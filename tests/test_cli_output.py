@@ -6,9 +6,8 @@ from types import MappingProxyType
 
 import pytest
 
-from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.cli import output
-from budget_proxy.cli.options import store_url
+from budget_proxy.cli.options import seconds_of, store_url
 from budget_proxy.errors import InvalidInput
 
 

@@ -51,6 +51,13 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
             {"measure": "tokens", "method": "simple", "at": BEFORE, "zone": "Asia/Tokyo"},
         ),
     ],
+    "/suggestions": [
+        ([], {}),
+        (
+            ["--by", "agent", "--since", "7d", "--kind", "over-allocated", "--agent", "a"],
+            {"by": "agent", "since": "7d", "kind": "over-allocated", "agent": "a"},
+        ),
+    ],
     "/predict": [
         ([TASK], {}),
         (
@@ -61,7 +68,7 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
 }
 """Options of each command, and the same as parameters."""
 
-COMMANDS = {"/projection": "project"}
+COMMANDS = {"/projection": "project", "/suggestions": "suggest"}
 """Commands that are called otherwise than their path."""
 
 ALONE = {"/efficiency", "/calls", "/calls/{call_id}"}

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from budget_proxy.analytics.periods import seconds_of
-from budget_proxy.cli.options import AsJson, StoreUrl, open_history
+from budget_proxy.cli.options import AsJson, StoreUrl, open_history, seconds_of
 from budget_proxy.cli.progress import Bar, progress_place
 from budget_proxy.cli.retention import DAY, Share, foldable, shares_of
 from budget_proxy.errors import InvalidInput

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from budget_proxy.analytics import periods
 from budget_proxy.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ Zone = Annotated[
         help="The time zone that days begin in, such as Europe/Berlin. Else the setting time_zone.",
     ),
 ]
+
+seconds_of: Final = periods.seconds_of
+"""What spans of time as options give them are in seconds."""
 
 _FILE: Final = "sqlite:///"
 

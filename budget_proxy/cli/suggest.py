@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from budget_proxy.cli.options import AsJson, StoreUrl, open_history, seconds_of
-from budget_proxy.cli.suggested import key_of, print_found, show, visible
+from budget_proxy.cli.suggested import key_of, show, visible
 from budget_proxy.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -69,11 +69,14 @@ def suggest(
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Suggest settings and changes, with what they are worth and what speaks for them."""
+    from budget_proxy.analytics.suggestions.listing import listing, options_of
+    from budget_proxy.cli.output import print_json
+
     _check(apply, undo, applied=applied, dry_run=dry_run)
     kinds, key = _kinds(kind), None if by is None else key_of(by)
     now, history = time.time(), open_history(store, existing=True)
     where = {name: value for name, value in (("agent", agent), ("model", model)) if value}
-    options = _options(since, store, where)
+    options = options_of(since, store, where)
     try:
         if undo is not None:
             _put_back(history, undo, now, dry_run=dry_run, as_json=as_json)
@@ -85,7 +88,7 @@ def suggest(
                 chosen = _chosen(found, apply)
                 _apply(history, chosen, now, options, dry_run=dry_run, as_json=as_json)
             elif as_json:
-                print_found(history.url, scene, found, key, options)
+                print_json(listing(history.url, scene, found, key, options))
             else:
                 show(history.url, scene, found, by, options, since)
     finally:
@@ -107,17 +110,6 @@ def _kinds(kind: str | None) -> tuple[Kind, ...]:
     if not chosen:
         raise InvalidInput(f"--kind must be one of {', '.join(KINDS)}, not {kind!r}")
     return chosen
-
-
-def _options(since: str, store: str | None, where: Mapping[str, str]) -> str:
-    """What the command that applies needs, to find the same suggestions."""
-    asked = [word for name, value in where.items() for word in (f"--{name}", value)]
-    given = [
-        *asked,
-        *(["--since", since] if since != _SPAN else []),
-        *(["--store", store] if store else []),
-    ]
-    return "".join(f" {shlex.quote(word)}" for word in given)
 
 
 def _found(

@@ -1,9 +1,8 @@
-"""Suggestions as people read them, and as JSON."""
+"""Suggestions as people read them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from textwrap import wrap
 from typing import TYPE_CHECKING, Final
 
@@ -26,22 +25,6 @@ def key_of(by: str) -> str:
     return _BY[by]
 
 
-def print_found(
-    url: str, scene: Scene, found: Sequence[Suggestion], key: str | None, options: str
-) -> None:
-    """Print everything as JSON."""
-    from budget_proxy.analytics.suggestions.totals import totals
-    from budget_proxy.cli.output import print_json
-
-    rows = [{**asdict(one), "command": _command(one, options)} for one in found]
-    sums = None if key is None else [asdict(one) for one in totals(found, key)]
-    print_json({"store": url, "days": scene.days, "suggestions": rows, "by": sums})
-
-
-def _command(one: Suggestion, options: str) -> str | None:
-    return f"budget-proxy suggest --apply {one.id}{options}" if one.setting else None
-
-
 def show(
     url: str,
     scene: Scene,
@@ -51,6 +34,7 @@ def show(
     since: str,
 ) -> None:
     """Print an overview, and each suggestion with what speaks for it."""
+    from budget_proxy.analytics.suggestions.listing import command
     from budget_proxy.cli.output import console, whole
 
     out = console()
@@ -72,9 +56,9 @@ def show(
         out.print()
         for line in _lines(one, out.width):
             out.print(line)
-        command = _command(one, options)
-        if command is not None:
-            out.print(f"  {command}", soft_wrap=True)
+        applying = command(one, options)
+        if applying is not None:
+            out.print(f"  {applying}", soft_wrap=True)
     if len(found) > _MOST:
         out.print(f"\nand {len(found) - _MOST} more: --json has them all, --kind fewer")
 

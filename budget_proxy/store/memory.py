@@ -160,10 +160,10 @@ class MemoryStore(Remembered):
         check_columns(where if known is None else {**where, known: None})
         with self._lock:
             rows = list(self._rows)
-        its = (row for row in reversed(rows) if (row.agent, row.task_type, row.model) == group)
+        its = [row for row in rows if (row.agent, row.task_type, row.model) == group]
         found = (
             row
-            for row in islice(its, within)
+            for row in nlargest(within, its, key=place_of)
             if (start is None or row.ts >= start)
             and (known is None or getattr(row, known) is not None)
             and all(getattr(row, name) == value for name, value in where.items())

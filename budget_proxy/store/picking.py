@@ -14,7 +14,8 @@ from budget_proxy.store import rows
 from budget_proxy.types import CallRecord
 
 _IDS: Final = (
-    "SELECT id FROM calls WHERE agent = ? AND task_type = ? AND model = ? ORDER BY id DESC LIMIT ?"
+    "SELECT id FROM calls WHERE agent = ? AND task_type = ? AND model = ? "
+    "ORDER BY ts DESC, id DESC LIMIT ?"
 )
 """From the index ``calls_group`` alone: no row is read for it."""
 
@@ -41,7 +42,7 @@ def newest(
     """At most ``limit`` of the newest ``within`` rows of a group, newest first."""
     ids = [id_ for (id_,) in connection.execute(_IDS, (*group, within))]
     clause = " AND ".join(["id IN (SELECT value FROM json_each(?))", *(t for t, _ in conditions)])
-    query = f"{_CALL} WHERE {clause} ORDER BY id DESC LIMIT ?"
+    query = f"{_CALL} WHERE {clause} ORDER BY +ts DESC, id DESC LIMIT ?"
     found: list[CallRecord] = []
     for first in range(0, len(ids), limit):
         page = json.dumps(ids[first : first + limit])

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from budget_proxy.proxy.admin import calls, predict, projection, report, trends
+from budget_proxy.proxy.admin import calls, predict, projection, report, suggestions, trends
 from budget_proxy.proxy.admin.endpoint import Endpoint
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *report.ENDPOINTS,
     *trends.ENDPOINTS,
     *projection.ENDPOINTS,
+    *suggestions.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
 )
