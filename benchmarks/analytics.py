@@ -33,7 +33,11 @@ from loopback import running, serve_ours
 
 from budget_proxy.analytics import outlook
 from budget_proxy.analytics.efficiency import efficiency_report
+from budget_proxy.analytics.periods import seconds_of
+from budget_proxy.analytics.report import make_report
+from budget_proxy.analytics.suggestions.find import scene_of, suggestions
 from budget_proxy.analytics.trends import trends_report
+from budget_proxy.settings import load
 from budget_proxy.store.base import Store
 from budget_proxy.store.sqlite import SQLiteStore
 
@@ -58,15 +62,32 @@ class Question:
 def questions(newest: float) -> list[Question]:
     """All questions, to a history whose newest call is of that time."""
     found = [
-        Question("report", REPORT, "/report", {}, lambda store: efficiency_report(store.sums())),
+        _report({}),
+        _report({"since": "30d"}),
         _efficiency("efficiency by agent, 7 days", {"by": "agent", "start": newest - 7 * 86_400}),
         _efficiency("efficiency by group, one model", {"by": "group", "model": "gpt-5.4"}),
     ]
     found += [
         _trends(unit, by) for unit in ("hour", "day", "week", "month") for by in ("", "agent")
     ]
+    found.append(Question("suggestions", REPORT, "/suggestions", {}, _suggestions))
     found += [_projection(by) for by in ("", "agent", "group")]
     return found + [_page(name, params) for name, params in _pages(newest).items()]
+
+
+def _report(params: dict[str, Any]) -> Question:
+    def function(store: Store) -> Any:
+        now = time.time()
+        since = now - seconds_of(params["since"]) if params else None
+        return make_report(store, now=now, zone=ZoneInfo(BERLIN), since=since)
+
+    name = " of ".join(["report", *params.values()])
+    return Question(name, REPORT, "/report", {"zone": BERLIN, **params}, function)
+
+
+def _suggestions(store: Store) -> Any:
+    now = time.time()
+    return suggestions(scene_of(store, load(), now, now - 30 * 86_400))
 
 
 def _efficiency(name: str, params: dict[str, Any]) -> Question:

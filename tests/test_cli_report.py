@@ -182,7 +182,7 @@ def test_truncations_and_changes_are_shown_to_people(tmp_path: Path) -> None:
     lines = {line.split("  ")[0]: line for line in shown.splitlines()}
     assert "*+50.0 %" in lines["truncated"]
     assert "coder / bug-fix / gpt-5.4" in shown
-    assert lines["c99"].split()[3:] == ["us", "150", "150", "150"]
+    assert lines["c1"].split()[3:] == ["us", "150", "150", "150"]
     assert max(len(line.rstrip()) for line in shown.splitlines()[1:]) <= 80
 
 

@@ -19,7 +19,13 @@ NOW = float(int(time.time()))
 BEFORE = f"{datetime.fromtimestamp(NOW - DAY, tz=UTC):%Y-%m-%d}"
 TASK = "fix the login bug"
 TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
-    "/report": [([], {}), (["--since", "3d"], {"since": "3d"})],
+    "/report": [
+        ([], {}),
+        (
+            ["--since", "3d", "--by", "group", "--zone", "Asia/Tokyo"],
+            {"since": "3d", "by": "group", "zone": "Asia/Tokyo"},
+        ),
+    ],
     "/trends": [
         ([], {}),
         (

@@ -25,6 +25,7 @@ from budget_proxy.store import (
     paging,
     picking,
     rows,
+    sessioning,
     summing,
 )
 from budget_proxy.store.alerted import Alerted
@@ -46,24 +47,6 @@ _LEARNED: Final = (
 _INSERT_CALL: Final = (
     f"INSERT INTO calls ({', '.join(rows.WRITTEN_COLUMNS)}) "  # noqa: S608 (our own names)
     f"VALUES ({', '.join('?' * len(rows.WRITTEN_COLUMNS))})"
-)
-_SESSION: Final = (
-    f"SELECT {', '.join(f's.{name}' for name in rows.SESSION_COLUMNS)}, g.text, g.tokens "  # noqa: S608 (our own names)
-    "FROM sessions s LEFT JOIN guidance g ON g.id = s.guidance"
-)
-_INSERT_SESSION: Final = (
-    f"INSERT INTO sessions ({', '.join(rows.SESSION_COLUMNS)}) "  # noqa: S608 (our own names)
-    f"VALUES ({', '.join('?' * len(rows.SESSION_COLUMNS))}) "
-    "ON CONFLICT (key, id) DO UPDATE SET "  # the same as rows.completed
-    "place = CASE WHEN guidance IS NULL THEN excluded.place ELSE place END, "
-    "place_index = CASE WHEN guidance IS NULL THEN excluded.place_index ELSE place_index END, "
-    "guidance = coalesce(guidance, excluded.guidance), "
-    "thinking = CASE WHEN decided THEN thinking ELSE excluded.thinking END, "
-    "thinking_budget = CASE WHEN decided THEN thinking_budget ELSE excluded.thinking_budget END, "
-    "effort = CASE WHEN decided THEN effort ELSE excluded.effort END, "
-    "decided = max(decided, excluded.decided), "
-    "model = coalesce(model, excluded.model), "
-    "seen = max(seen, excluded.seen)"
 )
 
 
@@ -143,42 +126,16 @@ class SQLiteStore(Alerted):
 
         Raises InvalidInput, and writes nothing, where a value cannot be stored.
         """
-        if not sessions:
-            return
-        notes = [
-            (s.guidance.id, s.guidance.text, s.guidance.tokens, s.started)
-            for s in sessions
-            if s.guidance is not None
-        ]
-        with self._transaction("written") as connection, storable("a session"):
-            connection.executemany(
-                "INSERT OR IGNORE INTO guidance (id, text, tokens, first_used) VALUES (?, ?, ?, ?)",
-                notes,
-            )
-            connection.executemany(_INSERT_SESSION, map(rows.write_session, sessions))
+        if sessions:
+            with self._transaction("written") as connection, storable("a session"):
+                sessioning.save(connection, sessions)
 
     def session(
         self, key: str, response: str | None = None, identifier: str | None = None
     ) -> Session | None:
         """Find the newest session under ``key``, or the one that produced ``response``."""
         with self._connection("read") as connection:
-            ways = [("s.key = ?", key)]
-            if response is not None:
-                row = connection.execute(
-                    "SELECT session FROM calls WHERE response_id = ? ORDER BY id DESC LIMIT 1",
-                    (response,),
-                ).fetchone()
-                ways = [("s.id = ?", row[0])] if row else []
-            if identifier is not None:
-                ways.append(("s.id = ?", identifier))
-            for where, wanted in ways:
-                found = connection.execute(
-                    f"{_SESSION} WHERE {where} ORDER BY s.started DESC, s.rowid DESC LIMIT 1",
-                    (wanted,),
-                ).fetchone()
-                if found:
-                    return rows.read_session(found)
-        return None
+            return sessioning.find(connection, key, response, identifier)
 
     def recent(self, limit: int) -> list[CallRecord]:
         """Give the newest ``limit`` rows, oldest first."""

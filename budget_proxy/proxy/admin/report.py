@@ -1,29 +1,29 @@
-"""The efficiency report: all of it, and by one way of grouping."""
+"""The report, and its figures of some calls, by one way of grouping."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, make_dataclass
+from typing import Any, Final, Literal, get_type_hints
+from zoneinfo import ZoneInfo
 
 from pydantic import Field
 
-from budget_proxy.analytics.efficiency import By, EfficiencyReport, by_group, efficiency_report
-from budget_proxy.analytics.encoding import named
+from budget_proxy.analytics.efficiency import By, EfficiencyReport, by_group
 from budget_proxy.analytics.figures import Figures, figures_of
 from budget_proxy.analytics.periods import seconds_of
+from budget_proxy.analytics.report import Report, make_report
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import InTime, OfGroup, Question, Span
+from budget_proxy.proxy.admin.question import InTime, OfGroup, Question, Span, Zone
 from budget_proxy.proxy.health import shown
 from budget_proxy.store.sums import Sums, merged
 
+_PARTS: Final = {"store": str, **get_type_hints(Report), **get_type_hints(EfficiencyReport)}
 
-@dataclass(frozen=True, slots=True)
-class HistoryReport(EfficiencyReport):
-    """The report of the history ``store``, of calls from ``since`` on (Unix seconds)."""
-
-    store: str
-    since: float | None
+HistoryReport: Any = make_dataclass(
+    "HistoryReport", [(name, kind) for name, kind in _PARTS.items() if name != "efficiency"]
+)
+HistoryReport.__doc__ = f"{Report.__doc__}\n\n{EfficiencyReport.__doc__}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,12 @@ class AskedReport(Question):
     """What ``/report`` is asked."""
 
     since: Span | None = Field(None, description="Only the last 90s, 30m, 24h, 7d or 2w.")
+    by: Literal["agent", "task", "model", "group"] = Field(
+        "agent", description="The groups that are compared with the time before."
+    )
+    zone: Zone | None = Field(
+        None, description="The time zone that days begin in; else the setting time_zone."
+    )
 
 
 class AskedEfficiency(InTime, OfGroup):
@@ -51,11 +57,17 @@ class AskedEfficiency(InTime, OfGroup):
     )
 
 
-def report(engine: Engine, asked: AskedReport) -> HistoryReport:
-    """Use, accuracy, cost, truncations and calibration, as `budget-proxy report --json`."""
-    start = None if asked.since is None else engine.now() - seconds_of(asked.since)
-    found = efficiency_report(engine.store.sums(start=start))
-    return HistoryReport(**named(found), store=shown(engine.store.url), since=start)
+def report(engine: Engine, asked: AskedReport) -> dict[str, Any]:
+    """How budgets fitted, who spends, what is cut and changed, as `budget-proxy report --json`."""
+    now = engine.now()
+    found = make_report(
+        engine.store,
+        now=now,
+        zone=ZoneInfo(asked.zone or engine.settings.time_zone),
+        since=None if asked.since is None else now - seconds_of(asked.since),
+        by=asked.by,
+    )
+    return {"store": shown(engine.store.url), **found.plain()}
 
 
 def efficiency(engine: Engine, asked: AskedEfficiency) -> Efficiency:

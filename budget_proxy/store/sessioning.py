@@ -1,0 +1,70 @@
+"""Sessions in a SQLite history, and the guidance that they carry.
+
+Every function works on an open connection; the transaction around it is the caller's. All raise
+sqlite3.Error.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from budget_proxy.store import rows
+from budget_proxy.types import Session
+
+_SESSION: Final = (
+    f"SELECT {', '.join(f's.{name}' for name in rows.SESSION_COLUMNS)}, g.text, g.tokens "  # noqa: S608 (our own names)
+    "FROM sessions s LEFT JOIN guidance g ON g.id = s.guidance"
+)
+_INSERT_SESSION: Final = (
+    f"INSERT INTO sessions ({', '.join(rows.SESSION_COLUMNS)}) "  # noqa: S608 (our own names)
+    f"VALUES ({', '.join('?' * len(rows.SESSION_COLUMNS))}) "
+    "ON CONFLICT (key, id) DO UPDATE SET "  # the same as rows.completed
+    "place = CASE WHEN guidance IS NULL THEN excluded.place ELSE place END, "
+    "place_index = CASE WHEN guidance IS NULL THEN excluded.place_index ELSE place_index END, "
+    "guidance = coalesce(guidance, excluded.guidance), "
+    "thinking = CASE WHEN decided THEN thinking ELSE excluded.thinking END, "
+    "thinking_budget = CASE WHEN decided THEN thinking_budget ELSE excluded.thinking_budget END, "
+    "effort = CASE WHEN decided THEN effort ELSE excluded.effort END, "
+    "decided = max(decided, excluded.decided), "
+    "model = coalesce(model, excluded.model), "
+    "seen = max(seen, excluded.seen)"
+)
+
+
+def save(connection: sqlite3.Connection, sessions: Sequence[Session]) -> None:
+    """Write sessions and their guidance; what one (key, id) was given already stays."""
+    notes = [
+        (s.guidance.id, s.guidance.text, s.guidance.tokens, s.started)
+        for s in sessions
+        if s.guidance is not None
+    ]
+    connection.executemany(
+        "INSERT OR IGNORE INTO guidance (id, text, tokens, first_used) VALUES (?, ?, ?, ?)", notes
+    )
+    connection.executemany(_INSERT_SESSION, map(rows.write_session, sessions))
+
+
+def find(
+    connection: sqlite3.Connection, key: str, response: str | None, identifier: str | None
+) -> Session | None:
+    """The newest session under ``key``, or the one that produced ``response``.
+
+    Where neither is there, the newest with the id ``identifier``.
+    """
+    ways = [("s.key = ?", key)]
+    if response is not None:
+        row = connection.execute(
+            "SELECT session FROM calls WHERE response_id = ? ORDER BY id DESC LIMIT 1", (response,)
+        ).fetchone()
+        ways = [("s.id = ?", row[0])] if row else []
+    if identifier is not None:
+        ways.append(("s.id = ?", identifier))
+    for where, wanted in ways:
+        found = connection.execute(
+            f"{_SESSION} WHERE {where} ORDER BY s.started DESC, s.rowid DESC LIMIT 1", (wanted,)
+        ).fetchone()
+        if found:
+            return rows.read_session(found)
+    return None
