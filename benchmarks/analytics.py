@@ -33,6 +33,7 @@ from loopback import running, serve_ours
 
 from budget_proxy.analytics import outlook
 from budget_proxy.analytics.efficiency import efficiency_report
+from budget_proxy.analytics.noticeboard import look, noticeboard
 from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.analytics.report import make_report
 from budget_proxy.analytics.suggestions.find import scene_of, suggestions
@@ -70,6 +71,7 @@ def questions(newest: float) -> list[Question]:
     found += [
         _trends(unit, by) for unit in ("hour", "day", "week", "month") for by in ("", "agent")
     ]
+    found.append(Question("alerts", REPORT, "/alerts", {}, _alerts))
     found.append(Question("suggestions", REPORT, "/suggestions", {}, _suggestions))
     found += [_projection(by) for by in ("", "agent", "group")]
     return found + [_page(name, params) for name, params in _pages(newest).items()]
@@ -83,6 +85,11 @@ def _report(params: dict[str, Any]) -> Question:
 
     name = " of ".join(["report", *params.values()])
     return Question(name, REPORT, "/report", {"zone": BERLIN, **params}, function)
+
+
+def _alerts(store: Store) -> Any:
+    now = time.time()
+    return noticeboard(store, look(store, now), now)
 
 
 def _suggestions(store: Store) -> Any:

@@ -22,6 +22,7 @@ from tests.command_line import answered
 from tests.makers import record
 from tests.proxied import Answer, Running, running
 from tests.proxy_payloads import CHAT, HELLO, plain
+from tests.watched import calls, cut, numbered
 
 NOW = float(int(time.time()))
 DAY = 86_400.0
@@ -257,6 +258,61 @@ def test_a_task_is_predicted(proxied: Running) -> None:
     assert "no valid JSON" in refused(reply, 400)["message"]
     reply = httpx.post(url, json={"description": "x" * 1024 * 1024})
     assert refused(reply, 413)["type"] == "request_too_large"
+
+
+def test_alerts_are_acknowledged_and_muted(tmp_path: Path) -> None:
+    """And heard of again; each answer lists what is open then."""
+    with running(tmp_path, Answer()) as proxy:
+        proxy.engine.store.append(numbered(calls(600), cut(calls(200, seed=1), 0.2)))
+        url = f"{proxy.url}/v1/budget/alerts"
+        (alert,) = get(proxy, "/alerts")["alerts"]
+        assert (alert["cause"], alert["acknowledged"], alert["muted"]) == (
+            "truncation",
+            None,
+            False,
+        )
+        (seen,) = httpx.post(f"{url}/{alert['id']}/ack", json={}).json()["alerts"]
+        assert seen["acknowledged"] is not None
+        muted = httpx.post(f"{url}/mute", json={"what": str(alert["id"]), "span": "7d"}).json()
+        assert (muted["alerts"], muted["hidden"]) == ([], 1)
+        assert [one["muted"] for one in get(proxy, "/alerts", all="true")["alerts"]] == [True]
+        assert httpx.post(f"{url}/unmute", json={"what": str(alert["id"])}).json()["hidden"] == 0
+        group = {"what": "group", "agent": alert["agent"]}
+        muted = httpx.post(f"{url}/mute", json=group).json()
+        assert [(one["agent"], one["until"]) for one in muted["mutes"]] == [(alert["agent"], None)]
+        assert muted["hidden"] == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "hint"),
+    [
+        ("/alerts/99/ack", {}, None, "no alert 99"),
+        ("/alerts/x/ack", {}, "number", "integer"),
+        ("/alerts/1/ack", {"when": 1}, "when", "not permitted"),
+        ("/alerts/mute", {}, "what", "required"),
+        ("/alerts/mute", {"what": "weather"}, None, "those are"),
+        ("/alerts/mute", {"what": "group"}, None, "name the calls"),
+        ("/alerts/mute", {"what": "truncation", "span": "soon"}, "span", "7d"),
+        ("/alerts/unmute", {"what": "truncation", "span": "7d"}, "span", "not permitted"),
+    ],
+)
+def test_wrong_bodies_say_what_is_right(
+    proxied: Running, path: str, body: Any, param: str | None, hint: str
+) -> None:
+    """Each names the part that is wrong."""
+    error = refused(httpx.post(f"{proxied.url}/v1/budget{path}", json=body), 400)
+    assert error["param"] == param
+    assert hint in error["message"]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/alerts/1/ack", "/alerts/mute", "/alerts/unmute"])
+@pytest.mark.parametrize("headers", [{"sec-fetch-site": "cross-site"}, {"origin": "http://x.y"}])
+def test_web_pages_of_others_change_nothing(
+    proxied: Running, path: str, headers: dict[str, str]
+) -> None:
+    """On every path that takes a body."""
+    reply = httpx.post(f"{proxied.url}/v1/budget{path}", json={"what": "1"}, headers=headers)
+    assert reply.status_code == 403
 
 
 @pytest.mark.parametrize(

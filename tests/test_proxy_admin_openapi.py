@@ -62,7 +62,7 @@ def test_everything_in_it_is_described() -> None:
 
 def test_every_endpoint_and_parameter_stands_in_the_docs() -> None:
     """With a line for curl, in a section that names the parameters."""
-    sections = re.split(r"^## ", DOCUMENT.read_text(), flags=re.MULTILINE)[1:]
+    sections = re.split(r"^##+ ", DOCUMENT.read_text(), flags=re.MULTILINE)[1:]
     for one in ENDPOINTS:
         (section,) = [text for text in sections if f"`{one.method} /v1/budget{one.path}`" in text]
         assert "$ curl -s" in section

@@ -64,6 +64,7 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
             {"by": "agent", "since": "7d", "kind": "over-allocated", "agent": "a"},
         ),
     ],
+    "/alerts": [([], {}), (["--all"], {"all": "true"})],
     "/predict": [
         ([TASK], {}),
         (
@@ -77,7 +78,10 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
 COMMANDS = {"/projection": "project", "/suggestions": "suggest"}
 """Commands that are called otherwise than their path."""
 
-ALONE = {"/efficiency", "/calls", "/calls/{call_id}"}
+CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
+"""Endpoints that change what `alerts` lists, and then list it."""
+
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING}
 """Endpoints that are no command's twin."""
 
 
@@ -92,6 +96,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     history(folder / "history.db", *rows)
     with running(folder, Answer()) as proxy:
         assert proxy.engine.fitted()
+        assert httpx.get(f"{proxy.url}/v1/budget/alerts").json()["waiting"] is False
         yield proxy
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,13 +24,9 @@ from budget_proxy.cli.options import (
 if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
-    from budget_proxy.analytics.following import CaughtUp
-    from budget_proxy.store.alerts import Alert, Mute
+    from budget_proxy.analytics.noticeboard import Noticeboard
+    from budget_proxy.store.alerts import Alert
     from budget_proxy.store.base import Store
-
-_WITHIN: Final = 0.2
-"""Seconds for rows that no server has looked at: the rest waits for the next time."""
-_GROUP: Final = "group"
 
 
 def register(app: typer.Typer) -> None:
@@ -74,70 +71,30 @@ def alerts(
     as_json: AsJson = False,
 ) -> None:
     """Show open alerts; acknowledge, mute or deliver them."""
-    from budget_proxy.analytics.delivery import as_json as shown
-    from budget_proxy.analytics.following import Follower
+    from budget_proxy.analytics import noticeboard as board
     from budget_proxy.cli.output import print_json
 
     scope, place, now = (agent, task_type, model), zone_of(zone), time.time()
     history = open_history(store, existing=True)
     try:
-        state = Follower(history).catch_up(now, within=_WITHIN)
+        state = board.look(history, now)
         if ack is not None:
-            _found(history.mark_alert(ack, acknowledged=now), ack)
+            board.acknowledge(history, ack, now)
         if mute is not None:
-            _mute(history, mute, scope, math.inf if span is None else now + seconds_of(span))
+            until = math.inf if span is None else now + seconds_of(span)
+            board.mute(history, mute, scope, until)
         if unmute is not None:
-            _mute(history, unmute, scope, 0.0)
+            board.mute(history, unmute, scope, 0.0)
         delivered = _deliver(history) if send else None
-        found, mutes = history.alerts(every=every), history.mutes(now)
+        found = board.noticeboard(history, state, now, every=every)
     finally:
         history.close()
-    muted = [alert for alert in found if _is_muted(alert, mutes, now)]
-    listed = [alert for alert in found if every or alert not in muted]
+    found = replace(found, delivered=delivered)
     if as_json:
-        print_json(
-            {
-                "store": history.url,
-                "alerts": [{**shown(alert), "muted": alert in muted} for alert in listed],
-                "mutes": mutes,
-                "rows": state.rows,
-                "skipped": state.skipped,
-                "waiting": state.waiting,
-                "unwatched": state.unwatched,
-                "delivered": delivered,
-            }
-        )
+        print_json(found)
     else:
         typer.echo(f"History {history.url}")
-        _show(listed, len(muted), place, state, delivered)
-
-
-def _mute(
-    history: Store, what: str, scope: tuple[str | None, str | None, str | None], until: float
-) -> None:
-    from budget_proxy.analytics.causes import CAUSES
-    from budget_proxy.errors import InvalidInput
-    from budget_proxy.store.alerts import Mute
-
-    agent, task_type, model = scope
-    if what.isascii() and what.isdigit():
-        _found(history.mark_alert(int(what), muted_until=until), int(what))
-    elif what in CAUSES:
-        history.mute(Mute(until, what, agent, task_type, model))
-    elif what == _GROUP and any(scope):
-        history.mute(Mute(until, None, agent, task_type, model))
-    elif what == _GROUP:
-        raise InvalidInput("name the calls with --agent, --task-type or --model")
-    else:
-        known = ", ".join(CAUSES)
-        raise InvalidInput(f"{what!r} is no alert's number, and no cause: those are {known}")
-
-
-def _found(alert: Alert | None, number: int) -> None:
-    from budget_proxy.errors import InvalidInput
-
-    if alert is None:
-        raise InvalidInput(f"there is no alert {number}; `budget-proxy alerts --all` lists them")
+        _show(found, place)
 
 
 def _deliver(history: Store) -> dict[str, int]:
@@ -157,44 +114,34 @@ def _deliver(history: Store) -> dict[str, int]:
     return {"sent": sent, "failed": failed}
 
 
-def _is_muted(alert: Alert, mutes: list[Mute], now: float) -> bool:
-    own = alert.muted_until is not None and alert.muted_until > now
-    return own or any(mute.covers(alert) for mute in mutes)
-
-
-def _show(
-    listed: list[Alert],
-    muted: int,
-    place: ZoneInfo,
-    state: CaughtUp,
-    delivered: dict[str, int] | None,
-) -> None:
+def _show(found: Noticeboard, place: ZoneInfo) -> None:
     from budget_proxy.cli.output import console, facts, table, whole
 
     out = console()
     rows = [
         (_place(alert), str(alert.id), alert.cause, alert.severity, since, _standing(alert))
-        for alert in listed
+        for alert in found.alerts
         for since in [f"{datetime.fromtimestamp(alert.since, tz=place):%Y-%m-%d %H:%M}"]
     ]
     if rows:
         out.print()
         names = ("Calls of", "no.", "cause", "severity", f"since ({place.key})", "state")
         out.print(table("Alerts", names, rows, left=6))
-        out.print(facts({f"#{alert.id}": alert.text for alert in listed}))
+        out.print(facts({f"#{alert.id}": alert.text for alert in found.alerts}))
         out.print()
     else:
         out.print("No alerts.")
-    if muted:
-        out.print(f"{muted} of the alerts are muted: --all shows them.")
-    if delivered is not None:
-        out.print(f"Delivered {delivered['sent']}; the webhook did not take {delivered['failed']}.")
-    if state.skipped:
-        out.print(f"{whole(state.skipped)} rows were too far back to be looked at.")
-    if state.waiting:
+    if found.hidden:
+        out.print(f"{found.hidden} of the alerts are muted: --all shows them.")
+    if found.delivered is not None:
+        sent, failed = found.delivered["sent"], found.delivered["failed"]
+        out.print(f"Delivered {sent}; the webhook did not take {failed}.")
+    if found.skipped:
+        out.print(f"{whole(found.skipped)} rows were too far back to be looked at.")
+    if found.waiting:
         out.print("More rows wait to be looked at: ask again, or let `budget-proxy serve` run.")
-    if state.unwatched:
-        out.print(f"{whole(state.unwatched)} groups, seen longest ago, are not watched any more.")
+    if found.unwatched:
+        out.print(f"{whole(found.unwatched)} groups, seen longest ago, are not watched any more.")
 
 
 def _place(alert: Alert) -> str:

@@ -23,8 +23,8 @@ class Endpoint:
     """What ``method`` and ``path`` (under ``/v1/budget``) ask: a ``question``, and its ``answer``.
 
     Names in braces in the path are parameters, as those of the query are. ``body`` names the
-    parameter that is the request's JSON body, and ``schema`` describes it. ``respond`` runs in
-    a worker thread; it may block, and raise Refusal, InvalidInput and StoreError.
+    parameter that is the request's JSON body, a model or what ``schema`` describes. ``respond``
+    runs in a worker thread; it may block, and raise Refusal, InvalidInput and StoreError.
     """
 
     method: Literal["GET", "POST"]
@@ -58,7 +58,7 @@ class Endpoint:
         try:
             return self.question(**given, **path)
         except ValidationError as error:
-            raise wrong(error) from None
+            raise wrong(error, self.body) from None
 
     def _given(self, query: str) -> dict[str, Any]:
         known = [n for n in self.question.model_fields if n not in {self.body, *self.in_path}]

@@ -72,9 +72,16 @@ def _operation(endpoint: Endpoint, answer: Any) -> dict[str, Any]:
         "responses": {"200": _reply("The answer.", answer), **refusals},
     }
     if endpoint.body:
-        content = {"application/json": {"schema": endpoint.schema}}
+        content = {"application/json": {"schema": _body(endpoint, endpoint.body)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _body(endpoint: Endpoint, name: str) -> Any:
+    if endpoint.schema is not None:
+        return endpoint.schema
+    model: Any = endpoint.question.model_fields[name].annotation
+    return TypeAdapter(model).json_schema(mode="validation")
 
 
 def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:

@@ -29,10 +29,15 @@ class Refusal(Exception):
         self.body: dict[str, Any] = {"error": {"message": message, "type": type_, "param": param}}
 
 
-def wrong(error: ValidationError) -> Refusal:
-    """The refusal of parameters: of the first that is wrong, what is right."""
+def wrong(error: ValidationError, body: str | None = None) -> Refusal:
+    """The refusal of parameters: of the first that is wrong, what is right.
+
+    A part of the parameter ``body`` goes by its own name.
+    """
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    param = str(first["loc"][0]) if first["loc"] else None
+    parts = [str(part) for part in first["loc"]]
+    inner = parts[1:] if parts[:1] == [body] else []
+    param = next(iter(inner or parts), None)
     said = first["msg"].removeprefix("Value error, ")
     message = said if param is None else f"{param}: {said[:1].lower()}{said[1:]}"
     return Refusal(400, message, param=param)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from budget_proxy.proxy.admin import calls, predict, projection, report, suggestions, trends
+from budget_proxy.proxy.admin import alerts, calls, predict, projection, report, suggestions, trends
 from budget_proxy.proxy.admin.endpoint import Endpoint
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
@@ -12,6 +12,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *trends.ENDPOINTS,
     *projection.ENDPOINTS,
     *suggestions.ENDPOINTS,
+    *alerts.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
 )
