@@ -61,8 +61,8 @@ def rows(engine: Engine) -> list[CallRecord]:
 def learned(engine: Engine, *, tokens: int = 100, model: str = MODEL, **given: Any) -> None:
     """Teach an engine 30 conversations of about that many tokens."""
     facts = {"agent": "default", "task_type": "conversation", "model": model, **given}
-    for number in range(30):
-        engine.core.learn(record(output_tokens=tokens + number, ts=NOW - number, **facts))
+    rows = [record(output_tokens=tokens + number, ts=NOW - number, **facts) for number in range(30)]
+    engine._learn(rows)
 
 
 class Uploaded(httpx2.SyncByteStream, httpx2.AsyncByteStream):

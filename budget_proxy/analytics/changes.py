@@ -197,10 +197,12 @@ def welch(before: Spread, after: Spread) -> float | None:
     if min(before.n, after.n) < 2:  # noqa: PLR2004 (one value has no variance)
         return None
     a, b = before.variance / before.n, after.variance / after.n
-    if a + b <= 0.0:
+    whole = a + b
+    if whole <= 0.0:
         return None
-    freedom = (a + b) ** 2 / (a * a / (before.n - 1) + b * b / (after.n - 1))
-    return student(max(int(freedom), 1)) * sqrt(a + b)
+    a, b = a / whole, b / whole  # else the squares of tiny ones would be 0
+    freedom = 1.0 / (a * a / (before.n - 1) + b * b / (after.n - 1))
+    return student(max(int(freedom), 1)) * sqrt(whole)
 
 
 def _totals(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from math import inf, nextafter
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
@@ -44,7 +45,7 @@ def latest(unit: Unit, zone: ZoneInfo, now: float, count: int) -> list[Period]:
     moment = _floor(unit, datetime.fromtimestamp(now, zone))
     for _ in range(count - 1):
         moment = _before(unit, moment)
-    return periods(unit, zone, moment.timestamp(), now)
+    return periods(unit, zone, moment.timestamp(), nextafter(now, inf))
 
 
 def seconds_of(text: str) -> float:

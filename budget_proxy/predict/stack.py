@@ -17,7 +17,9 @@ _ROUNDS: Final = 80
 _RATE: Final = 0.2
 _PULL, _PULLED = 0.1, 400.0
 """How strongly the start draws, and how many outcomes outweigh it. Below so many it draws less too:
-there the weights hardly leave it by themselves, and what is plain in few outcomes is to count."""
+there the weights hardly leave it by themselves, and what is plain in few outcomes is to count. The
+fewer, the more the levels learn together, too: weights that differ from one to the next by chance
+would let forecasts cross."""
 
 _TINY: Final = 1e-9
 
@@ -30,13 +32,16 @@ def fit(members: Floats, lengths: Floats, levels: Floats, start: Floats) -> Floa
     weights = start.copy()
     n = len(lengths)
     apart = members - members.mean(axis=0)
-    pull = _PULL * min(n / _PULLED, 1.0) * _PULLED / (_PULLED + n)
+    many = min(n / _PULLED, 1.0)
+    pull = _PULL * many * _PULLED / (_PULLED + n)
     for _ in range(_ROUNDS):
         tokens = np.exp(combine(members, weights))
         slope = ((lengths[:, None] <= tokens) - levels) * tokens
         total = np.einsum("nl,mnl->lm", slope, apart)
         noise = np.sqrt(np.einsum("nl,mnl->lm", slope * slope, apart * apart))
-        weights = weights * np.exp(-_RATE * total / (noise.max(axis=1, keepdims=True) + _TINY))
+        step = total / (noise.max(axis=1, keepdims=True) + _TINY)
+        step += (1.0 - many) * (step.mean(axis=0) - step)
+        weights = weights * np.exp(-_RATE * step)
         weights /= weights.sum(axis=1, keepdims=True)
         weights = (1.0 - pull) * weights + pull * start
     return weights
