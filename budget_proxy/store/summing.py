@@ -149,7 +149,7 @@ _SUMS: Final[Mapping[str, str]] = {
     **dict(_tenths()),
 }
 _COLUMNS: Final = ", ".join(f"coalesce({_SUMS[name]}, 0)" for name in SUMMED)
-_ALL: Final = frozenset(SUMMED)
+_APART: Final = len(KEYS) + 2  # where the sums of a row begin
 
 _AS_ABOVE: Final = (
     "attempt", "finish_reason", "mode", "arm", "exact", "truncated", "cut_by_us", "cost", "api",
@@ -254,7 +254,7 @@ def read(
 
     Of those that are kept ``only`` some are read, and 0 in place of the others.
     """
-    names = _ALL if only is SUMMED else frozenset(only)
+    names = SUMMED if only is SUMMED else tuple(sorted(only))
     terms = [f"{name} IS ?" for name in where]
     parts: list[Sums] = []
     if set(where) <= set(KEYS):
@@ -266,8 +266,10 @@ def read(
             parts += _kept(connection, kept, numbers, by, names)
         # (the plus keeps SQLite from reading all rows up to an id in place of those of an hour)
         spans = [("+id <= ? AND NOT pending", [summed], edge) for edge in pieces.edges]
-        spans.append(("id > ? AND NOT pending", [summed], (start, end)))
-        spans.append(("pending", [], (start, end)))
+        if behind(connection) > 0:
+            spans.append(("id > ? AND NOT pending", [summed], (start, end)))
+        if connection.execute("SELECT EXISTS (SELECT 1 FROM calls WHERE pending)").fetchone()[0]:
+            spans.append(("pending", [], (start, end)))
     else:
         spans = [("true", [], (start, end))]
     for which, numbers, (low, high) in spans:
@@ -334,14 +336,17 @@ def _kept(
     clause: str,
     numbers: Sequence[Any],
     by: Sequence[str],
-    names: frozenset[str],
+    names: Sequence[str],
 ) -> list[Sums]:
-    columns = ", ".join(f"sum({name})" if name in names else "0" for name in SUMMED)
+    columns = "".join(f", sum({name})" for name in names)
     query = (
-        f"SELECT {_keys(by)}, min(first), max(last), {columns} FROM sums "  # noqa: S608 (our own names)
+        f"SELECT {_keys(by)}, min(first), max(last){columns} FROM sums "  # noqa: S608 (our own names)
         f"WHERE {clause} GROUP BY {_grouping(by)}"
     )
-    return [Sums(*row) for row in connection.execute(query, numbers)]
+    found = connection.execute(query, numbers)
+    if names is SUMMED:
+        return [Sums(*row) for row in found]
+    return [Sums(*row[:_APART], **dict(zip(names, row[_APART:], strict=True))) for row in found]
 
 
 def _rows(
