@@ -180,3 +180,11 @@ def named(*parts: str) -> str:
     text = " / ".join(parts)
     clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return clean if len(clean) <= LONGEST_NAME else f"{clean[: LONGEST_NAME - 1]}…"
+
+
+def visible(text: str, keep: str = "") -> str:
+    """A text that others chose, without what would steer a terminal."""
+    return "".join(
+        sign if sign.isprintable() or sign in keep else sign.encode("unicode_escape").decode()
+        for sign in text
+    )
