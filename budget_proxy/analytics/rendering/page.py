@@ -54,6 +54,7 @@ h3 { margin: 0 0 8px; font-size: 15px; }
 .tile, figure, .table, dl { background: var(--card); border: 1px solid var(--rule);
   border-radius: 10px; padding: 14px 16px; margin: 0 0 16px; }
 .tile, .plots figure { margin: 0; } .plots figure { max-width: 460px; }
+.plots figure:only-child { max-width: 720px; }
 .tile b { display: block; font-size: 28px; line-height: 1.2; }
 .tile small { color: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 20px; }

@@ -30,7 +30,7 @@ def suggestions(found: Listing, calls: int, since: str, added_up: str) -> Docume
 
     ``added_up`` names the groups of the sums, such as "Agent".
     """
-    told = f"{whole(calls)} calls of the last {since}"
+    told = f"of the last {since}"
     sections = tuple(map(tuple, _sections(found, calls, told, added_up)))
     return Document("Suggestions", told, sections, head=(f"History {found.store}",))
 
@@ -39,8 +39,8 @@ def _sections(found: Listing, calls: int, told: str, added_up: str) -> Iterator[
     listed = found.suggestions
     if not listed:
         text = (
-            f"Nothing to suggest from {told}. Suggestions need 50 calls of a kind, and a bound "
-            "that holds, not only a mean."
+            f"Nothing to suggest from {whole(calls)} calls {told}. Suggestions need 50 calls of a "
+            "kind, and a bound that holds, not only a mean."
         )
         yield [Note(text)]
         return
