@@ -98,7 +98,7 @@ def told(command: str, path: Path, form: str, name: str = "coder") -> str:
     return str(result.stdout)
 
 
-def named_so(command: str, name: str) -> tuple[str, str]:
+def shown_as(command: str, name: str) -> tuple[str, str]:
     """How a name may be shown: a task's type is cleaned, and cut, where it is read."""
     if command == "predict":
         name = "".join(char for char in name if char.isprintable())[:40].rstrip()
@@ -165,7 +165,7 @@ def test_names_stay_names_in_a_page(command: str, name: str, tmp_path: Path) -> 
     assert {tag for tag, _ in hostile.tags} == {tag for tag, _ in plain.tags}
     assert not {attr for _, attrs in hostile.tags for attr in attrs} & {"src", "onerror", "href"}
     text = " ".join(hostile.texts)
-    assert any(shown in text for shown in named_so(command, name))
+    assert any(shown in text for shown in shown_as(command, name))
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -176,7 +176,7 @@ def test_names_stay_names_in_markdown(command: str, name: str, tmp_path: Path) -
     for table in prose.split("\n\n"):
         rows = [line for line in table.splitlines() if line.startswith("|")]
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) <= 1
-    assert any(escaped(shown) in prose for shown in named_so(command, name))
+    assert any(escaped(shown) in prose for shown in shown_as(command, name))
     assert not re.search(r"(?<!\\)[<`\[@]", prose)
     assert "\x1b" not in text
 

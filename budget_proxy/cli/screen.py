@@ -22,7 +22,8 @@ _HIGH: Final = 12
 def show(out: Console, document: blocks.Document) -> None:
     """Print it: the head, then its sections with a blank line between them.
 
-    A section of which a terminal shows nothing (a table beside it tells the same) is left out.
+    A section of which a terminal shows nothing (a table beside it tells the same) is left out;
+    one that is empty leaves its blank line.
     """
     for line in document.head:
         out.print(line, soft_wrap=True)
