@@ -16,7 +16,11 @@ from budget_proxy.analytics.rendering.blocks import (
     LONGEST_NAME,
     Bars,
     Block,
+    Command,
+    Courses,
+    Entry,
     Facts,
+    Forecast,
     Heading,
     Lines,
     Note,
@@ -152,6 +156,24 @@ def test_markdown_by_hand() -> None:
     )
 
 
+def test_markdown_of_what_commands_tell_by_hand() -> None:
+    """A line with a kind is a table; a command's fence is longer than any within it."""
+    lines = Lines("L", ("Mon", "Tue"), (("use", (0.5, None)),), percent, "day")
+    blocks: list[Block] = [
+        lines,
+        Courses(Table("C", ("who", "n"), (("a", "1"),)), (lines,)),
+        Entry("E", (("", "all"), ("Do:", "x*"))),
+        Command("run '```'"),
+        Forecast("no", ("Mon",), (1.0,), (None,), percent),
+    ]
+    assert markdown("R", "today", blocks) == (
+        "# R\n\ntoday\n\n### L\n\n| day | use |\n|---|--:|\n| Mon | 50 % |\n| Tue | - |\n\n"
+        "### C\n\n| who | n |\n|---|--:|\n| a | 1 |\n\n"
+        "### E\n\n|  |  |\n|---|---|\n|  | all |\n| Do: | x\\* |\n\n"
+        "``````sh\nrun '```'\n``````\n"
+    )
+
+
 def test_names_are_on_one_line_and_not_endless() -> None:
     """Control characters, and those that turn a line around, are replaced."""
     assert named("a\x1b[31m\n\u202eb", "c") == "a\ufffd[31m\ufffd\ufffdb / c"
@@ -200,6 +222,21 @@ def test_lines_leave_gaps() -> None:
     assert "<title>d, s: 40 %</title>" in drawn
 
 
+def test_forecasts_are_bars_and_then_points_within_their_intervals() -> None:
+    """4 was, 8 comes within 6 and 10: on an axis to 10 the band is from .6 to 1 of the height."""
+    drawn = svg.forecast(Forecast("t", ("a", "b"), (4.0, 8.0), (None, (6.0, 10.0)), short))
+    bar, band = (
+        (float(attrs["y"] or 0), float(attrs["height"] or 0))
+        for tag, attrs in Reader(drawn).tags if tag == "rect"
+    )  # fmt: skip
+    floor, tenth = sum(bar), bar[1] / 4
+    assert sum(band) == pytest.approx(floor - 6 * tenth, abs=0.1)
+    assert band[0] == pytest.approx(floor - 10 * tenth, abs=0.2)
+    ((_, middle),) = numbers(drawn, "circle", "cx", "cy")
+    assert middle == pytest.approx(floor - 8 * tenth, abs=0.1)
+    assert "<title>b: 8 (6 to 10)</title>" in drawn
+
+
 def test_promises_that_hold_lie_on_the_diagonal() -> None:
     """At 25 % and at 75 %; what held less lies below it."""
     points = (Point(0.25, 0.25, 0.2, 0.3, 10), Point(0.75, 0.75, 0.7, 0.8, 40))
@@ -219,9 +256,12 @@ def test_promises_that_hold_lie_on_the_diagonal() -> None:
 def test_every_mark_lies_within_its_plot(values: list[float | None]) -> None:
     """Whatever the values; names never run out of it nor into each other."""
     names = tuple(f"2026-11-{number:02d}" for number in range(len(values)))
+    amounts = tuple(value or 0.0 for value in values)
+    bands = tuple(value if value is None else (value - 1, value * 2) for value in values)
     for drawn in (
         svg.bars(Bars("t", "day", "n", names, tuple(values), short)),
         svg.lines(Lines("t", names, (("s", tuple(values)), ("u", tuple(values))), short)),
+        svg.forecast(Forecast("t", names, amounts, bands, short)),
     ):
         reader = Reader(drawn)
         assert reader.open == []

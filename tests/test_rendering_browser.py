@@ -1,4 +1,7 @@
-"""A report in a real browser (Chromium): `make test-all`, with Debian's package `chromium`."""
+"""Reports, and what other commands tell, in a real browser: `make test-all`.
+
+The browser is Chromium (Debian's package `chromium`).
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ import pytest
 
 from budget_proxy.analytics.rendering.document import document, span
 from budget_proxy.analytics.rendering.page import page
+from tests.test_cli_formats import TITLES, told
 from tests.test_rendering import report
+
+LONG = "an-agent-with-quite-a-long-name-" * 3
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -100,22 +106,45 @@ def test_in_a_browser_nothing_runs_and_nothing_is_asked_for(
     assert "Budgets against their targets" in seen
 
 
+def test_what_commands_tell_runs_nothing_either(witness: Witness, tmp_path: Path) -> None:
+    """Each of the pages, with another of the hostile names as an agent's."""
+    commands = ("trends", "project", "suggest", "alerts")
+    for command, name in zip(commands, witness.names(), strict=True):
+        path = tmp_path / "told.html"
+        path.write_text(told(command, tmp_path, "html", name))
+        seen = rendered(path)
+        assert f"<title>{TITLES[command]}</title>" in seen
+        assert seen.count("<script") == seen.count("<img") == 0
+        assert name in unescape(seen)
+    assert witness.asked == []
+
+
 @pytest.mark.parametrize("width", [1200, 390])
 def test_a_page_is_no_wider_than_its_window(width: int, tmp_path: Path) -> None:
-    """On a desk and on a phone: what is wide scrolls within itself (asked of the browser)."""
-    found, path = report("coder", "an-agent-with-quite-a-long-name-" * 3), tmp_path / "report.html"
+    """On a desk and on a phone: what is wide scrolls within itself."""
+    found = report("coder", LONG)
+    assert wide(page("Token budgets", span(found), document(found, "group")), width, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["trends", "project", "suggest", "alerts"])
+def test_what_commands_tell_is_no_wider_than_a_phone(command: str, tmp_path: Path) -> None:
+    """With a long name, and a command that is never broken into two."""
+    assert wide(told(command, tmp_path, "html", LONG), 390, tmp_path)
+
+
+def wide(text: str, width: int, directory: Path) -> bool:
+    """Whether a page is as wide as its window, no more (asked of the browser)."""
     ask = (
         "<script>addEventListener('load', () => { document.title = "
         "`${document.documentElement.scrollWidth} of ${innerWidth}` })</script>"
     )
-    text = page("Token budgets", span(found), document(found, "group"))
     policy = text[text.index("<meta http-equiv") : text.index("<meta name=")]
-    path.write_text(text.replace(policy, ask))
+    (directory / "page.html").write_text(text.replace(policy, ask))
     # Chromium's own windows are 500 pixels wide at least: a frame is as narrow as a phone.
-    frame = tmp_path / "frame.html"
+    frame = directory / "frame.html"
     frame.write_text(
-        f"<!doctype html><iframe src='report.html' width='{width}' height='900'></iframe><script>"
+        f"<!doctype html><iframe src='page.html' width='{width}' height='900'></iframe><script>"
         "addEventListener('load', () => { document.title = frames[0].document.title })</script>"
     )
     seen = rendered(frame, "--allow-file-access-from-files", f"--window-size={width + 100},1000")
-    assert f"<title>{width} of {width}</title>" in seen
+    return f"<title>{width} of {width}</title>" in seen

@@ -7,7 +7,6 @@ that was written last; while one is being written, also that day and until when 
 
 from __future__ import annotations
 
-import os
 import re
 import threading
 import time as clock
@@ -18,6 +17,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.rendering.document import document, span
+from budget_proxy.analytics.rendering.file import replace
 from budget_proxy.analytics.rendering.markdown import markdown
 from budget_proxy.analytics.rendering.page import page
 from budget_proxy.analytics.report import Report, keep, make_report
@@ -139,7 +139,7 @@ class DailyReports:
         title, blocks = f"Token budgets on {day}", document(found)
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for suffix, write in (("html", page), ("md", markdown)):
-            _replace(self._directory / f"report-{day}.{suffix}", write(title, span(found), blocks))
+            replace(self._directory / f"report-{day}.{suffix}", write(title, span(found), blocks))
         keep(self._store, found)
         _let_go(self._directory)
 
@@ -148,13 +148,6 @@ class DailyReports:
             datetime.combine(one, time(), self._zone).timestamp() for one in (day, day + _ONE)
         )
         return make_report(self._store, now=self._now(), zone=self._zone, since=start, until=end)
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file so that it is never seen half-written."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
 
 
 def _let_go(directory: Path) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from budget_proxy.cli.answer import answer, check_printed, format_of
 from budget_proxy.cli.options import (
     Agent,
     AsJson,
+    Form,
     Model,
+    Out,
     StoreUrl,
     Zone,
     open_history,
@@ -22,10 +24,6 @@ from budget_proxy.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from zoneinfo import ZoneInfo
-
-    from budget_proxy.analytics.noticeboard import Noticeboard
-    from budget_proxy.store.alerts import Alert
     from budget_proxy.store.base import Store
 
 
@@ -66,14 +64,22 @@ def alerts(
     send: Annotated[
         bool, typer.Option("--deliver", help="Send what is due to the webhook (for cron).")
     ] = False,
+    form: Form = None,
+    out: Out = None,
     zone: Zone = None,
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:
     """Show open alerts; acknowledge, mute or deliver them."""
     from budget_proxy.analytics import noticeboard as board
-    from budget_proxy.cli.output import print_json
+    from budget_proxy.analytics.rendering import alerts as rendering
 
+    told = format_of(form, out, as_json=as_json)
+    changing = _changing(
+        ack=ack is not None, mute=mute is not None, unmute=unmute is not None, deliver=send
+    )
+    if changing:
+        check_printed(changing, told, out)
     scope, place, now = (agent, task_type, model), zone_of(zone), time.time()
     history = open_history(store, existing=True)
     try:
@@ -90,11 +96,13 @@ def alerts(
     finally:
         history.close()
     found = replace(found, delivered=delivered)
-    if as_json:
-        print_json(found)
-    else:
-        typer.echo(f"History {history.url}")
-        _show(found, place)
+    answer(told, out, lambda: found, lambda: rendering.alerts(found, place, now, history.url))
+
+
+def _changing(*, ack: bool, mute: bool, unmute: bool, deliver: bool) -> str | None:
+    """The first of the options that change something, if any was given."""
+    given = {"--ack": ack, "--mute": mute, "--unmute": unmute, "--deliver": deliver}
+    return next((name for name, there in given.items() if there), None)
 
 
 def _deliver(history: Store) -> dict[str, int]:
@@ -112,45 +120,3 @@ def _deliver(history: Store) -> dict[str, int]:
         )
     sent, failed = deliver(history, post, settings.alerts.format, time.time)
     return {"sent": sent, "failed": failed}
-
-
-def _show(found: Noticeboard, place: ZoneInfo) -> None:
-    from budget_proxy.cli.output import console, facts, table, whole
-
-    out = console()
-    rows = [
-        (_place(alert), str(alert.id), alert.cause, alert.severity, since, _standing(alert))
-        for alert in found.alerts
-        for since in [f"{datetime.fromtimestamp(alert.since, tz=place):%Y-%m-%d %H:%M}"]
-    ]
-    if rows:
-        out.print()
-        names = ("Calls of", "no.", "cause", "severity", f"since ({place.key})", "state")
-        out.print(table("Alerts", names, rows, left=6))
-        out.print(facts({f"#{alert.id}": alert.text for alert in found.alerts}))
-        out.print()
-    else:
-        out.print("No alerts.")
-    if found.hidden:
-        out.print(f"{found.hidden} of the alerts are muted: --all shows them.")
-    if found.delivered is not None:
-        sent, failed = found.delivered["sent"], found.delivered["failed"]
-        out.print(f"Delivered {sent}; the webhook did not take {failed}.")
-    if found.skipped:
-        out.print(f"{whole(found.skipped)} rows were too far back to be looked at.")
-    if found.waiting:
-        out.print("More rows wait to be looked at: ask again, or let `budget-proxy serve` run.")
-    if found.unwatched:
-        out.print(f"{whole(found.unwatched)} groups, seen longest ago, are not watched any more.")
-
-
-def _place(alert: Alert) -> str:
-    from budget_proxy.analytics.causes import place_of
-
-    return place_of(alert.scope)
-
-
-def _standing(alert: Alert) -> str:
-    if alert.resolved is not None:
-        return "over"
-    return "acknowledged" if alert.acknowledged is not None else "open"

@@ -26,6 +26,19 @@ StoreUrl = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Form = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        metavar="table|json|markdown|html",
+        help="table (for a terminal), json, markdown, or html: one file, with plots. Else by the "
+        "name that --out gives.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="Write it there: .html, .md or .json."),
+]
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Whose call it is.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model's name.")]
 Zone = Annotated[

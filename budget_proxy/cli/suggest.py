@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from budget_proxy.cli.options import AsJson, StoreUrl, open_history, seconds_of
-from budget_proxy.cli.suggested import key_of, show, visible
+from budget_proxy.cli.answer import answer, check_printed, format_of
+from budget_proxy.cli.options import (
+    AsJson,
+    Form,
+    Out,
+    StoreUrl,
+    chosen,
+    open_history,
+    seconds_of,
+)
 from budget_proxy.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -21,6 +29,7 @@ if TYPE_CHECKING:
     from budget_proxy.store.base import Store
 
 _SPAN: Final = "30d"
+_BY: Final = {"agent": "agent", "task": "task_type", "model": "model"}
 
 
 def register(app: typer.Typer) -> None:
@@ -65,15 +74,23 @@ def suggest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="With --apply or --undo: only show the change.")
     ] = False,
+    form: Form = None,
+    out: Out = None,
     store: StoreUrl = None,
     as_json: AsJson = False,
 ) -> None:  # fmt: skip
     """Suggest settings and changes, with what they are worth and what speaks for them."""
+    from budget_proxy.analytics.rendering.blocks import NAMES
+    from budget_proxy.analytics.rendering.suggestions import suggestions
     from budget_proxy.analytics.suggestions.listing import listing, options_of
-    from budget_proxy.cli.output import print_json
 
-    _check(apply, undo, applied=applied, dry_run=dry_run)
-    kinds, key = _kinds(kind), None if by is None else key_of(by)
+    told = format_of(form, out, as_json=as_json)
+    changing = _changing(apply, undo, applied=applied, dry_run=dry_run)
+    if changing:
+        check_printed(changing, told, out)
+    as_json = told == "json"
+    kinds, grouping = _kinds(kind), chosen("--by", by or "agent", _BY)
+    key = None if by is None else _BY[grouping]
     now, history = time.time(), open_history(store, existing=True)
     where = {name: value for name, value in (("agent", agent), ("model", model)) if value}
     options = options_of(since, store, where)
@@ -85,31 +102,34 @@ def suggest(
         else:
             scene, found = _found(history, now, since, kinds, where)
             if apply is not None:
-                chosen = _chosen(found, apply)
-                _apply(history, chosen, now, options, dry_run=dry_run, as_json=as_json)
-            elif as_json:
-                print_json(listing(history.url, scene, found, key, options))
-            else:
-                show(history.url, scene, found, by, options, since)
+                wanted = _wanted(found, apply)
+                _apply(history, wanted, now, options, dry_run=dry_run, as_json=as_json)
+                return
+            listed = listing(history.url, scene, found, key, options)
+            calls = sum(one.calls for one in scene.sums)
+            answer(
+                told, out, lambda: listed,
+                lambda: suggestions(listed, calls, since, NAMES[grouping]),
+            )  # fmt: skip
     finally:
         history.close()
 
 
-def _check(apply: str | None, undo: int | None, *, applied: bool, dry_run: bool) -> None:
-    """Raise InvalidInput where the options do not go together."""
-    if (apply is not None) + (undo is not None) + applied > 1:
+def _changing(apply: str | None, undo: int | None, *, applied: bool, dry_run: bool) -> str | None:
+    """The option about settings, if any. Raises InvalidInput where they do not go together."""
+    given = {"--apply": apply is not None, "--undo": undo is not None, "--applied": applied}
+    asked = [name for name, there in given.items() if there]
+    if len(asked) > 1:
         raise InvalidInput("give one of --apply, --undo and --applied")
     if dry_run and apply is None and undo is None:
         raise InvalidInput("--dry-run goes with --apply or --undo: to list changes nothing")
+    return asked[0] if asked else None
 
 
 def _kinds(kind: str | None) -> tuple[Kind, ...]:
     from budget_proxy.analytics.suggestions.base import KINDS
 
-    chosen = tuple(one for one in KINDS if kind in {None, one})
-    if not chosen:
-        raise InvalidInput(f"--kind must be one of {', '.join(KINDS)}, not {kind!r}")
-    return chosen
+    return KINDS if kind is None else (chosen("--kind", kind, KINDS),)
 
 
 def _found(
@@ -122,7 +142,7 @@ def _found(
     return scene, suggestions(scene, kinds)
 
 
-def _chosen(found: Sequence[Suggestion], wanted: str) -> Suggestion:
+def _wanted(found: Sequence[Suggestion], wanted: str) -> Suggestion:
     for one in found:
         if one.id == wanted:
             return one
@@ -131,12 +151,12 @@ def _chosen(found: Sequence[Suggestion], wanted: str) -> Suggestion:
 
 
 def _apply(
-    history: Store, chosen: Suggestion, now: float, options: str, *, dry_run: bool, as_json: bool
+    history: Store, wanted: Suggestion, now: float, options: str, *, dry_run: bool, as_json: bool
 ) -> None:
     from budget_proxy.analytics.suggestions.applying import applied
     from budget_proxy.settings import FILE
 
-    made = applied(history, chosen, Path(FILE), now, dry_run=dry_run)
+    made = applied(history, wanted, Path(FILE), now, dry_run=dry_run)
     words = f" --store {shlex.quote(history.url)}" if "--store" in options else ""
     undoing = None if made.number is None else f"budget-proxy suggest --undo {made.number}{words}"
     _tell(made, undoing, dry_run=dry_run, as_json=as_json)
@@ -151,6 +171,7 @@ def _put_back(history: Store, number: int, now: float, *, dry_run: bool, as_json
 
 def _tell(made: Change, undoing: str | None, *, dry_run: bool, as_json: bool) -> None:
     """What was changed in the file, or would be."""
+    from budget_proxy.analytics.rendering.blocks import visible
     from budget_proxy.analytics.suggestions.edits import diff
     from budget_proxy.cli.output import console, print_json
 
@@ -189,6 +210,7 @@ def _in_force(made: Change) -> bool:
 
 
 def _list_applied(history: Store, *, as_json: bool) -> None:
+    from budget_proxy.analytics.rendering.blocks import visible
     from budget_proxy.cli.output import console, moment, print_json, table
 
     found = history.applied()

@@ -1,4 +1,4 @@
-"""What a report's text is made of, whatever shows it: facts, tables and plots.
+"""What texts are made of, whatever shows them: facts, tables and plots.
 
 Texts are as they are to be read; whoever shows them escapes them.
 """
@@ -86,12 +86,50 @@ class Bars:
 
 @frozen
 class Lines:
-    """Shares over time: one line a series (name, values)."""
+    """Numbers over time: one line a series (name, values).
+
+    ``kind`` is what a name is, such as "day", where no table beside it has the numbers.
+    """
 
     title: str
     names: tuple[str, ...]
     series: tuple[tuple[str, tuple[float | None, ...]], ...]
     number: Number
+    kind: str = ""
+
+
+@frozen
+class Courses:
+    """A table of which each row has a course over time: ``lines``, one a row."""
+
+    table: Table
+    lines: tuple[Lines, ...]
+
+
+@frozen
+class Forecast:
+    """What was and what is to come: ``bands`` are intervals (low, high), ``None`` for the past."""
+
+    title: str
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+    bands: tuple[tuple[float, float] | None, ...]
+    number: Number
+
+
+@frozen
+class Entry:
+    """One of several things that take some words: names and texts under its ``title``."""
+
+    title: str
+    rows: tuple[tuple[str, str], ...]
+
+
+@frozen
+class Command:
+    """A line for a shell, which is never broken."""
+
+    line: str
 
 
 @frozen
@@ -115,7 +153,26 @@ class Promises:
     points: tuple[Point, ...]
 
 
-Block = Heading | Note | Facts | Tiles | Table | Bars | Lines | Promises
+Plot = Bars | Lines | Promises | Forecast
+Block = Heading | Note | Facts | Tiles | Table | Courses | Entry | Command | Plot
+
+
+@frozen
+class Document:
+    """What a command tells, in a terminal or in a file.
+
+    A terminal shows ``head`` in place of the titles, and a blank line between sections.
+    """
+
+    title: str
+    subtitle: str
+    sections: tuple[tuple[Block, ...], ...]
+    head: tuple[str, ...] = ()
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All of it, for a file."""
+        return tuple(block for section in self.sections for block in section)
 
 
 def named(*parts: str) -> str:
@@ -123,3 +180,11 @@ def named(*parts: str) -> str:
     text = " / ".join(parts)
     clean = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
     return clean if len(clean) <= LONGEST_NAME else f"{clean[: LONGEST_NAME - 1]}…"
+
+
+def visible(text: str, keep: str = "") -> str:
+    """A text that others chose, without what would steer a terminal."""
+    return "".join(
+        sign if sign.isprintable() or sign in keep else sign.encode("unicode_escape").decode()
+        for sign in text
+    )

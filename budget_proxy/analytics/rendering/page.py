@@ -1,4 +1,4 @@
-"""A report as one HTML file: no script, no request to anywhere, light and dark.
+"""Blocks as one HTML file: no script, no request to anywhere, light and dark.
 
 What it shows may be named by anybody (agents, models): every text is escaped, and the policy in
 the head lets a browser run and load nothing, should that ever fail.
@@ -6,22 +6,31 @@ the head lets a browser run and load nothing, should that ever fail.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from typing import Final
 
 from budget_proxy.analytics.rendering import svg
 from budget_proxy.analytics.rendering.blocks import (
+    MOST_ROWS,
     Bars,
     Block,
+    Command,
+    Courses,
+    Entry,
     Facts,
+    Forecast,
     Heading,
     Lines,
     Note,
+    Plot,
     Promises,
     Table,
     Tiles,
 )
+
+_Words = Heading | Note | Facts | Tiles | Table | Entry | Command
+_Laid = _Words | Plot
 
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
@@ -45,6 +54,7 @@ h3 { margin: 0 0 8px; font-size: 15px; }
 .tile, figure, .table, dl { background: var(--card); border: 1px solid var(--rule);
   border-radius: 10px; padding: 14px 16px; margin: 0 0 16px; }
 .tile, .plots figure { margin: 0; } .plots figure { max-width: 460px; }
+.plots figure:only-child { max-width: 720px; }
 .tile b { display: block; font-size: 28px; line-height: 1.2; }
 .tile small { color: var(--soft); }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 20px; }
@@ -65,13 +75,15 @@ path.line { fill: none; stroke-width: 2; } .line-0 { stroke: var(--first); }
 .line-1 { stroke: var(--second); stroke-dasharray: 5 4; } circle.line-0, .key.line-0 {
   fill: var(--first); stroke: none; } circle.line-1, .key.line-1 { fill: var(--second);
   stroke: none; } .diagonal { stroke: var(--soft); stroke-dasharray: 3 4; }
+.band { fill: var(--second); fill-opacity: .2; } .ahead { fill: var(--second); }
+pre { overflow-wrap: anywhere; white-space: pre-wrap; font-size: 13px; }
 .whisker { stroke: var(--first); } .point { fill: var(--first); fill-opacity: .75; }
 @media print { body { max-width: none; } .tile, figure, .table, dl { break-inside: avoid; } }
 """
 
 
 def page(title: str, subtitle: str, blocks: Iterable[Block]) -> str:
-    """The report as a document of its own."""
+    """A document of its own."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
@@ -86,8 +98,8 @@ def _body(blocks: Iterable[Block]) -> list[str]:
     """Blocks as they come; plots that follow each other stand side by side."""
     parts: list[str] = []
     plots: list[str] = []
-    for block in blocks:
-        if isinstance(block, Bars | Lines | Promises):
+    for block in _laid_out(blocks):
+        if isinstance(block, Plot):
             plots.append(_figure(block))
             continue
         parts += [_side_by_side(plots)] * bool(plots)
@@ -96,11 +108,21 @@ def _body(blocks: Iterable[Block]) -> list[str]:
     return parts + [_side_by_side(plots)] * bool(plots)
 
 
+def _laid_out(blocks: Iterable[Block]) -> Iterator[_Laid]:
+    """Courses as their table, and the plots of its first rows."""
+    for block in blocks:
+        if isinstance(block, Courses):
+            yield block.table
+            yield from block.lines[:MOST_ROWS]
+        else:
+            yield block
+
+
 def _side_by_side(plots: Iterable[str]) -> str:
     return f'<div class="plots">\n{"".join(plots)}</div>\n'
 
 
-def _figure(block: Bars | Lines | Promises) -> str:
+def _figure(block: Plot) -> str:
     match block:
         case Bars():
             drawn = svg.bars(block)
@@ -108,35 +130,46 @@ def _figure(block: Bars | Lines | Promises) -> str:
             drawn = svg.lines(block)
         case Promises():
             drawn = svg.promises(block)
+        case Forecast():
+            drawn = svg.forecast(block)
     caption = block.title
     if isinstance(block, Promises):
         caption = f"{block.title}: {block.held} by {block.promised}"
     return f"<figure><figcaption>{escape(caption)}</figcaption>{drawn}</figure>\n"
 
 
-def _block(block: Heading | Note | Facts | Tiles | Table) -> str:
+def _block(block: _Words) -> str:
     match block:
         case Heading(text):
-            return f"<h2>{escape(text)}</h2>\n"
+            made = f"<h2>{escape(text)}</h2>\n"
         case Note(text):
-            return f'<p class="note">{escape(text)}</p>\n'
+            made = f'<p class="note">{escape(text)}</p>\n'
         case Facts(rows):
-            pairs = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
-            return f"<dl>{''.join(pairs)}</dl>\n"
+            made = _pairs(rows)
+        case Entry(title, rows):
+            made = f"<h3>{escape(title)}</h3>\n{_pairs(rows)}"
+        case Command(line):
+            made = f"<pre>{escape(line)}</pre>\n"
         case Tiles(tiles):
             cards = (
                 f'<div class="tile">{escape(tile.name)}<b>{escape(tile.value)}</b>'
                 f"<small>{escape(tile.small)}</small></div>"
                 for tile in tiles
             )
-            return f'<div class="tiles">{"".join(cards)}</div>\n'
+            made = f'<div class="tiles">{"".join(cards)}</div>\n'
         case Table(title, columns, rows, left):
             head = _row("th", columns, left)
             body = "".join(_row("td", row, left) for row in rows)
-            return (
+            made = (
                 f'<div class="table"><table><caption>{escape(title)}</caption>'
                 f"<thead>{head}</thead><tbody>{body}</tbody></table></div>\n"
             )
+    return made
+
+
+def _pairs(rows: Iterable[tuple[str, str]]) -> str:
+    pairs = (f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in rows)
+    return f"<dl>{''.join(pairs)}</dl>\n"
 
 
 def _row(kind: str, cells: Sequence[str], left: int) -> str:

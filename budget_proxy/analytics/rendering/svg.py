@@ -1,4 +1,4 @@
-"""Plots as SVG within an HTML page: bars, lines, and promises beside what held.
+"""Plots as SVG within an HTML page: bars, lines, forecasts, and promises beside what held.
 
 Colours and fonts are the page's, by class; there is no script, and no text but escaped. Every
 mark has a ``<title>``, which browsers show where the pointer rests and screen readers read.
@@ -11,7 +11,14 @@ from html import escape
 from math import floor, log10, sqrt
 from typing import Final
 
-from budget_proxy.analytics.rendering.blocks import Bars, Lines, Number, Point, Promises
+from budget_proxy.analytics.rendering.blocks import (
+    Bars,
+    Forecast,
+    Lines,
+    Number,
+    Point,
+    Promises,
+)
 from budget_proxy.types import frozen
 
 _WIDTH: Final = 360
@@ -52,12 +59,13 @@ def bars(block: Bars) -> str:
     many = len(block.values)
     each = (frame.x(1) - frame.x(0)) / max(many, 1)
     marks = (
-        f'<rect class="bar" x="{frame.x(0) + each * (index + 0.1):.1f}" y="{frame.y(value):.1f}" '
-        f'width="{0.8 * each:.1f}" height="{frame.y(0.0) - frame.y(value):.1f}">'
-        f"<title>{escape(name)}: {escape(block.number(value))}</title></rect>"
+        _bar(
+            "bar", frame.x(0) + each * (index + 0.1), 0.8 * each, (0.0, value), frame,
+            f"{name}: {block.number(value)}",
+        )
         for index, (name, value) in enumerate(zip(block.names, block.values, strict=True))
         if value is not None
-    )
+    )  # fmt: skip
     return _svg(block.title, [*_grid(frame, block.number), *marks, *_below(frame, block.names)])
 
 
@@ -74,6 +82,37 @@ def lines(block: Lines) -> str:
             parts.append(f'<rect class="key line-{number}" x="{x}" y="4" width="14" height="4"/>')
             parts.append(f'<text x="{x + 20}" y="11">{escape(name)}</text>')
     return _svg(block.title, parts)
+
+
+def forecast(block: Forecast) -> str:
+    """The past as bars; what is to come as points within their intervals."""
+    frame = _Frame(0.0, _above([*block.values, *(band[1] for band in block.bands if band)]))
+    each = (frame.x(1) - frame.x(0)) / max(len(block.values), 1)
+    parts = [*_grid(frame, block.number), *_below(frame, block.names)]
+    days = zip(block.names, block.values, block.bands, strict=True)
+    for index, (name, value, band) in enumerate(days):
+        x, said = frame.x(0) + each * index, f"{name}: {block.number(value)}"
+        if band is None:
+            parts.append(_bar("bar", x + 0.1 * each, 0.8 * each, (0.0, value), frame, said))
+        else:
+            said = f"{said} ({block.number(band[0])} to {block.number(band[1])})"
+            parts.append(_bar("band", x, each, band, frame, said))
+            parts.append(
+                f'<circle class="ahead" cx="{x + each / 2:.1f}" cy="{frame.y(value):.1f}" r="2">'
+                f"<title>{escape(said)}</title></circle>"
+            )
+    return _svg(block.title, parts)
+
+
+def _bar(
+    kind: str, x: float, width: float, between: tuple[float, float], frame: _Frame, said: str
+) -> str:
+    """A bar from a value up to another, neither below the floor."""
+    bottom, top = (frame.y(max(value, frame.low)) for value in between)
+    return (
+        f'<rect class="{kind}" x="{x:.1f}" y="{top:.1f}" width="{width:.1f}" '
+        f'height="{bottom - top:.1f}"><title>{escape(said)}</title></rect>'
+    )
 
 
 def promises(block: Promises) -> str:
