@@ -111,6 +111,25 @@ def test_a_price_that_triples_is_one_alert_of_the_model() -> None:
     assert notice.alert.severity == "critical"
 
 
+def test_an_open_alert_goes_on_telling_what_it_was_raised_for() -> None:
+    """A thousand calls later what is usual has followed: not that the price rose 1.3 times."""
+    dear = (replace(row, cost=3 * (row.cost or 0)) for row in calls(1_500, seed=1))
+    for after, cause, factor in (
+        (dear, "price", 3.0),
+        (calls(1_500, seed=1, factor=2.0), "longer", 2.0),
+        (calls(1_500, seed=1, factor=0.5), "shorter", 0.5),
+    ):
+        watch = Watch()
+        latest = {}
+        for row in numbered(calls(800), after):
+            for notice in watch.learn_one(seen(row)):
+                latest[notice.alert.cause] = notice.alert
+        assert latest[cause].figures["factor"] == pytest.approx(factor, rel=0.2)
+        assert {"price": "costs", "longer": "longer", "shorter": "shorter"}[cause] in latest[
+            cause
+        ].text
+
+
 def test_longer_answers_at_the_same_price_are_no_price_alert() -> None:
     """What longer answers cost more is not put down to the price."""
     causes = [cause for cause, _ in raised(numbered(calls(800), calls(300, seed=1, factor=2.0)))]

@@ -94,6 +94,8 @@ def test_muted_alerts_are_left_out_until_they_are_asked_for_or_unmuted(
         (("--mute", "noise"), "'noise' is no alert's number, and no cause"),
         (("--mute", "group"), "--agent, --task-type or --model"),
         (("--mute", "price", "--for", "long"), "a span of time"),
+        (("--agent", "coder"), "what --mute and --unmute are about"),
+        (("--for", "7d"), "what --mute and --unmute are about"),
         (("--deliver",), "BUDGET_PROXY_ALERTS__WEBHOOK"),
     ],
 )

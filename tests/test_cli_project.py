@@ -32,6 +32,15 @@ def url(tmp_path: Path) -> str:
     )
 
 
+def test_unknown_prices_are_no_prices_of_zero(tmp_path: Path) -> None:
+    """Nothing is projected of them, and no limit is safe; another measure is named."""
+    url = history(tmp_path / "unpriced.db", *(spent(day, None) for day in range(56)))
+    found = run_json("project", "--store", url, "--at", AT, "--limit-usd", "1")
+    assert (found["whole"]["total"], found["whole"]["known"]) == (None, 0.0)
+    assert found["limits"] == {}
+    assert "--measure tokens" in run("project", "--store", url, "--at", AT).stdout
+
+
 def test_json_has_the_whole_projection(url: str) -> None:
     """Whole, groups, limits, the past, and where it comes from; days are dates."""
     found = run_json(

@@ -157,15 +157,20 @@ def test_other_forms_may_be_printed(url: str) -> None:
     assert json.loads(run("report", "--store", url, "--format", "json").stdout)["store"] == url
 
 
-def test_a_report_that_was_written_is_the_last_one(tmp_path: Path) -> None:
-    """The next tells what has changed since; one that was only shown does not count."""
+def test_a_report_that_was_written_is_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a day later on what has changed since is told; one that was only shown counts not."""
     now = time.time()
     url = history(tmp_path / "history.db", *(answered(n, ts=now - 86_400 * n) for n in range(1, 6)))
     assert run_json("report", "--store", url)["since_last"] is None
     assert run_json("report", "--store", url)["since_last"] is None
     run("report", "--store", url, "--out", tmp_path / "r.html")
+    written = time.time()
+    assert run_json("report", "--store", url)["since_last"] is None
+    monkeypatch.setattr(time, "time", lambda: written + 2 * 86_400)
     found = run_json("report", "--store", url)["since_last"]
-    assert now < found["before"]["end"] < time.time()
+    assert now < found["before"]["end"] < written
     assert found["changes"][0]["after"] == 0.0
     assert "Since the last report" in run("report", "--store", url).stdout
 

@@ -90,8 +90,8 @@ def _unknown(projection: Projection) -> Iterator[str]:
         return
     if projection.measure == "cost":
         yield (
-            f"{_rest(known)} of the attempts have no known price and are in no amount here; "
-            "tokens can be projected for all."
+            f"{_rest(known)} of the attempts have no known price and are in no amount here: the "
+            "whole comes to more. `--measure tokens` projects tokens."
         )
     else:
         yield f"{_rest(known)} of the attempts tell no tokens and are in no amount here."

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from math import log
 from typing import Any, Final, NamedTuple, Self
 
 from budget_proxy.analytics.causes import (
@@ -276,7 +277,10 @@ class Cases:
         return [self._updated(case, found.ts, figures={"held": counts})]
 
     def _again(self, case: _Progress, found: Finding) -> list[Notice]:
-        """The same cause once more: newer numbers, maybe more calls than was known."""
+        """The same cause once more: newer counts, maybe more calls than was known.
+
+        By how much something changed is the most that was ever found: what is usual follows.
+        """
         case.quiet = 0
         scope = case.alert.scope
         parts: list[_Progress] = []
@@ -291,6 +295,7 @@ class Cases:
             ]
         notices = [self._resolve(one, found.ts, f"part of #{case.alert.id}") for one in parts]
         figures = {**case.alert.figures, **_rounded(found.figures)}
+        figures |= _farthest(case.alert.figures, figures)
         return [
             *notices,
             self._updated(
@@ -364,6 +369,12 @@ class Cases:
         if case.alert.cause in CHANGES:
             return case.quiet >= 2 * QUIET and ts >= case.alert.opened + _DAY
         return case.quiet >= QUIET
+
+
+def _farthest(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, float]:
+    """Of two factors the one that is farther from 1; nothing where there is none."""
+    known = [figures["factor"] for figures in (one, other) if figures.get("factor", 0.0) > 0.0]
+    return {"factor": max(known, key=lambda factor: abs(log(factor)))} if known else {}
 
 
 def _rounded(figures: Mapping[str, Any]) -> dict[str, Any]:

@@ -100,12 +100,19 @@ class _Figures(dict[str, Any]):
         return f"{100 * self.get(name, 0.0):.0f} %"
 
 
-def _lengths(place: str, figures: _Figures) -> str:
-    factor = figures.get("factor", 1.0)
+def _longer(place: str, figures: _Figures) -> str:
+    return _lengths(place, figures, "longer")
+
+
+def _shorter(place: str, figures: _Figures) -> str:
+    return _lengths(place, figures, "shorter")
+
+
+def _lengths(place: str, figures: _Figures, what: str) -> str:
     return (
-        f"Answers of {place} have become {'longer' if factor >= 1 else 'shorter'}: {factor:.2f} "
-        f"times as long as before, over {figures.get('calls', 0):,} calls. Forecasts adapt by "
-        "themselves; if you did not change model, prompt or effort, ask the provider what changed. "
+        f"Answers of {place} have become {what}: {figures.get('factor', 1.0):.2f} times as long "
+        f"as before, over {figures.get('calls', 0):,} calls. Forecasts adapt by themselves; if "
+        "you did not change model, prompt or effort, ask the provider what changed. "
         "See `budget-proxy report --by group --since 7d`."
     )
 
@@ -203,7 +210,7 @@ def _held(_place: str, figures: _Figures) -> str:
 
 _SAID: Final = MappingProxyType(
     {
-        LONGER: _lengths, SHORTER: _lengths, PRICE: _price, TRUNCATION: _truncation,
+        LONGER: _longer, SHORTER: _shorter, PRICE: _price, TRUNCATION: _truncation,
         COVERAGE: _coverage, OVER: _budgets, UNDER: _budgets, EFFICIENCY: _efficiency,
         SPIKE: _spike, ESTIMATED: _estimated, UNPRICED: _unpriced, LIMIT: _limit, HELD: _held,
     }

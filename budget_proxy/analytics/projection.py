@@ -76,7 +76,7 @@ def project(series: Series, days: int, method: Method = "seasonal") -> Projectio
     """Project so many days ahead, the running one the first. Raises InvalidInput."""
     check_days(days)
     parts, weekend = _Parts(None, (), ()), None
-    if len(series.amounts) >= LEAST:
+    if _can(series):
         if method == "simple" or not series.amounts.any():
             parts = _by_formula(series, days)
         else:
@@ -87,16 +87,17 @@ def project(series: Series, days: int, method: Method = "seasonal") -> Projectio
     return Projection(
         method, series.measure, series.group, series.start, len(series.amounts),
         float(recent.sum()), len(recent), series.so_far, series.known,
-        *parts, growth(series.amounts), weekend, _note(series, method),
+        *parts, growth(series.amounts) if _can(series) else None, weekend, _note(series, method),
     )  # fmt: skip
 
 
 def paths(series: Series, days: int, method: Method = "seasonal") -> Floats | None:
     """Amounts of the days ahead as they may come (draws, days), the running day's so far included.
 
-    ``None`` where there is too little history. The same series gives the same paths.
+    ``None`` where there is too little history, or nothing of it is known. The same series gives
+    the same paths.
     """
-    if len(series.amounts) < LEAST:
+    if not _can(series):
         return None
     if not series.amounts.any():
         found = np.zeros((1, days))
@@ -113,6 +114,11 @@ def check_days(days: int) -> None:
     """Raise InvalidInput where so many days cannot be projected."""
     if not 1 <= days <= MOST_DAYS:
         raise InvalidInput(f"from 1 to {MOST_DAYS} days can be projected, not {days}")
+
+
+def _can(series: Series) -> bool:
+    """Whether there is something to project from: unknown prices are no prices of zero."""
+    return len(series.amounts) >= LEAST and series.known != 0.0
 
 
 def _begun(series: Series, found: Floats) -> Floats:
@@ -179,6 +185,9 @@ def _note(series: Series, method: Method) -> str:
     days = len(series.amounts)
     if days < LEAST:
         return f"{days} whole days of history are too few to project from: it takes {LEAST}"
+    if series.known == 0.0:
+        known, instead = ("price", "tokens") if series.measure == "cost" else ("count", "calls")
+        return f"no attempt has a known {known}: `--measure {instead}` projects {instead}"
     if not series.amounts.any():
         return "there was nothing in these days"
     if method == "simple" or days >= LEAST_WEEKDAYS:

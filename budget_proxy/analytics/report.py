@@ -24,6 +24,7 @@ from budget_proxy.analytics.truncations import Truncations, truncations
 from budget_proxy.store.base import Store
 from budget_proxy.store.sums import DAY, Sums, total
 
+_LEAST_SINCE: Final = 1.0  # days: what a day would come to cannot be told from minutes
 _LAST: Final = "report_last"
 _WEEK: Final = 7 * DAY
 _NEWEST: Final = 10
@@ -175,7 +176,7 @@ def _since_last(store: Store, end: float, previous: Comparison | None, by: By) -
     before, after = Span(known["start"], known["end"]), Span(known["end"], end)
     if previous is not None and (before, after) == (previous.before, previous.after):
         return previous
-    return compare(store, before, after, by) if after.start < after.end else None
+    return compare(store, before, after, by) if after.days >= _LEAST_SINCE else None
 
 
 def _stretch(store: Store, span: Period, since: float | None, until: float | None) -> Stretch:

@@ -80,6 +80,7 @@ def alerts(
     )
     if changing:
         check_printed(changing, told, out)
+    _check_muting(scope=(agent, task_type, model), span=span, given=mute or unmute)
     scope, place, now = (agent, task_type, model), zone_of(zone), time.time()
     history = open_history(store, existing=True)
     try:
@@ -103,6 +104,16 @@ def _changing(*, ack: bool, mute: bool, unmute: bool, deliver: bool) -> str | No
     """The first of the options that change something, if any was given."""
     given = {"--ack": ack, "--mute": mute, "--unmute": unmute, "--deliver": deliver}
     return next((name for name, there in given.items() if there), None)
+
+
+def _check_muting(*, scope: tuple[str | None, ...], span: str | None, given: str | None) -> None:
+    from budget_proxy.errors import InvalidInput
+
+    if given is None and (any(scope) or span is not None):
+        raise InvalidInput(
+            "--agent, --task-type, --model and --for say what --mute and --unmute are about; the "
+            "list shows every alert"
+        )
 
 
 def _deliver(history: Store) -> dict[str, int]:
