@@ -286,7 +286,6 @@ def test_alerts_are_acknowledged_and_muted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "param", "hint"),
     [
-        ("/alerts/99/ack", {}, None, "no alert 99"),
         ("/alerts/x/ack", {}, "number", "integer"),
         ("/alerts/1/ack", {"when": 1}, "when", "not permitted"),
         ("/alerts/mute", {}, "what", "required"),
@@ -303,6 +302,12 @@ def test_wrong_bodies_say_what_is_right(
     error = refused(httpx.post(f"{proxied.url}/v1/budget{path}", json=body), 400)
     assert error["param"] == param
     assert hint in error["message"]
+
+
+def test_an_alert_that_is_not_there_is_not_found(proxied: Running) -> None:
+    """As a call that is not there."""
+    error = refused(httpx.post(f"{proxied.url}/v1/budget/alerts/99/ack", json={}), 404)
+    assert (error["param"], error["message"]) == ("number", "there is no alert 99")
 
 
 @pytest.mark.parametrize("path", ["/predict", "/alerts/1/ack", "/alerts/mute", "/alerts/unmute"])

@@ -12,8 +12,10 @@ from budget_proxy.analytics import noticeboard as board
 from budget_proxy.analytics.following import CaughtUp
 from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.assemble import Engine
+from budget_proxy.errors import InvalidInput
 from budget_proxy.proxy.admin.endpoint import Endpoint
 from budget_proxy.proxy.admin.question import Name, Question, Span
+from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.proxy.health import shown
 
 Number = Annotated[int, Field(ge=1, le=2**62)]
@@ -72,7 +74,11 @@ def alerts(engine: Engine, asked: AskedAlerts) -> board.Noticeboard:
 def acknowledge(engine: Engine, asked: AskedAck) -> board.Noticeboard:
     """Note that somebody has seen an alert."""
     state = board.look(engine.store, engine.now())
-    board.acknowledge(engine.store, asked.number, engine.now())
+    try:
+        board.acknowledge(engine.store, asked.number, engine.now())
+    except InvalidInput as error:
+        said = f"there is no alert {asked.number}"
+        raise Refusal(404, said, type_=NOT_FOUND, param="number") from error
     return _shown(engine, state)
 
 
