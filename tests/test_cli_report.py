@@ -150,6 +150,13 @@ def test_a_file_is_written_in_the_form_that_its_name_tells(
     assert (tmp_path / name).read_text().startswith(begins)
 
 
+def test_attainable_says_of_how_many_calls_it_is_known(tmp_path: Path) -> None:
+    """Budgets that were no forecast's promise nothing."""
+    rows = [answered(n, strategy="heuristic" if n < 20 else "quantile") for n in range(60)]
+    output = run("report", "--store", history(tmp_path / "history.db", *rows)).stdout
+    assert "attainable of 40" in " ".join(output.split())
+
+
 def test_other_forms_may_be_printed(url: str) -> None:
     """The same text as in a file."""
     assert run("report", "--store", url, "--format", "markdown").stdout.startswith("# Token")

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from dataclasses import fields
 from math import inf
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.store.sums import (
     COLUMNS,
     DAY,
-    FRACTIONS,
     HALF_HOUR,
     KEYS,
     SUMMED,
@@ -48,9 +51,19 @@ def test_the_columns_are_keys_times_and_sums() -> None:
     """In the order of the fields, which is that of the table; each begins at zero."""
     assert (*KEYS, "first", "last", *SUMMED) == COLUMNS
     assert values(Sums()) == ("", "", "", "", inf, -inf, *(0 for _ in SUMMED))
-    assert {item.name for item in fields(Sums) if isinstance(item.default, float)} == {
-        "first", "last", *FRACTIONS,
-    }  # fmt: skip
+
+
+def test_the_tables_columns_are_those_of_the_sums(tmp_path: Path) -> None:
+    """Each of its kind: a fraction kept as a whole number would be cut."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    store.close()
+    with closing(sqlite3.connect(store.path)) as connection:
+        kinds = {name: kind for _, name, kind, *_ in connection.execute("PRAGMA table_info(sums)")}
+    expected = {str: "TEXT", int: "INTEGER", float: "REAL"}
+    assert kinds == {"span": "INTEGER", "start": "INTEGER"} | {
+        item.name: expected[type(item.default)] for item in fields(Sums)
+    }
 
 
 def test_odd_times_lie_in_some_half_hour() -> None:

@@ -38,7 +38,6 @@ MOST_AN_HOUR: Final = 10
 MOST_OPEN: Final = 100
 
 NEARING: Final = 0.80
-REACHED: Final = 0.95
 LEFT: Final = 0.70
 
 _NONE: Final[frozenset[str]] = frozenset()

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from budget_proxy.cli.answer import answer, format_of
-from budget_proxy.cli.options import AsJson, Form, Out, StoreUrl, Zone, open_history, zone_of
+from budget_proxy.cli.options import (
+    AsJson,
+    Form,
+    Out,
+    StoreUrl,
+    Zone,
+    chosen,
+    open_history,
+    zone_of,
+)
 
-if TYPE_CHECKING:
-    from budget_proxy.analytics.efficiency import By
-    from budget_proxy.analytics.periods import Unit
-
-_UNITS: Final[dict[str, Unit]] = {"hour": "hour", "day": "day", "week": "week", "month": "month"}
+_UNITS: Final = ("hour", "day", "week", "month")
 _MOST: Final = 1_000  # analytics.trends.MOST, which need not load for that
-_BY: Final[dict[str, By]] = {"agent": "agent", "task": "task", "model": "model", "group": "group"}
+_BY: Final = ("agent", "task", "model", "group")
 
 
 def register(app: typer.Typer) -> None:
@@ -65,10 +70,10 @@ def trends(
     from budget_proxy.analytics.rendering import trends as rendering
 
     told = format_of(form, out, as_json=as_json)
-    kind = _chosen("--unit", unit, _UNITS)
-    grouping = None if by is None else _chosen("--by", by, _BY)
+    kind = chosen("--unit", unit, _UNITS)
+    grouping = None if by is None else chosen("--by", by, _BY)
     if measure is not None:
-        _chosen("--measure", measure, {name: name for name in analytics.MEASURES})
+        chosen("--measure", measure, analytics.MEASURES)
     where: dict[str, Any] = {
         name: value for name, value in (("agent", agent), ("model", model)) if value
     }
@@ -82,11 +87,3 @@ def trends(
     finally:
         history.close()
     answer(told, out, lambda: found, lambda: rendering.trends(found, measure or "efficiency"))
-
-
-def _chosen(option: str, name: str, known: dict[str, Any]) -> Any:
-    from budget_proxy.errors import InvalidInput
-
-    if name not in known:
-        raise InvalidInput(f"{option} must be one of {', '.join(known)}, not {name!r}")
-    return known[name]

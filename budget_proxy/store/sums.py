@@ -165,12 +165,9 @@ class Sums:
         return (self.agent, self.task_type, self.model, self.arm)
 
 
-_FIELDS: Final = fields(Sums)
-COLUMNS: Final = tuple(field.name for field in _FIELDS)
+COLUMNS: Final = tuple(field.name for field in fields(Sums))
 KEYS: Final = COLUMNS[:4]
 SUMMED: Final = COLUMNS[6:]
-FRACTIONS: Final = frozenset(field.name for field in _FIELDS[6:] if str(field.type) == "float")
-"""The sums that are no whole numbers."""
 
 values: Final[Callable[[Sums], tuple[Any, ...]]] = attrgetter(*COLUMNS)
 """The values of COLUMNS."""

@@ -77,16 +77,14 @@ def facts(all_: Figures) -> dict[str, str]:
 def _use(all_: Figures) -> dict[str, str]:
     if not all_.measured:
         return {"Use of budgets": "not measured: no answer yet that had a budget before it"}
-    of = (
-        "" if all_.promised == all_.measured else f" of {whole(all_.promised)} calls with a promise"
-    )
+    known = "" if all_.promised == all_.measured else f"; attainable of {whole(all_.promised)}"
     return {
         "Use of budgets": f"{percent(all_.utilisation)} on average, "
         f"efficiency {percent(all_.efficiency)}",
         "Accuracy": f"{percent(all_.accuracy)} used 50-95 % (attainable "
         f"{percent(all_.attainable)}), {percent(all_.over_allocated)} less "
         f"({percent(all_.attainable_over)}), {percent(all_.under_allocated)} more "
-        f"({percent(all_.attainable_under)}){of}",
+        f"({percent(all_.attainable_under)}){known}",
     }
 
 
