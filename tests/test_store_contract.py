@@ -15,7 +15,7 @@ from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_repor
 from budget_proxy.errors import InvalidInput
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import Store
-from budget_proxy.store.measures import sums_of
+from budget_proxy.store.measures import MOST_TOKENS, sums_of
 from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.rows import SETTLED_WITHIN
 from budget_proxy.store.sqlite import SQLiteStore
@@ -581,6 +581,18 @@ def test_only_the_sums_that_are_wanted(store: Store) -> None:
     for one, other in zip(found, merged(sums_of(rows), ("agent",)), strict=True):
         for name in ("agent", "first", "last", "calls", "cost"):
             assert getattr(one, name) == pytest.approx(getattr(other, name))
+
+
+def test_usage_that_cannot_be_keeps_nobody_from_summing(store: Store) -> None:
+    """A provider that tells of 2^62 tokens: the sums go on, and so do the rows after it."""
+    huge = 2**62
+    odd = record(output_tokens=huge, input_tokens=huge, ceiling=huge, reserve=huge, n=3, agent="a")
+    store.append([odd] * 5000)
+    store.append([record(agent="b")])
+    odds, other = store.sums(by=("agent",))
+    assert (odds.attempts, odds.output_tokens) == (5000, 5000 * MOST_TOKENS)
+    assert (other.attempts, other.output_tokens) == (1, 100)
+    assert same([odds], merged(sums_of([odd] * 5000), ("agent",)))
 
 
 def test_what_changes_later_changes_the_sums(store: Store) -> None:

@@ -33,10 +33,19 @@ UNDER_EFFICIENCY: Final = 0.5
 OTHERWISE: Final = 0.3
 
 MODES: Final = ("observe", "guide", "enforce")
+MOST_TOKENS: Final = 10**11
+"""As more tokens no row counts, whatever it says: SQLite's whole numbers would not hold the sum."""
+
 NO_PROVIDER: Final = "task"  # the api of rows that `Engine.record` wrote: nobody was paid
 
 _Key = tuple[str, str, str, str]
 _REPORTED: Final = ("input", "output", "reasoning", "cache_read", "cache_write")
+_OF_TOKENS: Final = frozenset(
+    {
+        *(f"{name}_tokens" for name in _REPORTED), "guidance_tokens", "cut_tokens", "reserve",
+        "ceiling", "used", "recommended",
+    }
+)  # fmt: skip
 
 
 def efficiency_of(use: float) -> float:
@@ -97,6 +106,11 @@ def with_resends(records: Iterable[CallRecord]) -> Iterator[tuple[CallRecord, bo
 
 def measures(record: CallRecord, *, resent: bool) -> Iterator[tuple[str, float]]:
     """What a row adds to which sum; ``resent``: it repeats an attempt that our cap cut."""
+    for name, number in _measures(record, resent=resent):
+        yield name, min(number, MOST_TOKENS) if name in _OF_TOKENS else number
+
+
+def _measures(record: CallRecord, *, resent: bool) -> Iterator[tuple[str, float]]:
     yield from _attempt(record, resent=resent)
     yield from _money(record)
     if record.has_length and not resent:

@@ -19,6 +19,7 @@ from budget_proxy.store.measures import (
     CONFIDENCE_EDGES,
     EFFICIENCIES,
     MODES,
+    MOST_TOKENS,
     NO_PROVIDER,
     OTHERWISE,
     OVER,
@@ -45,6 +46,10 @@ EVERY: Final = 4_096
 
 _STEP: Final = 20_000
 _MOST: Final = 2**62
+
+
+def _tokens(expression: str) -> str:
+    return f"sum(min({expression}, {MOST_TOKENS}))"
 
 
 def _any(values: Iterable[str]) -> str:
@@ -94,7 +99,7 @@ def _tenths() -> Iterator[tuple[str, str]]:
 
 def _reported() -> Iterator[tuple[str, str]]:
     for name in ("input", "output", "reasoning", "cache_read", "cache_write"):
-        yield f"{name}_tokens", f"sum({name}_tokens)"
+        yield f"{name}_tokens", _tokens(f"{name}_tokens")
         yield f"{name}_reported", f"count({name}_tokens)"
 
 
@@ -122,20 +127,20 @@ _SUMS: Final[Mapping[str, str]] = {
     "cost": "sum(cost)",
     **dict(_reported()),
     "guided": "count(guidance)",
-    "guidance_tokens": "sum(guidance_tokens)",
+    "guidance_tokens": _tokens("guidance_tokens"),
     "timed": "count(seconds)",
     "seconds": "sum(seconds)",
     "scored": "count(score)",
     "score": "sum(score)",
     "reserved": "count(reserve)",
-    "reserve": "sum(reserve)",
+    "reserve": _tokens("reserve"),
     "limited": "count(ceiling)",
-    "ceiling": "sum(ceiling * choices)",
+    "ceiling": _tokens("ceiling * choices"),
     "measured": "count(use)",
     "untold": f"sum(known AND bound / recommended < {UNDER})",
     "utilisation": "sum(use)",
-    "used": "sum(CASE WHEN use IS NOT NULL THEN output_tokens END)",
-    "recommended": "sum(CASE WHEN use IS NOT NULL THEN choices * recommended END)",
+    "used": _tokens("CASE WHEN use IS NOT NULL THEN output_tokens END"),
+    "recommended": _tokens("CASE WHEN use IS NOT NULL THEN choices * recommended END"),
     "over": f"sum{_OVER}",
     "under": f"sum(use IS NOT NULL AND {_UNDER})",
     "efficiency": f"sum(CASE WHEN use IS NOT NULL THEN {_efficiency()} END)",
@@ -143,7 +148,7 @@ _SUMS: Final[Mapping[str, str]] = {
     "confidence": "sum(CASE WHEN use IS NOT NULL AND calibrated THEN confidence END)",
     **dict(_uses()),
     **dict(_levels()),
-    "cut_tokens": "sum(CASE WHEN truncated THEN output_tokens END)",
+    "cut_tokens": _tokens("CASE WHEN truncated THEN output_tokens END"),
     "cut_cost": "sum(CASE WHEN truncated THEN cost END)",
     "risk": f"sum(CASE WHEN {_PROMISED} THEN {_risk()} END)",
     **dict(_tenths()),
