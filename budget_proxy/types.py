@@ -447,7 +447,9 @@ class Ticket(Protocol):
 class CallRecord:
     """One row of the history: one attempt, all that was decided and all that came back.
 
-    ``signals`` are its Features', kept for recent rows only, in a table of their own.
+    ``charged`` is what it counts against limits in nano-dollars, also where its price is
+    unknown; ``None`` where nobody has said it. ``signals`` are its Features', kept for recent
+    rows only, in a table of their own.
     """
 
     ts: float
@@ -509,6 +511,7 @@ class CallRecord:
     guidance_tokens: int = 0
     cost: float | None = None
     prices: str | None = None
+    charged: int | None = None
     tier: str | None = None
     rejected: str | None = None
     response_id: str | None = None

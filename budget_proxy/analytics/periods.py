@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.types import frozen
+from budget_proxy.zones import floor, following
 
 Unit = Literal["hour", "day", "week", "month"]
 
@@ -42,7 +43,7 @@ def periods(unit: Unit, zone: ZoneInfo, start: float, end: float) -> list[Period
 
 def latest(unit: Unit, zone: ZoneInfo, now: float, count: int) -> list[Period]:
     """The newest ``count`` periods, oldest first; the last is the running one."""
-    moment = _floor(unit, datetime.fromtimestamp(now, zone))
+    moment = floor(unit, datetime.fromtimestamp(now, zone))
     for _ in range(count - 1):
         moment = _before(unit, moment)
     return periods(unit, zone, moment.timestamp(), nextafter(now, inf))
@@ -57,38 +58,19 @@ def seconds_of(text: str) -> float:
 
 
 def _edges(unit: Unit, zone: ZoneInfo, start: float, end: float) -> Iterator[datetime]:
-    moment = _floor(unit, datetime.fromtimestamp(start, zone))
+    moment = floor(unit, datetime.fromtimestamp(start, zone))
     yield moment
     while True:
-        moment = _next(unit, moment)
+        moment = following(unit, moment)
         yield moment
         if moment.timestamp() >= end:
             return
 
 
-def _floor(unit: Unit, moment: datetime) -> datetime:
-    if unit == "hour":
-        return moment.replace(minute=0, second=0, microsecond=0)
-    day = moment.replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
-    if unit == "week":
-        return day - timedelta(days=day.weekday())  # on the wall clock: midnight again
-    return day.replace(day=1) if unit == "month" else day
-
-
-def _next(unit: Unit, moment: datetime) -> datetime:
-    """The start of the next period. Hours pass in absolute time, the others on the calendar."""
-    if unit == "hour":
-        later = moment.astimezone(UTC) + timedelta(hours=1)
-        return later.astimezone(moment.tzinfo)
-    if unit == "month":
-        return _floor("month", moment + timedelta(days=31))
-    return moment + timedelta(days=1 if unit == "day" else 7)
-
-
 def _before(unit: Unit, moment: datetime) -> datetime:
     if unit == "hour":
         return (moment.astimezone(UTC) - timedelta(hours=1)).astimezone(moment.tzinfo)
-    return _floor(unit, moment - timedelta(days=1))
+    return floor(unit, moment - timedelta(days=1))
 
 
 def _name(unit: Unit, moment: datetime) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from budget_proxy.ledger.accounts import Account, Balance, Grant
+from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.pages import Page, Place
@@ -206,6 +208,53 @@ class Store(Protocol):
         self, id_: int, *, sent: float | None = None, due: float | None = None
     ) -> None:
         """Note that an event was delivered at ``sent``, or is to be tried again at ``due``."""
+
+    def limits(self) -> list[Limit]:
+        """The limits in force, by id."""
+
+    def limits_version(self) -> int:
+        """A number that grows with every change of the limits; cheap to ask."""
+
+    def save_limit(self, limit: Limit) -> int:
+        """Put a limit into force (in place of that with its id, unless that is 0); its id.
+
+        Its accounts of the windows that ``limit.created`` lies in begin with what the rows of
+        the history count there.
+        """
+
+    def remove_limit(self, id_: int) -> bool:
+        """Take a limit out of force; false if there is none."""
+
+    def lease(
+        self, owner: str, wanted: Mapping[Account, int], now: float, ttl: float
+    ) -> dict[Account, Grant]:
+        """Hold so much more of each account for ``owner``, for ``ttl`` seconds, atomically.
+
+        Granted is either at least what is wanted (and some more where much is left, so that
+        an owner asks seldom) or nothing. What all hold and what rows count stays within the
+        limit's amount. As the owner's rows are appended, what they count is taken from what it
+        holds, in the same transaction; if they count more, it holds less than nothing, which
+        gives nobody else more. A lease that nobody renews is void after its time; until then
+        it counts as spent.
+        """
+
+    def give_back(self, owner: str, amounts: Mapping[Account, int]) -> None:
+        """Hold so much less of each account."""
+
+    def renew(self, owner: str, now: float, ttl: float) -> bool:
+        """Hold on to all of an owner's leases; false where some were void by then."""
+
+    def balances(self, now: float) -> list[Balance]:
+        """The accounts of limits in force in the windows that a time lies in."""
+
+    def counted(self, now: float) -> dict[Account, int]:
+        """What the rows of the history count in those accounts, counted anew.
+
+        With what rows that were folded meanwhile counted there.
+        """
+
+    def recount(self, now: float) -> int:
+        """Make those accounts what ``counted`` says, in one transaction; how many changed."""
 
     def close(self) -> None:
         """Close every connection."""

@@ -1,0 +1,47 @@
+"""Windows of limits, in zones whose days are not all alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from math import inf
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from budget_proxy.ledger.windows import Window, window_of
+
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def at(text: str) -> float:
+    """A wall time of Berlin."""
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).timestamp()
+
+
+@pytest.mark.parametrize(
+    ("window", "start", "end"),
+    [
+        ("minute", "2026-10-25 12:34:00", "2026-10-25 12:35:00"),
+        ("hour", "2026-10-25 12:00:00", "2026-10-25 13:00:00"),
+        ("day", "2026-10-25 00:00:00", "2026-10-26 00:00:00"),  # 25 hours long
+        ("week", "2026-10-19 00:00:00", "2026-10-26 00:00:00"),
+        ("month", "2026-10-01 00:00:00", "2026-11-01 00:00:00"),
+    ],
+)
+def test_a_window_begins_and_ends_by_the_zone(window: Window, start: str, end: str) -> None:
+    """Also where the clocks are set back meanwhile."""
+    found = window_of(window, "Europe/Berlin", at("2026-10-25 12:34:56"))
+    assert found == (at(start), at(end))
+
+
+def test_a_days_length_is_the_calendars() -> None:
+    """25 hours when clocks are set back, 23 when they are set forward."""
+    for day, hours in (("2026-10-25", 25), ("2026-03-29", 23)):
+        start, end = window_of("day", "Europe/Berlin", at(f"{day} 12:00"))
+        assert end - start == hours * 3600
+
+
+@pytest.mark.parametrize("window", ["flight", "lifetime"])
+def test_some_windows_never_end(window: Window) -> None:
+    """What is held at once, and what is counted for ever."""
+    assert window_of(window, "UTC", 1e9) == (0.0, inf)
