@@ -11,7 +11,7 @@ lock guards it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from heapq import heappop, heappush
+from concurrent.futures import Future
 from math import inf
 from typing import Final
 
@@ -21,13 +21,17 @@ from budget_proxy.ledger.holds import Holds
 from budget_proxy.ledger.limits import Limit, Unit, Whose, amount_of, whose_of
 from budget_proxy.ledger.refusal import Refusal
 from budget_proxy.ledger.windows import window_of
-from budget_proxy.types import CallRecord, frozen
+from budget_proxy.types import CallRecord, Ticket, frozen
 
 TTL: Final = 3600.0
 """Seconds after which a reservation that nobody settles is let go."""
 _IDLE: Final = 1.0
 """Seconds without a call after which what an account has free is given back."""
 _ENFORCED: Final = frozenset({"refuse", "degrade"})
+
+
+Key = tuple[str, int]
+"""Call id and attempt."""
 
 
 @frozen
@@ -70,9 +74,10 @@ class Ledger:
         self._limits: tuple[Limit, ...] = ()
         self._enforced: tuple[Limit, ...] = ()
         self._states: dict[Account, _State] = {}
-        self._held: dict[object, tuple[Account, ...]] = {}
-        self._deadlines: list[tuple[float, tuple[str, int]]] = []
+        self._held: dict[Key, tuple[float, tuple[Account, ...]]] = {}
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}
+        self._lines: dict[Account, dict[Key, Future[None]]] = {}
+        self._places: dict[Key, Account] = {}
 
     def __bool__(self) -> bool:
         """Whether any limit is in force that calls have to reserve of."""
@@ -96,7 +101,8 @@ class Ledger:
         """Forget what the parent of a forked process holds: it is the parent's."""
         self._states.clear()
         self._held.clear()
-        self._deadlines.clear()
+        self._lines.clear()
+        self._places.clear()
 
     def reserve(
         self, claim: Claim, granted: Mapping[Account, Grant] | None = None
@@ -107,23 +113,24 @@ class Ledger:
         store ``granted`` (an empty mapping where it could not be asked): an account of which
         it gave nothing refuses. A limit of 0 refuses at once.
         """
-        for account, grant in (granted or {}).items():
+        for account, given in (granted or {}).items():
             state = self._states.get(account)
             if state is not None:
-                state.free += grant.amount
+                state.free += given.amount
         self.expire(claim.now)
         accounts = list(self._accounts(claim.whose, claim.now))
         missing: dict[Account, int] = {}
         for account, state in accounts:
             limit = state.limit
             share = claim.shares[limit.unit]
-            if limit.amount == 0:
+            line = self._lines.get(account)
+            if limit.amount == 0 or (line and next(iter(line)) != claim.key):
                 return self._refused(claim, account, state, None)
             need = state.holds.amount(limit.hold == "worst", share) - state.free
             if need <= 0:
                 continue
             grant = granted.get(account) if granted is not None else None
-            if granted is not None and (grant is None or grant.amount <= 0):
+            if granted is not None and not (grant and grant.amount):
                 return self._refused(claim, account, state, grant)
             missing[account] = need
         if missing:  # after a grant only where other calls were faster
@@ -132,11 +139,11 @@ class Ledger:
             state.holds.add(claim.key, claim.shares[state.limit.unit])
             state.used_at = claim.now
         if accounts:
-            self._held[claim.key] = tuple(account for account, _ in accounts)
-            heappush(self._deadlines, (claim.now + self._ttl, claim.key))
+            held = tuple(account for account, _ in accounts)
+            self._held[claim.key] = (claim.now + self._ttl, held)
         return None
 
-    def settle(self, key: tuple[str, int], record: CallRecord) -> None:
+    def settle(self, key: Key, record: CallRecord) -> None:
         """Let a claim go, and count what its row counts."""
         self.release(key)
         self.count(record)
@@ -147,20 +154,47 @@ class Ledger:
             if state.limit.window != "flight":
                 state.free -= amount_of(state.limit.unit, record)
 
-    def release(self, key: tuple[str, int]) -> None:
+    def release(self, key: Key) -> None:
         """Let a claim go of which nothing was used."""
-        for account in self._held.pop(key, ()):
+        _, accounts = self._held.pop(key, (0.0, ()))
+        for account in accounts:
             state = self._states.get(account)
             if state is not None:
                 state.holds.remove(key)
+            self._wake(account)
+
+    def queue(self, account: Account, key: Key) -> Ticket:
+        """Stand in line for an account, at the place that the claim has already if it has one.
+
+        The ticket is done when it is worth trying again. Nobody passes those in line.
+        """
+        if self._places.get(key) != account:
+            self.leave(key)
+            self._places[key] = account
+        ticket: Future[None] = Future()
+        self._lines.setdefault(account, {})[key] = ticket
+        return ticket
+
+    def leave(self, key: Key) -> None:
+        """Leave the line; the next one may try."""
+        account = self._places.pop(key, None)
+        if account is None:
+            return
+        line = self._lines[account]
+        del line[key]
+        if line:
+            self._wake(account)
+        else:
+            del self._lines[account]
 
     def expire(self, now: float) -> None:
         """Let go what nobody settled within its time. What it used counts when it settles."""
-        while self._deadlines and self._deadlines[0][0] <= now:
-            _, key = heappop(self._deadlines)
-            if key in self._held:
-                self.expired += 1
-                self.release(key)
+        while self._held:
+            key, (deadline, _) = next(iter(self._held.items()))  # the oldest comes first
+            if deadline > now:
+                return
+            self.expired += 1
+            self.release(key)
 
     def idle(self, now: float) -> dict[Account, int]:
         """What is not needed any more, taken out of here: to be given back to the store.
@@ -194,6 +228,13 @@ class Ledger:
             if len(state.holds)
         }
 
+    def _wake(self, account: Account) -> None:
+        line = self._lines.get(account)
+        if line:
+            first = next(iter(line.values()))
+            if not first.done():
+                first.set_result(None)
+
     def _accounts(self, whose: Whose, ts: float) -> Iterator[tuple[Account, _State]]:
         """The accounts of limits that refuse or degrade, with their state."""
         for limit in self._enforced:
@@ -222,7 +263,7 @@ class Ledger:
         asked = share.worst if state.limit.hold == "worst" else share.reserve
         return Refusal(
             limit=state.limit,
-            part=account.part,
+            account=account,
             asked=asked,
             used=grant.used if grant else None,
             held=grant.held if grant else None,

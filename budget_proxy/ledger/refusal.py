@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from math import ceil, inf
 from zoneinfo import ZoneInfo
 
+from budget_proxy.ledger.accounts import Account
 from budget_proxy.ledger.limits import EACH, NANO, Limit, Unit
 from budget_proxy.types import frozen
 
@@ -22,7 +23,7 @@ class Refusal:
     """
 
     limit: Limit
-    part: str
+    account: Account
     asked: int
     used: int | None
     held: int | None
@@ -37,11 +38,16 @@ class Refusal:
         return max(ceil(self.ends - self.now), 1)
 
     @property
+    def passing(self) -> bool:
+        """Whether there may be room as soon as calls under way settle."""
+        return self.limit.amount >= self.asked and (self.held is None or self.held > 0)
+
+    @property
     def message(self) -> str:
         """What the caller is told: the limit, how it stands, when it begins anew."""
         limit = self.limit
         if limit.amount == 0:
-            return f"{named(limit, self.part)} is 0: no call is allowed"
+            return f"{named(limit, self.account.part)} is 0: no call is allowed"
         stands = "; its account could not be looked at"
         if self.used is not None and self.held is not None:
             stands = (
@@ -50,7 +56,7 @@ class Refusal:
             )
         asked = f"; this call may need {amount_text(limit.unit, self.asked)}"
         anew = f"; it begins anew at {_moment(self.ends, limit.zone)}" if self.ends < inf else ""
-        return f"{named(limit, self.part)} is reached{stands}{asked}{anew}"
+        return f"{named(limit, self.account.part)} is reached{stands}{asked}{anew}"
 
 
 def named(limit: Limit, part: str = "") -> str:

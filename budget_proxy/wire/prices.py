@@ -43,10 +43,10 @@ def cost(
 def charge(
     api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
 ) -> tuple[int, bool]:
-    """Nano-dollars that an attempt counts against limits, rounded up; and whether its price is known.
+    """Nano-dollars that an attempt is charged, rounded up; and whether its price is known.
 
-    Where it is not, each token counts at the dearest known price of the provider's models
-    (design decision 11); tokens that are unknown count as none.
+    That is what it counts against limits. Without a known price each token counts at the
+    dearest one of the provider's models (design decision 11); unknown tokens count as none.
     """
     told = replace(
         usage, input_tokens=usage.input_tokens or 0, output_tokens=usage.output_tokens or 0
