@@ -24,14 +24,15 @@ def share(sigma: float, median: float = 400.0) -> Share:
 
 @pytest.mark.parametrize("sigma", SPREADS)
 @pytest.mark.parametrize("count", [2, 5, 20, 80])
-def test_the_sum_stays_below_what_is_held_in_95_of_100_cases(sigma: float, count: int) -> None:
-    """Of lognormal lengths of every usual spread; and it is sharper than the sum of reserves."""
+def test_sums_stay_below_what_is_held(sigma: float, count: int) -> None:
+    """98 of 100 sums of lengths of every usual spread; 95 where the sum of q95s is less."""
     holds = Holds()
     for number in range(count):
         holds.add(number, share(sigma))
     held = holds.amount(worst=False)
     lengths = np.random.default_rng(count).lognormal(np.log(400.0), sigma, (20_000, count))
-    assert (lengths.sum(axis=1) <= held).mean() >= 0.945
+    promised = 0.945 if held == holds.reserved else 0.975
+    assert (lengths.sum(axis=1) <= held).mean() >= promised
     assert held <= holds.reserved
     if count >= 20:
         assert held < 0.8 * holds.reserved
@@ -69,3 +70,21 @@ def test_what_is_held_follows_from_what_is_open_alone(
     for key in open_:
         holds.remove(key)
     assert (holds.amount(False), holds.amount(True)) == (0, 0)
+
+
+def test_sums_that_come_out_otherwise_than_expected_are_learned_from() -> None:
+    """Lengths twice as long as forecast: held is what they need after some hundred sums."""
+    random = np.random.default_rng(5)
+    holds, wrong, right = Holds(), share(0.8), share(0.8, 800.0)
+    lengths: dict[int, int] = {}
+    for number in range(8_000):
+        if len(lengths) == 20:
+            first = min(lengths)
+            holds.settle(first, lengths.pop(first))
+        lengths[number] = round(random.lognormal(np.log(800.0), 0.8))
+        holds.add(number, wrong)
+    true = Holds()
+    for number in range(20):
+        true.add(number, right)
+    told = holds.amount(False) / true.amount(False)
+    assert 0.8 < told < 1.25

@@ -16,6 +16,7 @@ from math import inf
 from typing import Final
 
 from budget_proxy.ledger.accounts import Account, Grant
+from budget_proxy.ledger.calibration import Calibration
 from budget_proxy.ledger.claims import Claim
 from budget_proxy.ledger.holds import Holds
 from budget_proxy.ledger.limits import Limit, Unit, Whose, amount_of, whose_of
@@ -55,11 +56,11 @@ class _State:
 
     __slots__ = ("end", "free", "holds", "limit", "used_at")
 
-    def __init__(self, limit: Limit, end: float) -> None:
+    def __init__(self, limit: Limit, end: float, calibration: Calibration) -> None:
         self.limit = limit
         self.end = end
         self.free = 0
-        self.holds = Holds()
+        self.holds = Holds(calibration)
         self.used_at = 0.0
 
 
@@ -78,6 +79,7 @@ class Ledger:
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}
         self._lines: dict[Account, dict[Key, Future[None]]] = {}
         self._places: dict[Key, Account] = {}
+        self._calibrations: dict[int, Calibration] = {}
 
     def __bool__(self) -> bool:
         """Whether any limit is in force that calls have to reserve of."""
@@ -145,7 +147,8 @@ class Ledger:
 
     def settle(self, key: Key, record: CallRecord) -> None:
         """Let a claim go, and count what its row counts."""
-        self.release(key)
+        for state in self._let_go(key):
+            state.holds.settle(key, amount_of(state.limit.unit, record))
         self.count(record)
 
     def count(self, record: CallRecord) -> None:
@@ -155,13 +158,9 @@ class Ledger:
                 state.free -= amount_of(state.limit.unit, record)
 
     def release(self, key: Key) -> None:
-        """Let a claim go of which nothing was used."""
-        _, accounts = self._held.pop(key, (0.0, ()))
-        for account in accounts:
-            state = self._states.get(account)
-            if state is not None:
-                state.holds.remove(key)
-            self._wake(account)
+        """Let a claim go that was not sent, or of which nobody knows what becomes."""
+        for state in self._let_go(key):
+            state.holds.remove(key)
 
     def queue(self, account: Account, key: Key) -> Ticket:
         """Stand in line for an account, at the place that the claim has already if it has one.
@@ -228,6 +227,15 @@ class Ledger:
             if len(state.holds)
         }
 
+    def _let_go(self, key: Key) -> Iterator[_State]:
+        """The accounts that a claim is held in; who waits for one of them may try after each."""
+        _, accounts = self._held.pop(key, (0.0, ()))
+        for account in accounts:
+            state = self._states.get(account)
+            if state is not None:
+                yield state
+            self._wake(account)
+
     def _wake(self, account: Account) -> None:
         line = self._lines.get(account)
         if line:
@@ -246,7 +254,9 @@ class Ledger:
                 account = Account(limit.id, part, start)
                 state = self._states.get(account)
                 if state is None:
-                    state = self._states[account] = _State(limit, end)
+                    state = self._states[account] = _State(
+                        limit, end, self._calibrations.setdefault(limit.id, Calibration())
+                    )
                 yield account, state
 
     def _window(self, limit: Limit, ts: float) -> tuple[float, float]:

@@ -1,4 +1,9 @@
-"""Mean, variance and skewness of a forecast, so that forecasts of several calls can be added."""
+"""Mean, variance and skewness of calls under way, so that those of several can be added.
+
+A long call is under way for longer than a short one. Of the calls that are found under way at
+some moment the long ones are therefore more than of those that were begun: each length counts
+in proportion to itself (length-biased sampling; Cox, Renewal Theory, 1962).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +32,10 @@ class Moments:
 
 
 def moments_of(forecast: Forecast, most: int) -> Moments:
-    """The moments of the tokens of one choice, which are ``most`` at most.
+    """The moments of the tokens of one choice of a call under way, ``most`` at most.
+
+    With E(k) the mean of the k-th power of the forecast's length they are E(2) / E(1), and so
+    on: those of the length-biased distribution.
 
     Between two levels the logarithm of the quantile is a straight line (as ``quantile`` has
     it), so that the integrals of a power of it are known exactly. Below the lowest level the
@@ -40,7 +48,7 @@ def moments_of(forecast: Forecast, most: int) -> Moments:
     ]
     marks.append((1.0, _beyond(marks)))
     top = math.log(max(most, 1))
-    sums = [0.0, 0.0, 0.0]
+    sums = [0.0, 0.0, 0.0, 0.0]
     for (left, low), (right, high) in pairwise(marks):
         width = right - left
         if width <= 0.0:
@@ -51,7 +59,7 @@ def moments_of(forecast: Forecast, most: int) -> Moments:
             _add(sums, top, top, width - reached)
         else:
             _add(sums, low, high, width)
-    first, second, third = sums
+    first, second, third = (power / sums[0] for power in sums[1:])
     variance = max(second - first**2, 0.0)
     return Moments(first, variance, max(third - 3 * first * second + 2 * first**3, 0.0))
 
@@ -67,7 +75,7 @@ def _beyond(marks: list[tuple[float, float]]) -> float:
 def _add(sums: list[float], low: float, high: float, width: float) -> None:
     """Add the integrals of exp(k x) along a line from ``low`` to ``high`` over ``width``."""
     rise = high - low
-    for power in (1, 2, 3):
+    for power in (1, 2, 3, 4):
         if rise < _FLAT:
             mean = math.exp(power * low)
         else:
