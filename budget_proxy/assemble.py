@@ -105,7 +105,7 @@ class Engine:
         )
         self._tasks = Tasks(self.core, self.capabilities)
         self.recorder.start_polling(after=self._replay())
-        after_fork(self._begin_process)
+        after_fork(self._begin_child)
 
     @classmethod
     def open(cls, url: str | None = None, **values: Any) -> Engine:
@@ -332,6 +332,10 @@ class Engine:
         self._numbers = itertools.count()
         if self._trainer is not None:
             self._trainer.begin_process()
+
+    def _begin_child(self) -> None:
+        self._begin_process()
+        self.core.ledger.begin_process()
 
     def _trained_by(self, predictor: Predictor, instance: str) -> Trainer | None:
         """The worker that fits the predictor, if it is one that is fitted."""

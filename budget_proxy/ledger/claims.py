@@ -15,6 +15,7 @@ Charge = Callable[[str, str, str, Usage, str | None, float], tuple[int, bool]]
 
 MOST_OUTPUT: Final = 131_072
 """Output tokens that a model of which nothing is known may give."""
+_RESERVED: Final = 0.95
 
 
 @frozen
@@ -44,7 +45,7 @@ def claim_of(
     )  # fmt: skip
     top = min(given.ceiling or MOST_OUTPUT, most or MOST_OUTPUT)
     worst = max(call.n * top, given.reserve)
-    spread = moments_of(plan.forecast, top).scaled(call.n)
+    spread = moments_of(plan.forecast, top).scaled(call.n * _widening(plan, top))
     output = _share(given.reserve, worst, spread)
     shares: dict[Unit, Share] = {"output_tokens": output}
     if "tokens" in units:
@@ -54,6 +55,12 @@ def claim_of(
     if "usd" in units:
         shares["usd"], priced = _money(call, plan.input_tokens, output, spread, charge)
     return Claim((call.id, plan.attempt), whose, call.now, shares, priced)
+
+
+def _widening(plan: Plan, top: int) -> float:
+    """By how much more than its forecast's q95 a call reserves, where little is known of it."""
+    told = plan.call.n * min(plan.forecast.quantile(_RESERVED), top)
+    return max(plan.allocation.reserve / max(told, 1.0), 1.0)
 
 
 def _money(
