@@ -132,7 +132,7 @@ def test_a_limit_that_degrades_tries_something_cheaper_before_it_refuses() -> No
     assert step.body["model"] == PRICED
     second, step = bench.started(max_tokens=2000)
     assert step.body["model"] == "gpt-5-nano"
-    assert "limit 7 (all calls: $0.005000 a day) leaves no room" in step.allocation.reason
+    assert "limit 7 (all calls: $0.005 a day) leaves no room" in step.allocation.reason
     assert step.allocation.overridden
     bench.on(second, done(100))
     assert bench.journal.records[-1].model == "gpt-5-nano"

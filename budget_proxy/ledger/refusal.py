@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from math import ceil, inf
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from budget_proxy.ledger.accounts import Account
 from budget_proxy.ledger.limits import EACH, NANO, Limit, Unit
 from budget_proxy.types import frozen
 
-_WORDS = {"tokens": "tokens", "output_tokens": "output tokens"}
+_SPANS: Final = {"flight": "at once", "lifetime": "in all", "hour": "an hour"}
+_WORDS: Final = {"tokens": "tokens", "output_tokens": "output tokens"}
 
 
 @frozen
@@ -66,8 +68,7 @@ def named(limit: Limit, part: str = "") -> str:
         for dimension, name in limit.where
     )
     whom = whom or "all calls"
-    times = {"flight": "at once", "lifetime": "in all"}
-    span = times.get(limit.window, f"a {limit.window}")
+    span = _SPANS.get(limit.window, f"a {limit.window}")
     title = f"limit {limit.id}" + (f" {limit.name!r}" if limit.name else "")
     return f"{title} ({whom}: {amount_text(limit.unit, limit.amount)} {span})"
 
@@ -76,8 +77,9 @@ def amount_text(unit: Unit, amount: int) -> str:
     """An amount with its unit: ``1,200 tokens``, ``$0.25``."""
     if unit != "usd":
         return f"{amount:,} {_WORDS[unit]}"
-    cents = amount / NANO
-    return f"${cents:,.2f}" if amount % (NANO // 100) == 0 else f"${cents:,.6f}"
+    dollars, rest = divmod(amount, NANO)
+    cents = f"{rest:09}".rstrip("0").ljust(2, "0")
+    return f"${dollars:,}.{cents}"
 
 
 def _moment(ts: float, zone: str) -> str:
