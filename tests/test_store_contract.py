@@ -40,8 +40,8 @@ FULL: Final = CallRecord(
     q99=5.5, target=64, recommended=65, reserve=66, cap=67,
     thinking="enabled", effort="low", mode="enforce", arm="holdout", propensity=0.1,
     overridden=True, strategy="quantile", confidence=0.6, support=30, guidance="g",
-    guidance_tokens=12, cost=0.0125, prices="2026-11-01", tier="flex", rejected="effort",
-    response_id="resp", reason="why — not", score=0.5, instance="i1",
+    guidance_tokens=12, cost=0.0125, prices="2026-11-01", charged=12_500_000, tier="flex",
+    rejected="effort", response_id="resp", reason="why — not", score=0.5, instance="i1",
     pending=True, signals=b"\x00\xff",
 )  # fmt: skip
 """A record that has the default nowhere."""
@@ -386,6 +386,10 @@ def test_counts_by_table(store: Store) -> None:
     assert store.counts() == {
         "calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1, "sums": 0,
         "applied": 0,
+        "limits": 0,
+        "accounts": 0,
+        "leases": 0,
+        "lessees": 0,
         "alerts": 0, "alert_events": 0, "alert_mutes": 0, "watch": 0,
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from math import inf
 from typing import Final
 
-from budget_proxy.ledger.accounts import Account, Grant
+from budget_proxy.ledger.accounts import Account, Grant, Open
 from budget_proxy.ledger.calibration import Calibration
 from budget_proxy.ledger.claims import Claim
 from budget_proxy.ledger.holds import Holds
@@ -40,15 +40,6 @@ class Shortage:
     """What is missing of accounts: to be leased from the store before the call may go on."""
 
     wanted: Mapping[Account, int]
-
-
-@frozen
-class Open:
-    """What open calls hold of an account, in the limit's unit: by prediction and at worst."""
-
-    calls: int
-    held: int
-    worst: int
 
 
 class _State:

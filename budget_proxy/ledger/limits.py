@@ -9,6 +9,7 @@ that what a child uses comes out of its parent's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isnan
 from typing import Final, Literal, get_args
 
 from budget_proxy.errors import InvalidInput
@@ -28,6 +29,8 @@ NANO: Final = 1_000_000_000
 """Nano-dollars a US dollar: amounts of money are whole numbers of them."""
 MOST: Final = 10**18
 """More than any limit needs, and less than SQLite's largest number by a factor of nine."""
+MOST_A_ROW: Final = 10**13
+"""More no row counts, whatever it says: ten trillion tokens, or 10,000 dollars."""
 
 
 @frozen
@@ -45,7 +48,7 @@ class Whose:
     def names(self, dimension: str) -> tuple[str, ...]:
         """The names that it has in a dimension; the one name of nobody is empty."""
         if dimension == "tag":
-            return self.tags or ("",)
+            return tuple(dict.fromkeys(self.tags)) or ("",)
         if dimension == "run":
             return self.runs or ("",)
         return (getattr(self, dimension),)
@@ -99,6 +102,11 @@ class Limit:
         if self.action != "degrade" and (self.model or self.effort):
             raise InvalidInput("a model or an effort to fall back to needs the action degrade")
 
+    @property
+    def by(self) -> str | None:
+        """The dimension that it keeps accounts by; ``None`` if all calls share one."""
+        return next((dimension for dimension, name in self.where if name == EACH), None)
+
     def parts(self, whose: Whose) -> tuple[str, ...]:
         """The accounts of this limit that a call's usage is counted in; none where it is not.
 
@@ -134,9 +142,20 @@ def amount_of(unit: Unit, row: CallRecord) -> int:
     """What a row of the history counts in a unit: tokens, or nano-dollars.
 
     Tokens that nobody knows count nothing; a row that has no price is charged at the dearest
-    one before it is written (design decision 11).
+    one before it is written (design decision 11). Rows of older versions count their cost.
     """
     if unit == "usd":
-        return row.charged or 0
-    output = row.output_tokens or 0
-    return output if unit == "output_tokens" else output + (row.input_tokens or 0)
+        return _sane(nano_of(row.cost) if row.charged is None else row.charged)
+    output = _sane(row.output_tokens)
+    return output if unit == "output_tokens" else output + _sane(row.input_tokens)
+
+
+def nano_of(cost: float | None) -> int | None:
+    """US dollars as whole nano-dollars, halves up; what is no number is unknown."""
+    if cost is None or isnan(cost):
+        return None
+    return int(min(max(cost, 0.0) * NANO, MOST_A_ROW) + 0.5)
+
+
+def _sane(amount: int | None) -> int:
+    return min(max(amount or 0, 0), MOST_A_ROW)

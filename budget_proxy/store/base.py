@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from budget_proxy.ledger.accounts import Account, Balance, Grant
+from budget_proxy.ledger.accounts import Account, Balance, Grant, Open
 from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
@@ -222,6 +222,13 @@ class Store(Protocol):
         the history count there.
         """
 
+    def charge(self, charge: Complete, start: float = 0.0) -> int:
+        """Have rows from ``start`` on that have neither price nor charge charged; their number.
+
+        ``charge`` gives the row with its ``charged``. For limits in money, before they come into
+        force: until then such rows count nothing.
+        """
+
     def remove_limit(self, id_: int) -> bool:
         """Take a limit out of force; false if there is none."""
 
@@ -234,24 +241,36 @@ class Store(Protocol):
         an owner asks seldom) or nothing. What all hold and what rows count stays within the
         limit's amount. As the owner's rows are appended, what they count is taken from what it
         holds, in the same transaction; if they count more, it holds less than nothing, which
-        gives nobody else more. A lease that nobody renews is void after its time; until then
-        it counts as spent.
+        gives nobody else more. A lease that nobody renews counts as spent until its time is
+        over. From then on others may be given it; an owner that comes back late keeps what it
+        held where all of it is still left, else all its leases are void (``renew`` tells).
+        Accounts of limits that are not in force are left out.
         """
 
     def give_back(self, owner: str, amounts: Mapping[Account, int]) -> None:
-        """Hold so much less of each account."""
+        """Hold so much less of each account; a lease of nothing, and no open call, is over."""
 
     def renew(self, owner: str, now: float, ttl: float) -> bool:
-        """Hold on to all of an owner's leases; false where some were void by then."""
+        """Hold on to all of an owner's leases; false where they were void by then.
+
+        It then holds nothing of any account; what rows of its count that are still to be written
+        will be taken off that. Also tidies up what is long over.
+        """
+
+    def tell_open(self, owner: str, open_: Mapping[Account, Open]) -> None:
+        """Say which calls an owner has under way, in place of what it said before."""
 
     def balances(self, now: float) -> list[Balance]:
         """The accounts of limits in force in the windows that a time lies in."""
 
     def counted(self, now: float) -> dict[Account, int]:
-        """What the rows of the history count in those accounts, counted anew.
+        """What the rows of the history count in those accounts, counted anew; zeros left out.
 
         With what rows that were folded meanwhile counted there.
         """
+
+    def miscounted(self, now: float) -> dict[Account, tuple[int, int]]:
+        """Accounts whose counter is not what ``counted`` says at that moment, with both."""
 
     def recount(self, now: float) -> int:
         """Make those accounts what ``counted`` says, in one transaction; how many changed."""

@@ -10,7 +10,9 @@ import json
 import sqlite3
 from typing import Final
 
-from budget_proxy.store import rows, summing
+from budget_proxy.store import counting, rows, summing
+from budget_proxy.store.tally import Tally
+from budget_proxy.types import CallRecord
 
 _FOLDABLE: Final = "id <= ? AND ts < ? AND NOT (pending AND ts >= ?)"
 _INCREMENTAL: Final = 2
@@ -37,10 +39,13 @@ def foldable(connection: sqlite3.Connection, until: int, before: float) -> int:
     return int(connection.execute(count, _limits(until, before)).fetchone()[0])
 
 
-def fold(connection: sqlite3.Connection, until: int, before: float, limit: int) -> int:
+def fold(
+    connection: sqlite3.Connection, until: int, before: float, limit: int, tally: Tally
+) -> int:
     """Let some ``limit`` of the oldest rows go, whose sums stay; how many, 0 when none is left.
 
-    A call that was sent again goes with all its attempts, which count together.
+    What they count of limits stays too. A call that was sent again goes with all its attempts,
+    which count together.
     """
     while summing.catch_up(connection):
         pass
@@ -56,6 +61,8 @@ def fold(connection: sqlite3.Connection, until: int, before: float, limit: int) 
     if gone:
         ids = json.dumps(sorted(gone))
         summing.let_go(connection, ids)
+        if tally:
+            counting.fold(connection, tally, _going(connection, ids))
         for table in ("calls", "features"):
             connection.execute(
                 f"DELETE FROM {table} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608
@@ -83,6 +90,15 @@ def vacuum(connection: sqlite3.Connection) -> int:
     connection.execute("VACUUM")
     connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     return max(before - _pragma(connection, "page_count"), 0) * size
+
+
+def _going(connection: sqlite3.Connection, ids: str) -> list[CallRecord]:
+    found = connection.execute(
+        f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls "  # noqa: S608 (our own names)
+        "WHERE id IN (SELECT value FROM json_each(?))",
+        (ids,),
+    )
+    return [rows.read_call(row) for row in found]
 
 
 def _limits(until: int, before: float) -> list[float]:

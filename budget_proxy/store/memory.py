@@ -16,6 +16,7 @@ from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
 from budget_proxy.store.measures import sums_of
 from budget_proxy.store.pages import Page, Place, page_of, place_of
+from budget_proxy.store.reckoned import Reckoned, Reckoning
 from budget_proxy.store.remembered import Alerts, Remembered
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
@@ -33,7 +34,7 @@ from budget_proxy.store.sums import (
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
-class MemoryStore(Remembered):
+class MemoryStore(Remembered, Reckoned):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -52,6 +53,7 @@ class MemoryStore(Remembered):
         self._fine = 0.0
         self._applied: list[Applied] = []
         self._alerts = Alerts()
+        self._reckoning = Reckoning()
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -61,10 +63,11 @@ class MemoryStore(Remembered):
         """Write rows; their ids, ascending. Marks their sessions as seen."""
         with self._lock:
             first = self._last + 1
+            self._reckoning.add(records)
             for record in records:
                 self._last += 1
+                self._reckoning.fold(self._falling_out())
                 self._rows.append(replace(record, id=self._last))
-            for record in records:
                 self._mark_seen(record)
             self._let_signals_go(len(records))
             return list(range(first, self._last + 1))
@@ -78,6 +81,7 @@ class MemoryStore(Remembered):
                     settled = replace(complete(row), id=self._last + 1)
                     del self._rows[index]
                     self._rows.append(settled)
+                    self._reckoning.change(row, settled)
                     self._last += 1
                     return settled
         return None
@@ -258,6 +262,7 @@ class MemoryStore(Remembered):
                 "watch": len(self._alerts.watched().parts),
                 "sums": sum(map(len, self._gone.values())),
                 "applied": len(self._applied),
+                **self._reckoning.counts(),
             }
 
     def horizon(self, keep: int) -> int:
@@ -278,6 +283,7 @@ class MemoryStore(Remembered):
             picked = {row.id for row in oldest}
             gone = [row for row in self._rows if row.id in picked or row.call_id in cut]
             self._let_go(gone)
+            self._reckoning.fold(gone)
             ids = {row.id for row in gone}
             kept = [row for row in self._rows if row.id not in ids]
             self._rows.clear()
@@ -358,6 +364,10 @@ class MemoryStore(Remembered):
         for span, start in list(self._gone):
             if span == HALF_HOUR and start < self._fine:
                 del self._gone[span, start]
+
+    def _falling_out(self) -> list[CallRecord]:
+        """The row that the next one takes the place of."""
+        return [self._rows[0]] if len(self._rows) == self._rows.maxlen else []
 
     def _newest(self, count: int) -> list[CallRecord]:
         found = list(islice(reversed(self._rows), count))

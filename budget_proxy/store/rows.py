@@ -66,7 +66,7 @@ def read_call(row: Sequence[Any]) -> CallRecord:
     """Make a record from the values of ``CALL_COLUMNS``, its signals behind them or not."""
     values = list(row)
     for index in _read_lists:
-        values[index] = _texts(values[index])
+        values[index] = texts(values[index])
     for index in _read_flags:
         values[index] = bool(values[index])
     return CallRecord(*values)
@@ -144,7 +144,8 @@ def completed(old: Session, new: Session) -> Session:
     )
 
 
-def _texts(text: str) -> tuple[str, ...]:
+def texts(text: str) -> tuple[str, ...]:
+    """Read a list of texts as it is stored."""
     if text == "[]":
         return ()
     try:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from budget_proxy.store import (
     applied,
+    counting,
     folding,
     learning,
     migrations,
@@ -33,6 +34,7 @@ from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import WITHIN, Complete, Group
 from budget_proxy.store.connections import Connections, enable_wal
 from budget_proxy.store.faults import PREFIX, explained, storable
+from budget_proxy.store.limited import Limited
 from budget_proxy.store.pages import Asked, Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -50,7 +52,7 @@ _INSERT_CALL: Final = (
 )
 
 
-class SQLiteStore(Alerted):
+class SQLiteStore(Alerted, Limited):
     """A history in a file, given by path or by URL (``sqlite:///relative``, ``sqlite:////absolute``).
 
     Opening makes missing directories. Raises StoreError: with what to do about it where the
@@ -92,6 +94,8 @@ class SQLiteStore(Alerted):
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             first = last - len(records) + 1  # one transaction: no gaps
             learning.keep_signals(connection, first, records)
+            if tally := self._tally(connection):
+                counting.add(connection, tally, records)
             connection.executemany(
                 "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?",
                 [(ts, session) for session, ts in seen.items()],
@@ -119,6 +123,8 @@ class SQLiteStore(Alerted):
                 connection.execute(_INSERT_CALL, rows.write_call(settled))
             number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             learning.keep_signals(connection, number, [settled])
+            if tally := self._tally(connection):
+                counting.change(connection, tally, pending, settled)
         return replace(settled, id=number)
 
     def save_sessions(self, sessions: Sequence[Session]) -> None:
@@ -283,7 +289,7 @@ class SQLiteStore(Alerted):
     def fold(self, until: int, before: float, *, limit: int = 500) -> int:
         """Let some ``limit`` of the oldest rows go, whose sums stay; 0 when none is left."""
         with self._transaction("compacted") as connection:
-            return folding.fold(connection, until, before, limit)
+            return folding.fold(connection, until, before, limit, self._tally(connection))
 
     def folded(self) -> list[tuple[int, str, str]]:
         """Give the (start of the UTC day, agent, model) of which some rows were folded."""
@@ -307,11 +313,8 @@ class SQLiteStore(Alerted):
         wanted = {name: rows.condition(name, value) for name, value in where.items()}
         self._catch_up()
         low, high = -inf if start is None else start, inf if end is None else end
-        with self._connection("read") as connection:
-            connection.execute("BEGIN")
-            found = summing.read(connection, low, high, by, only, wanted)
-            connection.execute("COMMIT")
-        return found
+        with self._snapshot() as connection:
+            return summing.read(connection, low, high, by, only, wanted)
 
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last.
@@ -353,6 +356,13 @@ class SQLiteStore(Alerted):
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
         with self._connection(doing) as connection:
             connection.execute("BEGIN IMMEDIATE")
+            yield connection
+            connection.execute("COMMIT")
+
+    @contextmanager
+    def _snapshot(self) -> Iterator[sqlite3.Connection]:
+        with self._connection("read") as connection:
+            connection.execute("BEGIN")
             yield connection
             connection.execute("COMMIT")
 

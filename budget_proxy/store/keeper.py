@@ -1,0 +1,194 @@
+"""What one process holds of limits, kept: renewed, given back when idle, told to others.
+
+A daemon thread of its own, since the one that writes rows must not wait for it nor they for it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final, Protocol
+
+from budget_proxy.errors import StoreError
+from budget_proxy.ledger.accounts import Account, Grant, Open
+from budget_proxy.ledger.limits import Limit
+from budget_proxy.store.backlog import OnFault
+from budget_proxy.store.base import Store
+
+TTL: Final = 60.0
+"""Seconds that a lease holds; one that is killed holds what it has for that long."""
+
+EVERY: Final = 1.0
+"""Seconds between two looks."""
+
+_RENEWALS: Final = 3
+"""Leases are renewed so many times while they hold: two may fail."""
+
+
+class Holder(Protocol):
+    """A process's Ledger, as its keeper asks it from another thread. Nothing may raise."""
+
+    def adopt(self, limits: Sequence[Limit]) -> None:
+        """Put other limits into force."""
+
+    def lost(self) -> None:
+        """Note that leases are void: of every account others may have been given them."""
+
+    def idle(self, now: float) -> Mapping[Account, int]:
+        """Take out what is not needed any more, to be given back."""
+
+    def open(self) -> Mapping[Account, Open]:
+        """What open calls hold."""
+
+    def expire(self, now: float) -> None:
+        """Let go what nobody settled within its time."""
+
+
+class Keeper:
+    """Keeps what ``owner()`` holds of the limits in ``store``, for ``holder``.
+
+    While there are no limits, a look is one cheap question. ``on_fault(stage, error)`` is told
+    what went wrong; what could not be given back is tried again. A forked child starts without
+    a thread, as an owner of its own: its first ``lease`` starts one, as ``start`` does.
+    """
+
+    _thread: threading.Thread | None
+    _stop: threading.Event
+    _looking: threading.Lock
+    _version: int
+    _limited: bool
+    _renewed: float
+    _told: dict[Account, Open]
+    _owed: Counter[Account]
+
+    def __init__(
+        self,
+        store: Store,
+        holder: Holder,
+        *,
+        owner: Callable[[], str],
+        on_fault: OnFault,
+        ttl: float = TTL,
+        every: float = EVERY,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._holder = holder
+        self._owner = owner
+        self._on_fault = on_fault
+        self._ttl = ttl
+        self._every = every
+        self._clock = clock
+        self._closed = False
+        self._begin_process()
+        _keepers.add(self)
+
+    def start(self) -> None:
+        """Look from now on; costs nothing where that is so already."""
+        if self._thread is None and not self._closed:
+            thread = threading.Thread(target=self._run, name="budget-proxy-keeper", daemon=True)
+            self._thread = thread
+            try:
+                thread.start()
+            except RuntimeError as error:  # no more threads, or the interpreter is ending
+                self._thread = None
+                self._on_fault("limits", error)
+
+    def lease(self, wanted: Mapping[Account, int]) -> dict[Account, Grant]:
+        """Hold so much more of each account (``Store.lease``). Blocking. Raises StoreError."""
+        grants = self._store.lease(self._owner(), wanted, self._clock(), self._ttl)
+        self.start()
+        return grants
+
+    def look(self) -> None:
+        """See to everything once; a store that fails is reported."""
+        with self._looking:
+            try:
+                self._see_to_limits()
+                if self._limited:
+                    self._see_to_leases()
+            except StoreError as error:
+                self._on_fault("limits", error)
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Stop, and give back what nobody needs: others need not wait for its time to be over."""
+        self._closed = True
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+        with self._looking:
+            if self._limited:
+                try:
+                    self._give_back()
+                except StoreError as error:
+                    self._on_fault("limits", error)
+
+    def _run(self) -> None:
+        stop = self._stop
+        self.look()
+        while not stop.wait(self._every):
+            self.look()
+
+    def _see_to_limits(self) -> None:
+        version = self._store.limits_version()
+        if version == self._version:
+            return
+        limits = self._store.limits()  # or newer ones: they are read again then
+        self._version, self._limited = version, bool(limits)
+        self._holder.adopt(limits)
+
+    def _see_to_leases(self) -> None:
+        now = self._clock()
+        self._holder.expire(now)
+        if not self._renewed <= now < self._renewed + self._ttl / _RENEWALS:
+            if not self._store.renew(self._owner(), now, self._ttl):
+                self._holder.lost()
+            self._renewed = now
+        self._give_back()
+        open_ = dict(self._holder.open())
+        if open_ != self._told:
+            self._store.tell_open(self._owner(), open_)
+            self._told = open_
+
+    def _give_back(self) -> None:
+        """Give back what is idle, and what could not be given back before."""
+        self._owed.update(dict(self._holder.idle(self._clock())))
+        if self._owed:
+            self._store.give_back(self._owner(), dict(self._owed))
+            self._owed.clear()
+
+    def _begin_process(self) -> None:
+        """What is this process's own: a thread, and what it has seen and told."""
+        self._thread = None
+        self._stop = threading.Event()
+        self._looking = threading.Lock()
+        self._version = 0
+        self._limited = False
+        self._renewed = -self._ttl
+        self._told = {}
+        self._owed = Counter()
+
+
+_keepers: weakref.WeakSet[Keeper] = weakref.WeakSet()
+
+
+def close_all() -> None:
+    """Close every keeper of this process."""
+    for keeper in list(_keepers):
+        keeper.close()
+
+
+def _begin_all() -> None:
+    for keeper in list(_keepers):
+        keeper._begin_process()  # noqa: SLF001 (the module's own class)
+
+
+atexit.register(close_all)
+with suppress(AttributeError):  # Windows has no fork
+    os.register_at_fork(after_in_child=_begin_all)

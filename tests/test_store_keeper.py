@@ -1,0 +1,189 @@
+"""The keeper of a process's leases."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from budget_proxy.errors import StoreError
+from budget_proxy.ledger.accounts import Account, Open
+from budget_proxy.ledger.limits import Limit
+from budget_proxy.store.keeper import Keeper
+from budget_proxy.store.sqlite import SQLiteStore
+from tests.makers import NOW
+
+LIFETIME = Limit("output_tokens", 1_000, "lifetime")
+
+
+class Told:
+    """A holder that writes down what it is told, and says what it was set to say."""
+
+    def __init__(self) -> None:
+        self.limits: list[list[Limit]] = []
+        self.void = 0
+        self.expired = 0
+        self.spare: dict[Account, int] = {}
+        self.calls: dict[Account, Open] = {}
+
+    def adopt(self, limits: Sequence[Limit]) -> None:
+        """Note them."""
+        self.limits.append(list(limits))
+
+    def lost(self) -> None:
+        """Count it."""
+        self.void += 1
+
+    def idle(self, now: float) -> Mapping[Account, int]:
+        """What is spare, once."""
+        assert now > 0
+        spare, self.spare = self.spare, {}
+        return spare
+
+    def open(self) -> Mapping[Account, Open]:
+        """What was set."""
+        return self.calls
+
+    def expire(self, now: float) -> None:
+        """Count it."""
+        self.expired += now > 0
+
+
+class Here:
+    """A history, a keeper over it whose clock stands still, and what it tells."""
+
+    def __init__(self, path: Path) -> None:
+        self.store = SQLiteStore(path)
+        self.store.migrate()
+        self.now = NOW
+        self.told = Told()
+        self.faults: list[tuple[str, Exception]] = []
+        self.keeper = Keeper(
+            self.store, self.told, owner=lambda: f"owner-{os.getpid()}", ttl=60.0, every=0.02,
+            on_fault=lambda stage, error: self.faults.append((stage, error)),
+            clock=lambda: self.now,
+        )  # fmt: skip
+
+    def held(self) -> int:
+        """What is held of the first limit."""
+        return self.store.balances(self.now)[0].held
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Here]:
+    """One whose thread does not run, so that a test looks when it likes."""
+    made = Here(tmp_path / "history.db")
+    yield made
+    made.keeper.close()
+    made.store.close()
+
+
+def test_changes_of_limits_are_handed_on(here: Here) -> None:
+    """Each change once; until there are limits nothing else is asked or done."""
+    here.keeper.look()
+    assert (here.told.limits, here.told.expired, here.store.counts()["lessees"]) == ([], 0, 0)
+    id_ = here.store.save_limit(LIFETIME)
+    here.keeper.look()
+    here.keeper.look()
+    assert [[limit.amount for limit in limits] for limits in here.told.limits] == [[1_000]]
+    assert here.told.expired == 2
+    here.store.remove_limit(id_)
+    here.keeper.look()
+    assert here.told.limits[1:] == [[]]
+    assert here.told.expired == 2
+
+
+def test_leases_are_renewed_in_time(here: Here) -> None:
+    """As long as a keeper looks, its owner's leases hold; nobody is told that they are void."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    granted = here.keeper.lease({account: 900})[account].amount
+    for _ in range(20):
+        here.now += 10
+        here.keeper.look()
+    assert (here.held(), here.told.void) == (granted, 0)
+
+
+def test_void_leases_are_told_once(here: Here) -> None:
+    """A process that slept while others took what it held begins anew."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.lease({account: 900})
+    here.keeper.look()
+    here.now += 100
+    here.store.lease("other", {account: 500}, here.now, 60.0)
+    here.keeper.look()
+    here.keeper.look()
+    assert here.told.void == 1
+
+
+def test_what_is_idle_is_given_back_even_if_that_fails_at_first(here: Here) -> None:
+    """A store that fails is reported, and given it the next time."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.lease({account: 900})
+    here.keeper.look()
+    here.told.spare = {account: 300}
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE leases RENAME TO elsewhere")
+    here.keeper.look()
+    assert [(stage, type(error)) for stage, error in here.faults] == [("limits", StoreError)]
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE elsewhere RENAME TO leases")
+    here.told.spare = {account: 50}
+    here.keeper.look()
+    assert here.held() == 550
+
+
+def test_open_calls_are_told_to_others(here: Here) -> None:
+    """What calls under way hold can be read in the history; it is written where it changed."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.lease({account: 900})
+    here.told.calls = {account: Open(3, 600, 12_000)}
+    here.keeper.look()
+    (balance,) = here.store.balances(here.now)
+    assert (balance.open, balance.reserved, balance.worst) == (3, 600, 12_000)
+    here.told.calls = {}
+    here.keeper.look()
+    assert here.store.balances(here.now)[0].open == 0
+
+
+def test_closing_gives_back_at_once(here: Here) -> None:
+    """Others need not wait for the time of the lease to be over."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    granted = here.keeper.lease({account: 900})[account].amount
+    here.keeper.look()
+    here.told.spare = {account: granted}
+    here.keeper.close()
+    assert (here.held(), here.faults) == (0, [])
+
+
+def test_a_lease_starts_the_thread(here: Here) -> None:
+    """From then on somebody looks, without being asked to."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.lease({account: 100})
+    give_up = time.monotonic() + 10
+    while here.told.expired < 2 and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert here.told.expired >= 2
+
+
+def test_a_forked_child_is_an_owner_of_its_own(here: Here) -> None:
+    """It has neither the parent's thread nor its leases, and its own keeper starts with a lease."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.lease({account: 100})
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            before = here.told.expired
+            here.keeper.lease({account: 200})
+            give_up = time.monotonic() + 10
+            while here.told.expired < before + 2 and time.monotonic() < give_up:
+                time.sleep(0.01)
+            status = int(here.told.expired < before + 2)
+        finally:
+            os._exit(status)
+    _, code = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(code) == 0
+    assert here.store.balances(here.now)[0].owners == 2
