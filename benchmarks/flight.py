@@ -25,7 +25,7 @@ from budget_proxy.ledger.accounts import Account, Grant
 from budget_proxy.ledger.claims import Claim
 from budget_proxy.ledger.holds import Share
 from budget_proxy.ledger.ledger import Ledger, Shortage
-from budget_proxy.ledger.limits import Limit, Whose
+from budget_proxy.ledger.limits import Limit, Unit, Whose
 from budget_proxy.ledger.moments import moments_of
 from budget_proxy.predict.base import Predictor, Refitting
 from budget_proxy.predict.strategies import fitting, make
@@ -148,7 +148,7 @@ class Line:
         return score
 
     def _admitted(self, call: Arrival, number: int, now: float) -> bool:
-        shares = {"output_tokens": self._reserve(call, now)}
+        shares: dict[Unit, Share] = {"output_tokens": self._reserve(call, now)}
         claim = Claim((str(number), 1), Whose(), now, shares)
         found = self._ledger.reserve(claim)
         while isinstance(found, Shortage):

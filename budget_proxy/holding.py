@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from math import inf
 from typing import Any
 
 from budget_proxy.errors import StoreError
@@ -37,6 +38,7 @@ class Holding:
         self._ledger = ledger
         self._locked = locked
         self._on_fault = on_fault
+        self._closing = False
         self._keeper = Keeper(store, self, owner=owner, on_fault=on_fault)
         self._keeper.look()
         self._keeper.start()
@@ -54,7 +56,8 @@ class Holding:
         self._ledger.begin_process()
 
     def close(self) -> None:
-        """Give back what is left. The store is to be open still."""
+        """Give back all that no open call holds. The store is to be open still."""
+        self._closing = True
         self._keeper.close()
 
     def adopt(self, limits: Sequence[Limit]) -> None:
@@ -70,7 +73,7 @@ class Holding:
     def idle(self, now: float) -> Mapping[Account, int]:
         """Take out what is not needed any more."""
         with self._locked():
-            return self._ledger.idle(now)
+            return self._ledger.idle(inf if self._closing else now)
 
     def open(self) -> Mapping[Account, Open]:
         """What open calls hold."""

@@ -43,7 +43,7 @@ class Load:
             worker.join()
 
     def _work(self, thread: int) -> None:
-        draw = random.Random(f"{self._seed}-{thread}")
+        draw = random.Random(f"{self._seed}-{thread}")  # noqa: S311 (a repeatable load)
         while True:
             with self._lock:
                 number = next(self._left, None)

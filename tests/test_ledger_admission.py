@@ -81,7 +81,7 @@ def test_what_a_call_used_counts_and_what_it_only_held_does_not() -> None:
     bench = Bench(Limit("tokens", 100_000, "lifetime", id=1), Limit("usd", NANO, "lifetime", id=2))
     run, step = bench.started()
     assert isinstance(step, Plan)
-    held = {account.limit: one.held for account, one in bench.core.ledger.open().items()}
+    held = {account.limit: one.reserved for account, one in bench.core.ledger.open().items()}
     assert held[1] > 120
     assert bench.on(run, done(100)) is None
     assert bench.core.ledger.open() == {}

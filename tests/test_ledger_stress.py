@@ -67,7 +67,7 @@ def _under_load(folder: Path, calls: int, scale: int) -> None:
     finally:
         for worker in workers:
             worker.kill()
-            worker.wait()
+            worker.communicate()
     assert all(one.returncode == 0 for one in workers[1:])
     assert sum(one["counts"]["admitted"] for one in told) > calls / 20
     assert sum(one["counts"]["left"] for one in told) > 0

@@ -183,5 +183,5 @@ def test_rows_are_charged_once() -> None:
     )
     assert charged(row).charged == charged(priced(row)).charged == 10_750
     assert charged(replace(row, charged=7)).charged == 7
-    assert charged(replace(row, model="nobody-knows-it")).charged > 10_750
+    assert (charged(replace(row, model="nobody-knows-it")).charged or 0) > 10_750
     assert charged(replace(row, cost=0.5)).charged == 500_000_000
