@@ -7,22 +7,23 @@ replay and the background writer. It is safe to use from several threads.
 from __future__ import annotations
 
 import itertools
-import logging
-import os
 import threading
 import time
-import traceback
 import uuid
-import weakref
-from collections import Counter
-from collections.abc import Callable, Generator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from budget_proxy.classify.descriptor import parse as parse_descriptor
-from budget_proxy.engine import Answer, Core, OnSettled, Step
-from budget_proxy.errors import InvalidInput, StoreError
+from budget_proxy.engine import Answer, Core, OnSettled, Question, Step
+from budget_proxy.errors import BudgetExceeded, InvalidInput, StoreError
+from budget_proxy.faults import Faults
+from budget_proxy.forks import after_fork
+from budget_proxy.ledger.accounts import Account, Grant
+from budget_proxy.ledger.admission import Waiting
+from budget_proxy.ledger.ledger import Shortage
+from budget_proxy.ledger.refusal import Refusal
 from budget_proxy.policy.base import policy_of
 from budget_proxy.policy.router import Choice
 from budget_proxy.predict.base import Predictor, Refitting
@@ -32,7 +33,7 @@ from budget_proxy.scope import merge, parse
 from budget_proxy.store import open_store
 from budget_proxy.store.base import Store
 from budget_proxy.store.recorder import Recorder
-from budget_proxy.tasks import Selection, Tasks
+from budget_proxy.tasks import Selection, Tasks, trained
 from budget_proxy.training.trainer import Trainer
 from budget_proxy.types import (
     Body,
@@ -53,15 +54,14 @@ from budget_proxy.wire import DIALECTS
 from budget_proxy.wire.base import Context
 from budget_proxy.wire.models import capabilities
 from budget_proxy.wire.own import strip
-from budget_proxy.wire.prices import priced
+from budget_proxy.wire.prices import charged, priced
 from budget_proxy.wire.usage import preload
 
 if TYPE_CHECKING:
     from budget_proxy.analytics.efficiency import EfficiencyReport
     from budget_proxy.settings import Settings
 
-_log = logging.getLogger("budget_proxy")
-_FAULT_LOG_SECONDS: Final = 60.0
+_LEASE_SECONDS: Final = 60.0
 
 
 class Engine:
@@ -70,10 +70,9 @@ class Engine:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self.store = store
-        self.faults: Counter[str] = Counter()
+        self.faults = Faults()
         self._trainer: Trainer | None = None
         self._begin_process()
-        self._logged: dict[str, float] = {}
         self._preloaded = False
         self._overrides = {
             name: model.model_dump(exclude_none=True) for name, model in settings.models.items()
@@ -82,7 +81,7 @@ class Engine:
         salt = bytes.fromhex(store.meta("salt", uuid.uuid4().hex + uuid.uuid4().hex))
         self.recorder = Recorder(
             store,
-            price=priced,
+            price=lambda record: charged(priced(record)),
             on_fault=self.fault,
             on_foreign=self._learn,
             on_late=self._learn,
@@ -106,8 +105,7 @@ class Engine:
         )
         self._tasks = Tasks(self.core, self.capabilities)
         self.recorder.start_polling(after=self._replay())
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_if_alive(weakref.WeakMethod(self._begin_process)))
+        after_fork(self._begin_child)
 
     @classmethod
     def open(cls, url: str | None = None, **values: Any) -> Engine:
@@ -158,8 +156,9 @@ class Engine:
         """Plan one call that you send yourself; settle it afterwards.
 
         ``api`` is "openai.chat", "openai.responses" or "anthropic.messages". With ``dry_run``
-        the plan is only to look at: nothing is remembered of it. Raises InvalidInput on an
-        unknown api or a wrong ``budget`` key in the body.
+        the plan is only to look at: nothing is remembered or reserved. Raises InvalidInput on
+        an unknown api or a wrong ``budget`` key in the body, BudgetExceeded where a limit
+        refuses the call.
         """
         self._preload()
         dialect = DIALECTS.get(api)
@@ -176,10 +175,13 @@ class Engine:
         call = dialect.read(stripped, context)
         found = self.core.sessions.find(call)
         session = self.lookup(found) if isinstance(found, Lookup) else found
-        with self._lock:
-            settled_on = self.core.sessions.settle_on(call, session)
-            decide = self.core.decide if dry_run else self.core.plan
-            return decide(call, stripped, settled_on)
+        if dry_run:
+            with self._lock:
+                return self.core.decide(call, stripped, self.core.sessions.settle_on(call, session))
+        plan = self._ended(self.core.prepare(call, stripped, session))
+        if isinstance(plan, Refusal):
+            raise BudgetExceeded(plan.message)
+        return plan
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
         """Account for a planned call: learn from it, queue its row."""
@@ -201,6 +203,15 @@ class Engine:
             self.fault("lookup", error)
             return None
 
+    def answer(self, asked: Question) -> Answer:
+        """What the core asks the store for. Blocking; a store fault counts as not found."""
+        return self.lookup(asked) if isinstance(asked, Lookup) else self._lease(asked)
+
+    @property
+    def limited(self) -> bool:
+        """Whether there are limits that may refuse a call."""
+        return bool(self.core.ledger)
+
     # -- tasks ------------------------------------------------------------------------------
 
     def predict(
@@ -211,7 +222,11 @@ class Engine:
         strategy: str | None = None,
     ) -> Prediction:
         """The tokens a task will need. ``strategy`` asks another one, trained on the window."""
-        predictor = self._trained(strategy) if strategy else None
+        predictor = None
+        if strategy:
+            self.flush()
+            rows = self.store.recent(self.settings.window)
+            predictor = trained(strategy, rows, self.settings.window)
         with self._lock:
             return self._tasks.predict(
                 task, agent=agent, model=model, now=self.now(), identifier=self.new_id(),
@@ -222,6 +237,7 @@ class Engine:
         """Learn what a predicted task really used, in tokens."""
         with self._lock:
             row = self._tasks.record(prediction, used, now=self.now(), truncated=truncated)
+            self.core.ledger.count(row)
         self.recorder.put(row)
         return row
 
@@ -278,16 +294,8 @@ class Engine:
         return priced(record)
 
     def fault(self, stage: str, error: Exception) -> None:
-        """Count a fault of ours; log it at most once a minute and stage.
-
-        Only a store's message is logged: others may quote what a caller sent.
-        """
-        self.faults[stage] += 1
-        now = time.monotonic()
-        if now - self._logged.get(stage, -_FAULT_LOG_SECONDS) >= _FAULT_LOG_SECONDS:
-            self._logged[stage] = now
-            what = str(error) if isinstance(error, StoreError) else _place_of(error)
-            _log.warning("%s failed; the call goes on without it: %s", stage, what)
+        """Count a fault of ours; log it at most once a minute and stage."""
+        self.faults.note(stage, error)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Wait until every row queued so far is on disk; false if that took too long."""
@@ -325,6 +333,10 @@ class Engine:
         if self._trainer is not None:
             self._trainer.begin_process()
 
+    def _begin_child(self) -> None:
+        self._begin_process()
+        self.core.ledger.begin_process()
+
     def _trained_by(self, predictor: Predictor, instance: str) -> Trainer | None:
         """The worker that fits the predictor, if it is one that is fitted."""
         if not isinstance(predictor, Refitting):
@@ -333,6 +345,32 @@ class Engine:
             predictor, fitting(predictor.name), self.store, locked=lambda: self._lock,
             on_fault=self.fault, now=self.now, instance=instance,
         )  # fmt: skip
+
+    def _ended(self, steps: Generator[Step, Answer, Plan | Refusal]) -> Plan | Refusal:
+        """Take steps of the core to their end; the lock is free while the store is asked."""
+        answer: Answer = None
+        while True:
+            with self._lock:
+                try:
+                    step = steps.send(answer)
+                except StopIteration as end:
+                    ended: Plan | Refusal = end.value
+                    return ended
+            if isinstance(step, Waiting):
+                with suppress(TimeoutError):
+                    step.ticket.result(timeout=1.0)
+                answer = self.now()
+            elif isinstance(step, Question):
+                answer = self.answer(step)
+
+    def _lease(self, asked: Shortage) -> Mapping[Account, Grant]:
+        try:
+            return self.store.lease(
+                self.recorder.instance, asked.wanted, self.now(), _LEASE_SECONDS
+            )
+        except StoreError as error:
+            self.fault("lease", error)
+            return {}
 
     def _replay(self) -> int:
         """Learn the newest rows of the history again; the id of the last."""
@@ -357,35 +395,7 @@ class Engine:
             with self._lock:
                 self.core.learn(record)
 
-    def _trained(self, strategy: str) -> Any:
-        from budget_proxy.engine import features_of, observation_of
-
-        predictor = make(strategy, window=self.settings.window)
-        self.flush()
-        for record in self.store.recent(self.settings.window):
-            if record.has_length:
-                predictor.learn_one(features_of(record), observation_of(record), record.call_id)
-        return predictor
-
     def _route(
         self, call: Call, kind: Characteristics, input_tokens: int, kept: str | None
     ) -> Choice:
         return self._tasks.route(call, kind, input_tokens, kept)
-
-
-def _place_of(error: Exception) -> str:
-    """The kind of an error, and where it was raised."""
-    where = traceback.extract_tb(error.__traceback__)[-1:]
-    at = "".join(f" at {Path(frame.filename).name}:{frame.lineno}" for frame in where)
-    return f"{type(error).__name__}{at}"
-
-
-def _if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], None]:
-    """Call a method of an object that may be gone by then."""
-
-    def call() -> None:
-        target = method()
-        if target is not None:
-            target()
-
-    return call

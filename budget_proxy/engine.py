@@ -1,19 +1,32 @@
 """The core: plan a call, settle it, run it to its end. No I/O, no clock, no chance.
 
-``run`` is a generator that drivers push along: it yields a Lookup (answer: a Session or
-``None``) or a Plan (answer: its Outcome, or UNSENT), and ends when nothing more is to be sent. A
-driver that gives up closes it; the open attempt then settles as cancelled. Nothing here is
-thread-safe: the facade in ``assemble`` holds the lock.
+``run`` is a generator that drivers push along: it yields
+
+* a Lookup (answer: a Session or ``None``),
+* a Shortage of a limit (answer: what the store granted),
+* a Waiting for room in one (answer: the time, in Unix seconds, when that was over),
+* a Plan (answer: its Outcome, or UNSENT), or
+* a Refusal, after which it ends (no answer);
+
+and ends when nothing more is to be sent. A driver that gives up closes it; the open attempt
+then settles as cancelled. Nothing here is thread-safe: the facade in ``assemble`` holds the
+lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from budget_proxy.classify.characteristics import classify_call
+from budget_proxy.ledger.accounts import Account, Grant
+from budget_proxy.ledger.admission import Admission, Waiting
+from budget_proxy.ledger.claims import Charge
+from budget_proxy.ledger.ledger import Ledger, Shortage
+from budget_proxy.ledger.limits import Limit
+from budget_proxy.ledger.refusal import Refusal, named
 from budget_proxy.ledger.settlement import (
     Identity,
     is_awaited,
@@ -23,18 +36,18 @@ from budget_proxy.ledger.settlement import (
 )
 from budget_proxy.policy.allocate import Terms, allocate, as_written, terms_of
 from budget_proxy.policy.base import Policy
-from budget_proxy.policy.breakdown import breakdown
-from budget_proxy.policy.effort import effort_for, thinking_for
 from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated, was_cut
-from budget_proxy.policy.evidence import Evidence, Gate
+from budget_proxy.policy.evidence import Evidence
 from budget_proxy.policy.giving import give, patch_for
 from budget_proxy.policy.guidance import compose
 from budget_proxy.policy.refusals import Refusals
 from budget_proxy.policy.rollout import pseudonym
 from budget_proxy.policy.router import Choice
 from budget_proxy.policy.sessions import Sessions
+from budget_proxy.policy.view import View
 from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.input_ratio import InputRatio
+from budget_proxy.predict.recorded import features_of, observation_of
 from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.store.base import Journal
@@ -48,24 +61,24 @@ from budget_proxy.types import (
     Features,
     Forecast,
     Lookup,
-    Observation,
     Outcome,
     Patch,
     Plan,
     Session,
-    Thinking,
     Usage,
-    frozen,
 )
 from budget_proxy.wire import DIALECTS
+from budget_proxy.wire.prices import charge
 
 DEFAULT_AGENT: Final = "default"
 CANCELLED: Final = Outcome(finish_reason="cancelled", exact=False)
 UNSENT: Final = Outcome(finish_reason="cancelled", usage=Usage(0, 0))
 """The answer to a Plan that is not sent at all: no attempt was made, so none settles."""
 
-Step = Plan | Lookup
-Answer = Outcome | Session | None
+Question = Lookup | Shortage
+"""What the driver asks the store for."""
+Step = Plan | Question | Waiting | Refusal
+Answer = Outcome | Session | Mapping[Account, Grant] | float | None
 CapabilitiesOf = Callable[[str, str, str], Capabilities]
 """(api, host, model) -> what the model can do."""
 Route = Callable[[Call, Characteristics, int, str | None], Choice]
@@ -74,34 +87,6 @@ OnSettled = Callable[[Plan, CallRecord], None]
 """Told of every attempt as it settles."""
 OnLearned = Callable[[CallRecord], None]
 """Told of every row that the predictor learned from."""
-
-
-@frozen
-class _View:
-    """A call with everything that is known of it before anything is decided."""
-
-    call: Call
-    agent: str
-    characteristics: Characteristics
-    features: Features
-    forecast: Forecast
-    capabilities: Capabilities
-    gate: Gate
-    input_tokens: int
-    choice: Choice | None
-
-    @property
-    def model(self) -> str | None:
-        """The model that the router chose, where it was asked to."""
-        return self.choice.model if self.choice else None
-
-    def steer(self) -> tuple[Thinking | None, str | None]:
-        """Thinking and effort as the policy, or the router with the model, would set them."""
-        if self.choice is not None:
-            return self.choice.thinking, self.choice.effort
-        kind, can, budget = self.characteristics, self.capabilities, self.forecast.recommended
-        thinking = thinking_for(budget, breakdown(budget, kind), kind, can)
-        return thinking, effort_for(kind, can, thinking=thinking)
 
 
 class Core:
@@ -117,6 +102,7 @@ class Core:
         journal: Journal,
         capabilities: CapabilitiesOf,
         route: Route | None = None,
+        charge: Charge = charge,
         instance: str = "",
         on_learned: OnLearned | None = None,
     ) -> None:
@@ -133,6 +119,9 @@ class Core:
         self._instance = instance
         self._on_learned = on_learned
         self._refusals = Refusals()
+        self._charge = charge
+        self.ledger = Ledger()
+        self._admission = Admission(self.ledger, charge, patience=policy.patience)
 
     def run(
         self, call: Call, body: Body, on_settled: OnSettled | None = None
@@ -142,7 +131,11 @@ class Core:
         if isinstance(found, Lookup):
             found = yield found
         session = found if isinstance(found, Session) else None
-        plan: Plan | None = self.plan(call, body, self.sessions.settle_on(call, session))
+        admitted = yield from self.prepare(call, body, session)
+        if isinstance(admitted, Refusal):
+            yield admitted
+            return
+        plan: Plan | None = admitted
         while plan is not None:
             outcome: Answer = CANCELLED
             try:
@@ -155,9 +148,21 @@ class Core:
                     if on_settled is not None:
                         on_settled(plan, record)
             if outcome is UNSENT:
+                self.ledger.release((plan.call.id, plan.attempt))
                 self._refusals.unrepeated(plan.call)
                 return
-            plan = self._next(plan, body, outcome)
+            following = self._next(plan, body, outcome)
+            if following is not None and self.ledger:
+                again = yield from self._admit(following, body)
+                following = again if isinstance(again, Plan) else None  # what came is all there is
+            plan = following
+
+    def prepare(
+        self, call: Call, body: Body, session: Session | None
+    ) -> Generator[Step, Answer, Plan | Refusal]:
+        """Plan a call of a session (``None``: one that is not known), and reserve for it."""
+        plan = self.plan(call, body, self.sessions.settle_on(call, session))
+        return (yield from self._admit(plan, body)) if self.ledger else plan
 
     def plan(self, call: Call, body: Body, session: Session) -> Plan:
         """Decide one call, and keep what its session was given."""
@@ -232,15 +237,22 @@ class Core:
             response=self.sessions.produced(plan.session, produced) if produced else None,
             instance=self._instance,
         )
+        usage = settled(plan, outcome, reasoning)
         record = record_of(
             plan,
             outcome,
-            settled(plan, outcome, reasoning),
+            usage,
             identity,
             truncated=truncated(plan, outcome),
             cut_by_us=cut_by_us(plan, outcome),
         )
+        if "usd" in self.ledger.units:
+            nano, _ = self._charge(
+                record.api, record.model, record.host, usage, record.tier, record.ts
+            )
+            record = replace(record, charged=nano)
         self._journal.put(record)  # first of all, so that no learner's fault loses the row
+        self.ledger.settle((record.call_id, record.attempt), record)
         self.learn(record)
         return record
 
@@ -273,7 +285,7 @@ class Core:
             features = replace(features, characteristics=kind)
         return features, self.predictor.predict_one(features)
 
-    def _view(self, call: Call, session: Session) -> _View:
+    def _view(self, call: Call, session: Session) -> View:
         agent = call.scope.agent or DEFAULT_AGENT
         kind = classify_call(
             call.messages, call.override.descriptor, images=call.images, tools=call.tools
@@ -290,7 +302,7 @@ class Core:
                 session.id, call.scope.task, signals,
             )
         )  # fmt: skip
-        return _View(
+        return View(
             call=call,
             agent=agent,
             characteristics=features.characteristics,
@@ -302,7 +314,33 @@ class Core:
             choice=choice,
         )
 
-    def _patch(self, view: _View, given: Session, terms: Terms, allocation: Allocation) -> Patch:
+    def _admit(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refusal]:
+        call = plan.call
+        user = call.scope.user
+        return self._admission.admit(
+            plan,
+            user=pseudonym(self._salt, "user", user) if user else "",
+            most=self._capabilities(call.api, call.host, call.model).max_output,
+            cheaper=partial(self._cheaper, body=body),
+        )
+
+    def _cheaper(self, plan: Plan, limit: Limit, body: Body) -> Plan | None:
+        """The call by the model or the effort that a limit falls back to, whoever chose them."""
+        call = plan.call
+        if call.signed:
+            return None
+        model, effort = limit.model or call.model, limit.effort or call.effort
+        again = self.decide(replace(call, model=model, effort=effort), body, plan.session)
+        return self._rewritten(
+            replace(again, attempt=plan.attempt, pending=plan.pending),
+            replace(again.call, effort=call.effort if limit.effort is None else None),
+            body,
+            replace(again.patch, model=limit.model, effort=limit.effort),
+            f"{named(limit)} leaves no room for more than this",
+            overridden=True,
+        )
+
+    def _patch(self, view: View, given: Session, terms: Terms, allocation: Allocation) -> Patch:
         patch = patch_for(
             given,
             view.call,
@@ -327,48 +365,25 @@ class Core:
             why = f"sent again: {outcome.rejected} was refused"
         else:
             return None
-        call = plan.call
+        again = replace(plan, attempt=plan.attempt + 1)
+        return self._rewritten(again, plan.call, body, patch, why)
+
+    def _rewritten(
+        self, plan: Plan, call: Call, body: Body, patch: Patch, why: str, **changed: Any
+    ) -> Plan:
+        """The plan with another patch written for ``call``, and the reason added."""
         capabilities = self._capabilities(call.api, call.host, call.model)
         written = DIALECTS[call.api].write(body, call, patch, capabilities)
-        allocation = replace(plan.allocation, reason=f"{plan.allocation.reason}; {why}")
+        given = replace(plan.allocation, reason=f"{plan.allocation.reason}; {why}", **changed)
         return replace(
             plan,
-            allocation=as_written(allocation, call, patch, written.patch),
+            allocation=as_written(given, call, patch, written.patch),
             body=written.body,
             patch=written.patch,
             added=written.added,
-            attempt=plan.attempt + 1,
         )
 
 
 def _completed(record: CallRecord, outcome: Outcome) -> CallRecord:
     cut = was_cut(outcome, record.ceiling, record.n)
     return resettled(record, outcome, truncated=cut)
-
-
-def features_of(record: CallRecord) -> Features:
-    """What was known of a recorded call before it was sent."""
-    kind = Characteristics(
-        complexity=record.complexity,
-        domains=frozenset(record.domains),
-        task_type=record.task_type,
-        novelty=record.novelty,
-        uncertainty=record.uncertainty,
-        criticality=record.criticality,
-        creative=record.creative,
-        architecture=record.architecture,
-    )
-    return Features(
-        record.agent, record.model, record.task_type, kind, record.ts,
-        record.input_estimate, record.ceiling, record.session, record.task, record.signals,
-    )  # fmt: skip
-
-
-def observation_of(record: CallRecord) -> Observation:
-    """The length of one choice that a recorded call tells."""
-    choices = max(record.n, 1)
-    each = round((record.output_tokens or 0) / choices)
-    reasoning = record.reasoning_tokens
-    if reasoning is not None:
-        reasoning = round(reasoning / choices)
-    return Observation(max(each, 1), record.truncated, record.ts, reasoning, record.input_tokens)

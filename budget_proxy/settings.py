@@ -141,6 +141,7 @@ class Settings(BaseSettings):
     include_usage: bool = True
     strategy: Strategy = "auto"
     window: int = Field(10_000, ge=100)
+    limit_wait: float = Field(0.0, ge=0, le=3600)
     time_zone: TimeZone = "UTC"
     report_daily: WallTime | None = None
     report_directory: Path | None = None

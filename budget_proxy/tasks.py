@@ -17,6 +17,8 @@ from budget_proxy.policy.base import Tier
 from budget_proxy.policy.breakdown import alternatives, breakdown
 from budget_proxy.policy.router import Choice, select
 from budget_proxy.predict.base import Predictor
+from budget_proxy.predict.recorded import features_of, observation_of
+from budget_proxy.predict.strategies import make
 from budget_proxy.scope import MOST_TOKENS
 from budget_proxy.types import (
     Call,
@@ -186,3 +188,12 @@ def _whole(used: Any) -> int:
         said = str(used)[:40]
         raise InvalidInput(f"used must be a whole number of tokens >= 0 (at most 1e9), not {said}")
     return used
+
+
+def trained(strategy: str, rows: Sequence[CallRecord], window: int) -> Predictor:
+    """A predictor by its strategy's name that learned from these rows. Raises ConfigError."""
+    predictor = make(strategy, window=window)
+    for record in rows:
+        if record.has_length:
+            predictor.learn_one(features_of(record), observation_of(record), record.call_id)
+    return predictor

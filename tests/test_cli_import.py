@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from budget_proxy.assemble import Engine
-from budget_proxy.engine import features_of
 from budget_proxy.policy.rollout import pseudonym
+from budget_proxy.predict.recorded import features_of
 from budget_proxy.predict.signals import decode
 from budget_proxy.store import open_store
 from tests.command_line import answered, history, rows, run, run_json

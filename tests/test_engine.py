@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from budget_proxy.engine import Core, features_of, observation_of
+from budget_proxy.engine import Core
 from budget_proxy.policy.base import Policy
 from budget_proxy.predict.base import Predictor
+from budget_proxy.predict.recorded import features_of, observation_of
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.predict.strategies import make
 from budget_proxy.store.base import Complete

@@ -29,16 +29,17 @@ class Told:
         self.spare: dict[Account, int] = {}
         self.calls: dict[Account, Open] = {}
 
-    def on_limits(self, limits: Sequence[Limit]) -> None:
+    def adopt(self, limits: Sequence[Limit]) -> None:
         """Note them."""
         self.limits.append(list(limits))
 
-    def on_void(self) -> None:
+    def lost(self) -> None:
         """Count it."""
         self.void += 1
 
-    def idle(self) -> Mapping[Account, int]:
+    def idle(self, now: float) -> Mapping[Account, int]:
         """What is spare, once."""
+        assert now > 0
         spare, self.spare = self.spare, {}
         return spare
 

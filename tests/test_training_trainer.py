@@ -77,7 +77,7 @@ def test_the_history_replayed_gives_every_forecast_again(url: str) -> None:
         other.core.predictor = predictor
 
         def learn(row: Any) -> None:
-            from budget_proxy.engine import features_of
+            from budget_proxy.predict.recorded import features_of
 
             promised.append(predictor.predict_one(features_of(row)).quantile(0.95))
             other.core.learn(row)

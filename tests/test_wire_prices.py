@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from importlib.metadata import version
+from math import ceil
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from budget_proxy.types import CallRecord, Usage
-from budget_proxy.wire.prices import cost, priced, unit_prices
+from budget_proxy.wire.prices import charge, charged, cost, dearest, priced, unit_prices
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC).timestamp()
 CHAT, MESSAGES = "openai.chat", "anthropic.messages"
@@ -151,3 +154,34 @@ def test_priced_rows() -> None:
         ts=NOW, api=CHAT, model="SmolLM2", call_id="c", input_tokens=1, output_tokens=1
     )
     assert priced(unknown) is unknown
+
+
+def test_a_charge_is_the_cost_in_nano_dollars_rounded_up() -> None:
+    """gpt-5-mini: $0.25 and $2 a million tokens."""
+    assert charge(CHAT, "gpt-5-mini", "api.openai.com", Usage(3, 5), None, NOW) == (10_750, True)
+    assert charge(CHAT, "gpt-5-mini", "api.openai.com", Usage(None, 5), None, NOW) == (10_000, True)
+
+
+def test_an_unknown_price_is_charged_at_the_dearest_of_the_provider() -> None:
+    """Never nothing; each kind of token at the dearest price that any model has."""
+    given, taken = dearest(CHAT, int(NOW // 86_400))
+    assert charge(CHAT, "nobody-knows-it", "", Usage(7, 11), None, NOW) == (
+        ceil((7 * given + 11 * taken) * 10**9),
+        False,
+    )
+    for model in ("gpt-5-mini", "gpt-5.4", "o1-pro", "gpt-4o"):
+        prices = unit_prices(CHAT, model, NOW)
+        assert prices is not None
+        assert given >= Decimal(repr(prices[0]))
+        assert taken >= Decimal(repr(prices[1]))
+
+
+def test_rows_are_charged_once() -> None:
+    """At their cost, where that is known; at the dearest price, where nobody knows it."""
+    row = CallRecord(
+        NOW, CHAT, "gpt-5-mini", "c", host="api.openai.com", input_tokens=3, output_tokens=5
+    )
+    assert charged(row).charged == charged(priced(row)).charged == 10_750
+    assert charged(replace(row, charged=7)).charged == 7
+    assert charged(replace(row, model="nobody-knows-it")).charged > 10_750
+    assert charged(replace(row, cost=0.5)).charged == 500_000_000

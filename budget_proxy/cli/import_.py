@@ -282,7 +282,7 @@ class _Novelty:
     """How unlike what came before each row is: the history first, then the rows themselves."""
 
     def __init__(self, history: Store, window: int) -> None:
-        from budget_proxy.engine import features_of, observation_of
+        from budget_proxy.predict.recorded import features_of, observation_of
         from budget_proxy.predict.similarity import Similarity
 
         self._memory = Similarity(window=window)
@@ -292,7 +292,7 @@ class _Novelty:
 
     def told(self, record: CallRecord) -> CallRecord:
         """The row with its novelty, which is learned from then on."""
-        from budget_proxy.engine import features_of, observation_of
+        from budget_proxy.predict.recorded import features_of, observation_of
 
         record = replace(record, novelty=self._memory.novelty(features_of(record)))
         if record.has_length:

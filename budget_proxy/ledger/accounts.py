@@ -33,14 +33,13 @@ class Grant:
 
 @frozen
 class Open:
-    """The calls under way that one process holds something of an account for.
+    """What open calls of a process hold of an account, in the limit's unit.
 
-    How many they are, what they hold, and what they would use at worst: at most the difference
-    can be used beyond what is held.
+    By prediction, and at worst: at most the difference is used beyond what they hold.
     """
 
     calls: int
-    reserved: int
+    held: int
     worst: int
 
 

@@ -13,13 +13,14 @@ import litellm
 from anyio import to_thread
 
 from budget_proxy.assemble import Engine
+from budget_proxy.engine import Question
 from budget_proxy.litellm.trip import Trip
 from budget_proxy.scope import parse
 from budget_proxy.transport.binding import Binding, bind
 from budget_proxy.transport.exchange import Send
 from budget_proxy.transport.guard import fail_open
 from budget_proxy.transport.steps import wait
-from budget_proxy.types import Lookup, Mode
+from budget_proxy.types import Mode
 
 _off_the_loop = partial(to_thread.run_sync, abandon_on_cancel=True)
 _under_us: Final[ContextVar[bool]] = ContextVar("budget_proxy_litellm", default=False)
@@ -53,9 +54,9 @@ class Budgeted:
                 if isinstance(step, Send):
                     with trip.failing(), under_us():
                         trip.sent(litellm.completion(**trip.outgoing(step)))
-                elif isinstance(step, Lookup):
+                elif isinstance(step, Question):
                     with fail_open(trip.engine, "lookup"):
-                        trip.found(trip.engine.lookup(step))
+                        trip.found(trip.engine.answer(step))
                 else:
                     wait(step.ticket)
             return trip.response()
@@ -83,9 +84,9 @@ async def next_send(trip: Trip) -> Send | None:
     for step in trip:
         if isinstance(step, Send):
             return step
-        if isinstance(step, Lookup):
+        if isinstance(step, Question):
             with fail_open(trip.engine, "lookup"):
-                trip.found(await _off_the_loop(trip.engine.lookup, step))
+                trip.found(await _off_the_loop(trip.engine.answer, step))
         else:
             await _off_the_loop(wait, step.ticket)
     return None

@@ -35,6 +35,7 @@ from budget_proxy.types import Body
 
 _PATH: Final = "/v1/chat/completions"
 _OK: Final = 200
+_TOO_MANY: Final = 429
 
 
 class Trip(Steps):
@@ -102,12 +103,17 @@ class Trip(Steps):
     def response(self) -> Any:
         """What the caller gets, or raise what LiteLLM raised.
 
-        Raises InvalidInput where what was asked of the call is wrong: then nothing was sent.
+        Raises InvalidInput where what was asked of the call is wrong, and LiteLLM's
+        RateLimitError where a limit refuses it: then nothing was sent.
         """
         if self._error is not None:
             raise self._error
         refusal = self.refusal
         if refusal is not None:
+            if isinstance(self.result, Reply) and self.result.status == _TOO_MANY:
+                raise litellm.RateLimitError(
+                    refusal, llm_provider="budget_proxy", model=str(self._body.get("model"))
+                )
             raise InvalidInput(refusal)
         if isinstance(self.result, Relay):
             return relayed(self._response, self.result, self.engine)

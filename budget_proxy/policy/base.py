@@ -41,7 +41,8 @@ class Policy:
 
     ``floor`` and ``reasoning_floor`` are in tokens; ``evidence`` is the number of outcomes a
     group needs before its forecast is acted on; ``holdout`` a share of sessions;
-    ``silence`` the seconds after which a call without assistant turns starts a new session.
+    ``silence`` the seconds after which a call without assistant turns starts a new session;
+    ``patience`` the seconds that a call waits for room in a limit before it is refused.
     """
 
     mode: Mode = "enforce"
@@ -54,6 +55,7 @@ class Policy:
     thinking: str | None = None
     effort: str | None = None
     silence: float = 3600.0
+    patience: float = 0.0
     include_usage: bool = True
     agents: Mapping[str, AgentPolicy] = field(default_factory=lambda: NOTHING)
     tiers: tuple[Tier, ...] = ()
@@ -77,6 +79,7 @@ def policy_of(settings: Settings) -> Policy:
         evidence=settings.evidence,
         holdout=settings.holdout,
         guidance=settings.guidance,
+        patience=settings.limit_wait,
         thinking=settings.thinking,
         effort=settings.effort,
         include_usage=settings.include_usage,

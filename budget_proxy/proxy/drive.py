@@ -12,9 +12,10 @@ from concurrent.futures import Future
 from typing import Any, Final
 
 from budget_proxy.assemble import Engine
+from budget_proxy.engine import Answer, Question
 from budget_proxy.transport.exchange import Failed, Reply, Request, Result, Send, exchange
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.types import Lookup, Session, Ticket
+from budget_proxy.types import Ticket
 
 Sender = Callable[[Send], Awaitable[Reply | Failed]]
 _WAIT_SECONDS: Final = 1.0
@@ -37,7 +38,7 @@ async def drive(engine: Engine, request: Request, send: Sender) -> Result:
                 return result
             if isinstance(step, Send):
                 answer = await send(step)
-            elif isinstance(step, Lookup):
+            elif isinstance(step, Question):
                 answer = await _found(engine, step)
             else:
                 await _done(step.ticket)
@@ -46,9 +47,9 @@ async def drive(engine: Engine, request: Request, send: Sender) -> Result:
         steps.close()
 
 
-async def _found(engine: Engine, wanted: Lookup) -> Session | None:
+async def _found(engine: Engine, asked: Question) -> Answer:
     with fail_open(engine, "lookup"):
-        return await asyncio.to_thread(engine.lookup, wanted)
+        return await asyncio.to_thread(engine.answer, asked)
     return None
 
 

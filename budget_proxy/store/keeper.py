@@ -32,22 +32,22 @@ _RENEWALS: Final = 3
 
 
 class Holder(Protocol):
-    """A process's ledger, as its keeper asks it. Called from other threads; nothing may raise."""
+    """A process's Ledger, as its keeper asks it from another thread. Nothing may raise."""
 
-    def on_limits(self, limits: Sequence[Limit]) -> None:
-        """Other limits are in force from now on."""
+    def adopt(self, limits: Sequence[Limit]) -> None:
+        """Put other limits into force."""
 
-    def on_void(self) -> None:
-        """What is leased is void: of every account, others may have been given it."""
+    def lost(self) -> None:
+        """Note that leases are void: of every account others may have been given them."""
 
-    def idle(self) -> Mapping[Account, int]:
-        """Take out what nobody needs, to give it back; 0 for an account that is needed no more."""
+    def idle(self, now: float) -> Mapping[Account, int]:
+        """Take out what is not needed any more, to be given back."""
 
     def open(self) -> Mapping[Account, Open]:
-        """What is held for calls under way."""
+        """What open calls hold."""
 
     def expire(self, now: float) -> None:
-        """Let reservations go whose calls have been silent for too long."""
+        """Let go what nobody settled within its time."""
 
 
 class Keeper:
@@ -141,14 +141,14 @@ class Keeper:
             return
         limits = self._store.limits()  # or newer ones: they are read again then
         self._version, self._limited = version, bool(limits)
-        self._holder.on_limits(limits)
+        self._holder.adopt(limits)
 
     def _see_to_leases(self) -> None:
         now = self._clock()
         self._holder.expire(now)
         if not self._renewed <= now < self._renewed + self._ttl / _RENEWALS:
             if not self._store.renew(self._owner(), now, self._ttl):
-                self._holder.on_void()
+                self._holder.lost()
             self._renewed = now
         self._give_back()
         open_ = dict(self._holder.open())
@@ -158,7 +158,7 @@ class Keeper:
 
     def _give_back(self) -> None:
         """Give back what is idle, and what could not be given back before."""
-        self._owed.update(dict(self._holder.idle()))
+        self._owed.update(dict(self._holder.idle(self._clock())))
         if self._owed:
             self._store.give_back(self._owner(), dict(self._owed))
             self._owed.clear()

@@ -9,12 +9,12 @@ from typing import Any, ClassVar
 
 from anyio import to_thread
 
+from budget_proxy.engine import Question
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
 from budget_proxy.transport.steps import wait
 from budget_proxy.transport.trip import Trip, is_coded, is_ours, passed_through
-from budget_proxy.types import Lookup
 
 _off_the_loop = partial(to_thread.run_sync, abandon_on_cancel=True)
 
@@ -35,9 +35,9 @@ class AsyncBudgetTransport:
             for step in trip:
                 if isinstance(step, Send):
                     await self._send(trip, step)
-                elif isinstance(step, Lookup):
+                elif isinstance(step, Question):
                     with fail_open(self._binding.engine, "lookup"):
-                        trip.found(await _off_the_loop(self._binding.engine.lookup, step))
+                        trip.found(await _off_the_loop(self._binding.engine.answer, step))
                 else:
                     await _off_the_loop(wait, step.ticket)
             return trip.response(AsyncRelayStream)

@@ -3,7 +3,7 @@
 ``exchange`` is a generator driven alike by the sync transport, the async transport and the
 proxy. It yields
 
-* ``Lookup``: ask ``engine.lookup`` for the session (blocking; off the event loop);
+* ``Lookup`` or ``Shortage``: ask ``engine.answer`` (blocking; off the event loop);
 * ``Send``: send this body and these headers upstream, answer with a ``Reply`` (its content
   read and decoded, or ``None`` for an event stream of status 200), with ``Failed``, or with
   ``Unsent``, which ends the exchange;
@@ -26,8 +26,10 @@ from typing import Any, Final
 
 from budget_proxy.assemble import Engine
 from budget_proxy.classify.descriptor import parse as parse_descriptor
-from budget_proxy.engine import UNSENT, Answer, Step
+from budget_proxy.engine import UNSENT, Answer, Question, Step
 from budget_proxy.errors import InvalidInput
+from budget_proxy.ledger.admission import Waiting
+from budget_proxy.ledger.refusal import Refusal
 from budget_proxy.scope import (
     BODY_KEY,
     HEADER_PREFIX,
@@ -55,14 +57,12 @@ from budget_proxy.types import (
     Body,
     Call,
     CallRecord,
-    Lookup,
     Outcome,
     Override,
     Plan,
     Scope,
-    Session,
 )
-from budget_proxy.wire import dialect_for
+from budget_proxy.wire import REFUSED, dialect_for
 from budget_proxy.wire.base import Context, Dialect
 from budget_proxy.wire.own import strip
 from budget_proxy.wire.provider import NO_RETRY, is_signed
@@ -84,11 +84,14 @@ __all__ = [
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
 _TOO_LARGE: Final = 413
+_TOO_MANY: Final = 429
+_UNAVAILABLE: Final = 503
+_UNCHECKED: Final = "this call could not be held against the limits in force, so it is not made"
 _PRINTABLE: Final = range(0x20, 0x7F)
 
 
 Result = Reply | Relay | Failed | Unsent
-Exchange = Generator[Lookup | Send | Wait, Any, Result]
+Exchange = Generator[Question | Send | Wait, Any, Result]
 
 
 class _Attempt:
@@ -142,8 +145,8 @@ def exchange(engine: Engine, request: Request) -> Exchange:
             return _refusal(dialect, _TOO_LARGE, str(error), "request_too_large")
     as_it_came = Send(request.content, headers)
     if body is None:
-        reply: Reply | Failed | Unsent = yield replace(as_it_came, metered=False)
-        return reply
+        passed: Reply | Failed | Unsent = yield replace(as_it_came, metered=False)
+        return passed
     stripped, own = strip(body)
     send = as_it_came if len(stripped) == len(body) else _written(stripped, headers)
     signed = is_signed(headers)
@@ -152,20 +155,35 @@ def exchange(engine: Engine, request: Request) -> Exchange:
         scope, override = _asked(request, own, told=told, signed=signed)
     except InvalidInput as error:
         return _refusal(dialect, _BAD_REQUEST, str(error), "invalid_budget")
+    return (yield from _called(engine, dialect, request, stripped, send, scope, override))
+
+
+def _called(
+    engine: Engine,
+    dialect: Dialect,
+    request: Request,
+    body: Body,
+    send: Send,
+    scope: Scope,
+    override: Override,
+) -> Exchange:
+    """Plan a call and make it; as it came, where planning fails and no limit forbids that."""
     attempt: _Attempt | None = None
-    step: Step | None = None
+    step: Plan | Refusal | None = None
     with fail_open(engine, "plan"):
+        signed = is_signed(send.headers)
         context = _context(engine, request, scope, override, signed=signed)
-        call = dialect.read(stripped, context)
-        attempt = _Attempt(engine, call, stripped, request)
-        step = attempt.advance(None)
-        if isinstance(step, Lookup):
-            found: Session | None = yield step
-            step = attempt.advance(found)
-    if attempt is None or not isinstance(step, Plan):
-        reply = yield replace(send, metered=False)
-        return reply
-    return (yield from _attempts(dialect, attempt, step, send))
+        call = dialect.read(body, context)
+        attempt = _Attempt(engine, call, body, request)
+        step = yield from _planned(attempt, None)
+    if isinstance(step, Refusal):
+        return _refused(dialect, step)
+    if attempt is not None and step is not None:
+        return (yield from _attempts(dialect, attempt, step, send))
+    if engine.limited:
+        return _refusal(dialect, _UNAVAILABLE, _UNCHECKED, "limits_unchecked")
+    reply: Reply | Failed | Unsent = yield replace(send, metered=False)
+    return reply
 
 
 def concerns(method: str, path: str) -> bool:
@@ -183,9 +201,26 @@ def _no_call(
     return reply
 
 
+def _planned(
+    attempt: _Attempt, answer: Answer
+) -> Generator[Question | Wait, Any, Plan | Refusal | None]:
+    """Push the engine on to its next Plan or Refusal; ``None`` when it has nothing more."""
+    step = attempt.advance(answer)
+    while step is not None:
+        if isinstance(step, Plan | Refusal):
+            return step
+        if isinstance(step, Waiting):
+            yield Wait(step.ticket)
+            step = attempt.advance(attempt.engine.now())
+        else:
+            found: Answer = yield step
+            step = attempt.advance(found)
+    return None
+
+
 def _attempts(
     dialect: Dialect, attempt: _Attempt, plan: Plan, send: Send
-) -> Generator[Send | Wait, Any, Result]:
+) -> Generator[Question | Send | Wait, Any, Result]:
     relay: Relay | None = None
     following: Plan | None = plan
     try:
@@ -205,7 +240,8 @@ def _attempts(
                 return relay
             following = None
             with fail_open(attempt.engine, "settle"):
-                step = attempt.advance(_outcome(dialect, plan, reply, attempt.seconds()))
+                outcome = _outcome(dialect, plan, reply, attempt.seconds())
+                step = yield from _planned(attempt, outcome)
                 following = step if isinstance(step, Plan) else None
         if not isinstance(reply, Reply):
             return reply
@@ -280,6 +316,15 @@ def _refusal(dialect: Dialect, status: int, message: str, code: str) -> Reply:
     status, body = dialect.error(status, message, code)
     headers = [("content-type", "application/json"), NO_RETRY]
     return Reply(status, headers, encoded(body))
+
+
+def _refused(dialect: Dialect, refusal: Refusal) -> Reply:
+    """What a limit refuses, in the provider's shape; clients are not to try again by themselves."""
+    reply = _refusal(dialect, _TOO_MANY, refusal.message, REFUSED)
+    after = refusal.retry_after
+    facts = [(f"{HEADER_PREFIX}limit", str(refusal.limit.id))]
+    facts += [("retry-after", str(after))] if after is not None else []
+    return replace(reply, headers=[*reply.headers, *facts])
 
 
 def _our_headers(plan: Plan) -> list[tuple[str, str]]:

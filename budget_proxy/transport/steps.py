@@ -7,9 +7,10 @@ from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, Final
 
+from budget_proxy.engine import Answer, Question
 from budget_proxy.errors import StoreError
 from budget_proxy.transport.exchange import Exchange, Result, Send, Wait
-from budget_proxy.types import Lookup, Session, Ticket
+from budget_proxy.types import Ticket
 
 _PATIENCE: Final = 1.0
 
@@ -25,7 +26,7 @@ class Steps:
         self.answer: Any = None
         self.result: Result | None = None
 
-    def __iter__(self) -> Iterator[Lookup | Send | Wait]:
+    def __iter__(self) -> Iterator[Question | Send | Wait]:
         while True:
             answer, self.answer = self.answer, None
             try:
@@ -35,9 +36,9 @@ class Steps:
                 return
             yield step
 
-    def found(self, session: Session | None) -> None:
-        """What a Lookup found."""
-        self.answer = session
+    def found(self, answer: Answer) -> None:
+        """What the engine answered to a question."""
+        self.answer = answer
 
     def close(self) -> None:
         """Give up: an attempt that is open settles as cancelled."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+from budget_proxy.engine import Question
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.exchange import Relay, Send
 from budget_proxy.transport.guard import fail_open
 from budget_proxy.transport.steps import wait
 from budget_proxy.transport.trip import Trip, is_coded, is_ours, passed_through
-from budget_proxy.types import Lookup
 
 
 class BudgetTransport:
@@ -29,9 +29,9 @@ class BudgetTransport:
             for step in trip:
                 if isinstance(step, Send):
                     self._send(trip, step)
-                elif isinstance(step, Lookup):
+                elif isinstance(step, Question):
                     with fail_open(self._binding.engine, "lookup"):
-                        trip.found(self._binding.engine.lookup(step))
+                        trip.found(self._binding.engine.answer(step))
                 else:
                     wait(step.ticket)
             return trip.response(RelayStream)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache, lru_cache
+from math import ceil
 from typing import Any, Final
 
 from budget_proxy.types import CallRecord, Usage
@@ -18,6 +20,7 @@ from budget_proxy.wire.rates import Rates, rates_by
 _NEWEST: Final = 4_102_444_800.0
 """The year 2100: after every change of price that the table knows of."""
 _DAY: Final = 86_400
+_NANO: Final = 1_000_000_000
 _QUARTER: Final = 900
 """Seconds: where prices depend on the time of day, they change on quarters of an hour."""
 _LOCAL: Final = ("localhost", "127.", "[::1]", "0.0.0.0")  # noqa: S104 (compared, never bound)
@@ -33,30 +36,45 @@ def cost(
     ``tier`` is the one the answer named; ``ts`` (Unix seconds) selects historic prices.
     Cache writes count at the short-lived rate.
     """
-    if usage.input_tokens is None or usage.output_tokens is None:
-        return None, None
-    way = _way(api, model, bare_host(host), int(ts // _DAY))
-    if way is None:
-        return None, None
-    rates = _rates(model, way, tier, int(ts // _QUARTER))
-    total = None if rates is None else rates.total(usage)
-    if total is None:
-        found = _calculated(model, way, usage, tier, ts)
-        total = None if found is None else found.total_price
+    total = _total(api, model, host, usage, tier, ts)
     return (None, None) if total is None else (float(total), version())
+
+
+def charge(
+    api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
+) -> tuple[int, bool]:
+    """Nano-dollars that an attempt is charged, rounded up; and whether its price is known.
+
+    That is what it counts against limits. Without a known price each token counts at the
+    dearest one of the provider's models (design decision 11); unknown tokens count as none.
+    """
+    told = replace(
+        usage, input_tokens=usage.input_tokens or 0, output_tokens=usage.output_tokens or 0
+    )
+    total = _total(api, model, host, told, tier, ts)
+    if total is not None:
+        return ceil(total * _NANO), True
+    given, taken = dearest(api, int(ts // _DAY))
+    return ceil(
+        ((told.input_tokens or 0) * given + (told.output_tokens or 0) * taken) * _NANO
+    ), False
+
+
+def charged(record: CallRecord) -> CallRecord:
+    """The row with what it counts against limits, in nano-dollars."""
+    if record.charged is not None:
+        return record
+    if record.cost is not None:
+        return replace(record, charged=ceil(Decimal(repr(record.cost)) * _NANO))
+    nano, _ = charge(record.api, record.model, record.host, _usage(record), record.tier, record.ts)
+    return replace(record, charged=nano)
 
 
 def priced(record: CallRecord) -> CallRecord:
     """The row with its cost in US dollars and the prices' version, where they are known."""
     if record.cost is not None:
         return record
-    usage = Usage(
-        record.input_tokens,
-        record.output_tokens,
-        record.reasoning_tokens,
-        record.cache_read_tokens,
-        record.cache_write_tokens,
-    )
+    usage = _usage(record)
     dollars, table = cost(record.api, record.model, record.host, usage, record.tier, record.ts)
     return record if dollars is None else replace(record, cost=dollars, prices=table)
 
@@ -86,6 +104,51 @@ def version() -> str:
     from genai_prices import __version__
 
     return f"genai-prices {__version__}"
+
+
+@lru_cache(maxsize=64)
+def dearest(api: str, day: int) -> tuple[Decimal, Decimal]:
+    """The dearest known price of an input and of an output token of an API's own provider.
+
+    In US dollars, on a day (days since 1970). Each the dearest by itself, of whatever model.
+    """
+    from genai_prices.data_snapshot import get_snapshot
+
+    name = api.partition(".")[0]
+    models = next(one.models for one in get_snapshot().providers if one.id == name)
+    ts, way = float(day * _DAY), (("provider_id", name),)
+    found = [_calculated(model.id, way, Usage(1000, 1000), None, ts) for model in models]
+    return (
+        max(one.input_price for one in found if one is not None) / 1000,
+        max(one.output_price for one in found if one is not None) / 1000,
+    )
+
+
+def _usage(record: CallRecord) -> Usage:
+    return Usage(
+        record.input_tokens,
+        record.output_tokens,
+        record.reasoning_tokens,
+        record.cache_read_tokens,
+        record.cache_write_tokens,
+    )
+
+
+def _total(
+    api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
+) -> Decimal | None:
+    """US dollars of one attempt; ``None`` where unknown."""
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    way = _way(api, model, bare_host(host), int(ts // _DAY))
+    if way is None:
+        return None
+    rates = _rates(model, way, tier, int(ts // _QUARTER))
+    total = None if rates is None else rates.total(usage)
+    if total is None:
+        found = _calculated(model, way, usage, tier, ts)
+        total = None if found is None else found.total_price
+    return total
 
 
 @lru_cache(maxsize=1024)

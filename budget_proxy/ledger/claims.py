@@ -1,0 +1,83 @@
+"""What a call claims of limits before it is sent: by unit, what is predicted and the worst case."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from budget_proxy.ledger.holds import Share
+from budget_proxy.ledger.limits import Unit, Whose, runs_of
+from budget_proxy.ledger.moments import Moments, moments_of
+from budget_proxy.types import Call, Plan, Usage, frozen
+
+Charge = Callable[[str, str, str, Usage, str | None, float], tuple[int, bool]]
+"""(api, model, host, usage, tier, Unix seconds) -> nano-dollars, and whether the price is known."""
+
+MOST_OUTPUT: Final = 131_072
+"""Output tokens that a model of which nothing is known may give."""
+_RESERVED: Final = 0.95
+
+
+@frozen
+class Claim:
+    """One attempt's claim: whose it is, and its share by unit. ``priced`` is false at a guess."""
+
+    key: tuple[str, int]
+    whose: Whose
+    now: float
+    shares: Mapping[Unit, Share]
+    priced: bool = True
+
+
+def claim_of(
+    plan: Plan, user: str, most: int | None, charge: Charge, units: frozenset[Unit]
+) -> Claim:
+    """The claim of a plan, in the ``units`` that limits are in.
+
+    ``user`` is the pseudonym of the call's; ``most`` is the model's own maximum of output
+    tokens. The worst case is a cap's, or the model's: its input is as estimated, written to a
+    cache where that is dearer.
+    """
+    call, given, scope = plan.call, plan.allocation, plan.call.scope
+    whose = Whose(
+        scope.key or "", user, plan.features.agent, scope.task or "", call.model,
+        scope.tags, runs_of(scope.run),
+    )  # fmt: skip
+    top = min(given.ceiling or MOST_OUTPUT, most or MOST_OUTPUT)
+    worst = max(call.n * top, given.reserve)
+    spread = moments_of(plan.forecast, top).scaled(call.n * _widening(plan, top))
+    output = _share(given.reserve, worst, spread)
+    shares: dict[Unit, Share] = {"output_tokens": output}
+    if "tokens" in units:
+        told = plan.input_tokens
+        shares["tokens"] = _share(told + given.reserve, told + worst, spread.scaled(1.0, told))
+    priced = True
+    if "usd" in units:
+        shares["usd"], priced = _money(call, plan.input_tokens, output, spread, charge)
+    return Claim((call.id, plan.attempt), whose, call.now, shares, priced)
+
+
+def _widening(plan: Plan, top: int) -> float:
+    """By how much more than its forecast's q95 a call reserves, where little is known of it."""
+    told = plan.call.n * min(plan.forecast.quantile(_RESERVED), top)
+    return max(plan.allocation.reserve / max(told, 1.0), 1.0)
+
+
+def _money(
+    call: Call, told: int, output: Share, spread: Moments, charge: Charge
+) -> tuple[Share, bool]:
+    """The share in nano-dollars. A price's steps by length lie within: the worst case has them."""
+
+    def nano(tokens: int, written: int | None = None) -> tuple[int, bool]:
+        usage = Usage(told, tokens, cache_write_tokens=written)
+        return charge(call.api, call.model, call.host, usage, None, call.now)
+
+    reserve, known = nano(output.reserve)
+    worst = max(nano(output.worst)[0], nano(output.worst, told)[0], reserve)
+    base = nano(0)[0]
+    rate = (reserve - base) / max(output.reserve, 1)
+    return _share(reserve, worst, spread.scaled(rate, base)), known
+
+
+def _share(reserve: int, worst: int, spread: Moments) -> Share:
+    return Share(reserve, worst, spread.mean, spread.variance, spread.third)

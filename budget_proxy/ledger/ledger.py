@@ -1,0 +1,273 @@
+"""The ledger: every call reserves before it is sent, and settles after. In memory, no I/O.
+
+A process leases parts of limits from the store, and admits calls against what it leased: per
+account it keeps what is ``free`` (leased, and not yet used) and what open calls hold of that.
+A grant adds to it and a settled row takes its amount off, which may lead below 0: then the next
+call needs so much more. The store takes a row's amount off the lease as it writes the row
+(``Store.lease``), so that both sides agree without being told. Not thread-safe: the engine's
+lock guards it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from math import inf
+from typing import Final
+
+from budget_proxy.ledger.accounts import Account, Grant, Open
+from budget_proxy.ledger.calibration import Calibration
+from budget_proxy.ledger.claims import Claim
+from budget_proxy.ledger.holds import Holds
+from budget_proxy.ledger.limits import Limit, Unit, Whose, amount_of, whose_of
+from budget_proxy.ledger.refusal import Refusal
+from budget_proxy.ledger.windows import window_of
+from budget_proxy.types import CallRecord, Ticket, frozen
+
+TTL: Final = 3600.0
+"""Seconds after which a reservation that nobody settles is let go."""
+_IDLE: Final = 1.0
+"""Seconds without a call after which what an account has free is given back."""
+_ENFORCED: Final = frozenset({"refuse", "degrade"})
+
+
+Key = tuple[str, int]
+"""Call id and attempt."""
+
+
+@frozen
+class Shortage:
+    """What is missing of accounts: to be leased from the store before the call may go on."""
+
+    wanted: Mapping[Account, int]
+
+
+class _State:
+    """One account in this process's memory."""
+
+    __slots__ = ("end", "free", "holds", "limit", "used_at")
+
+    def __init__(self, limit: Limit, end: float, calibration: Calibration) -> None:
+        self.limit = limit
+        self.end = end
+        self.free = 0
+        self.holds = Holds(calibration)
+        self.used_at = 0.0
+
+
+class Ledger:
+    """Limits in force, and what this process holds of them."""
+
+    def __init__(self, *, ttl: float = TTL) -> None:
+        self.units: frozenset[Unit] = frozenset()
+        self.expired = 0
+        """Reservations that were let go since nobody settled them in time."""
+        self._ttl = ttl
+        self._limits: tuple[Limit, ...] = ()
+        self._enforced: tuple[Limit, ...] = ()
+        self._states: dict[Account, _State] = {}
+        self._held: dict[Key, tuple[float, tuple[Account, ...]]] = {}
+        self._windows: dict[tuple[str, str], tuple[float, float]] = {}
+        self._lines: dict[Account, dict[Key, Future[None]]] = {}
+        self._places: dict[Key, Account] = {}
+        self._calibrations: dict[int, Calibration] = {}
+
+    def __bool__(self) -> bool:
+        """Whether any limit is in force that calls have to reserve of."""
+        return bool(self._enforced)
+
+    def adopt(self, limits: Sequence[Limit]) -> None:
+        """Put these limits into force. Calls under way keep what they hold, where that is left."""
+        self._limits = tuple(limits)
+        self._enforced = tuple(limit for limit in limits if limit.action in _ENFORCED)
+        self.units = frozenset(limit.unit for limit in self._enforced)
+        by_id = {limit.id: limit for limit in self._enforced}
+        for account in list(self._states):
+            limit = by_id.get(account.limit)
+            if limit is None:
+                del self._states[account]
+            elif self._states[account].limit != limit:
+                self._states[account].limit = limit
+                self._states[account].used_at = -inf  # give back what is free: it may be too much
+
+    def begin_process(self) -> None:
+        """Forget what the parent of a forked process holds: it is the parent's."""
+        self._states.clear()
+        self._held.clear()
+        self._lines.clear()
+        self._places.clear()
+
+    def reserve(
+        self, claim: Claim, granted: Mapping[Account, Grant] | None = None
+    ) -> Shortage | Refusal | None:
+        """Reserve a claim of every limit that applies, or of none.
+
+        ``None`` where it is reserved. A Shortage is answered by calling again with what the
+        store ``granted`` (an empty mapping where it could not be asked): an account of which
+        it gave nothing refuses. A limit of 0 refuses at once.
+        """
+        for account, given in (granted or {}).items():
+            state = self._states.get(account)
+            if state is not None:
+                state.free += given.amount
+        self.expire(claim.now)
+        accounts = list(self._accounts(claim.whose, claim.now))
+        missing: dict[Account, int] = {}
+        for account, state in accounts:
+            limit = state.limit
+            share = claim.shares[limit.unit]
+            line = self._lines.get(account)
+            if limit.amount == 0 or (line and next(iter(line)) != claim.key):
+                return self._refused(claim, account, state, None)
+            need = state.holds.amount(limit.hold == "worst", share) - state.free
+            if need <= 0:
+                continue
+            grant = granted.get(account) if granted is not None else None
+            if granted is not None and not (grant and grant.amount):
+                return self._refused(claim, account, state, grant)
+            missing[account] = need
+        if missing:  # after a grant only where other calls were faster
+            return Shortage(missing)
+        for _, state in accounts:
+            state.holds.add(claim.key, claim.shares[state.limit.unit])
+            state.used_at = claim.now
+        if accounts:
+            held = tuple(account for account, _ in accounts)
+            self._held[claim.key] = (claim.now + self._ttl, held)
+        return None
+
+    def settle(self, key: Key, record: CallRecord) -> None:
+        """Let a claim go, and count what its row counts."""
+        for state in self._let_go(key):
+            state.holds.settle(key, amount_of(state.limit.unit, record))
+        self.count(record)
+
+    def count(self, record: CallRecord) -> None:
+        """Count a row of this process that reserved nothing, or no more."""
+        for _, state in self._accounts(whose_of(record), record.ts):
+            if state.limit.window != "flight":
+                state.free -= amount_of(state.limit.unit, record)
+
+    def release(self, key: Key) -> None:
+        """Let a claim go that was not sent, or of which nobody knows what becomes."""
+        for state in self._let_go(key):
+            state.holds.remove(key)
+
+    def queue(self, account: Account, key: Key) -> Ticket:
+        """Stand in line for an account, at the place that the claim has already if it has one.
+
+        The ticket is done when it is worth trying again. Nobody passes those in line.
+        """
+        if self._places.get(key) != account:
+            self.leave(key)
+            self._places[key] = account
+        ticket: Future[None] = Future()
+        self._lines.setdefault(account, {})[key] = ticket
+        return ticket
+
+    def leave(self, key: Key) -> None:
+        """Leave the line; the next one may try."""
+        account = self._places.pop(key, None)
+        if account is None:
+            return
+        line = self._lines[account]
+        del line[key]
+        if line:
+            self._wake(account)
+        else:
+            del self._lines[account]
+
+    def expire(self, now: float) -> None:
+        """Let go what nobody settled within its time. What it used counts when it settles."""
+        while self._held:
+            key, (deadline, _) = next(iter(self._held.items()))  # the oldest comes first
+            if deadline > now:
+                return
+            self.expired += 1
+            self.release(key)
+
+    def idle(self, now: float) -> dict[Account, int]:
+        """What is not needed any more, taken out of here: to be given back to the store.
+
+        Of accounts whose window is over, and of those that no call used for a second, all that
+        is free beyond what open calls hold.
+        """
+        given: dict[Account, int] = {}
+        for account, state in list(self._states.items()):
+            over = now >= state.end
+            if not over and now - state.used_at < _IDLE:
+                continue
+            spare = state.free - state.holds.amount(state.limit.hold == "worst")
+            if spare > 0:
+                state.free -= spare
+                given[account] = spare
+            if over and not len(state.holds):
+                del self._states[account]
+        return given
+
+    def lost(self) -> None:
+        """The leases of this process are void: nothing is free any more."""
+        for state in self._states.values():
+            state.free = min(state.free, 0)
+
+    def open(self) -> dict[Account, Open]:
+        """What open calls hold of each account."""
+        return {
+            account: Open(len(state.holds), state.holds.amount(worst=False), state.holds.worst)
+            for account, state in self._states.items()
+            if len(state.holds)
+        }
+
+    def _let_go(self, key: Key) -> Iterator[_State]:
+        """The accounts that a claim is held in; who waits for one of them may try after each."""
+        _, accounts = self._held.pop(key, (0.0, ()))
+        for account in accounts:
+            state = self._states.get(account)
+            if state is not None:
+                yield state
+            self._wake(account)
+
+    def _wake(self, account: Account) -> None:
+        line = self._lines.get(account)
+        if line:
+            first = next(iter(line.values()))
+            if not first.done():
+                first.set_result(None)
+
+    def _accounts(self, whose: Whose, ts: float) -> Iterator[tuple[Account, _State]]:
+        """The accounts of limits that refuse or degrade, with their state."""
+        for limit in self._enforced:
+            parts = limit.parts(whose)
+            if not parts:
+                continue
+            start, end = self._window(limit, ts)
+            for part in parts:
+                account = Account(limit.id, part, start)
+                state = self._states.get(account)
+                if state is None:
+                    state = self._states[account] = _State(
+                        limit, end, self._calibrations.setdefault(limit.id, Calibration())
+                    )
+                yield account, state
+
+    def _window(self, limit: Limit, ts: float) -> tuple[float, float]:
+        key = (limit.window, limit.zone)
+        start, end = self._windows.get(key, (inf, -inf))
+        if not start <= ts < end:
+            start, end = self._windows[key] = window_of(limit.window, limit.zone, ts)
+        return start, end
+
+    def _refused(
+        self, claim: Claim, account: Account, state: _State, grant: Grant | None
+    ) -> Refusal:
+        share = claim.shares[state.limit.unit]
+        asked = share.worst if state.limit.hold == "worst" else share.reserve
+        return Refusal(
+            limit=state.limit,
+            account=account,
+            asked=asked,
+            used=grant.used if grant else None,
+            held=grant.held if grant else None,
+            ends=state.end,
+            now=claim.now,
+        )

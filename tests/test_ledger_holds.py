@@ -1,0 +1,90 @@
+"""What open calls hold together: no more than the sum of reserves, and enough for the sum."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from budget_proxy.ledger.holds import Holds, Share
+
+SPREADS = (0.35, 0.8, 1.2)
+
+
+def share(sigma: float, median: float = 400.0) -> Share:
+    """The share of a lognormal length."""
+    square = sigma**2
+    mean = median * np.exp(square / 2)
+    variance = (np.exp(square) - 1) * mean**2
+    third = (np.exp(square) + 2) * np.sqrt(np.exp(square) - 1) * variance**1.5
+    reserve = round(median * np.exp(1.6449 * sigma))
+    return Share(reserve, 100_000, float(mean), float(variance), float(third))
+
+
+@pytest.mark.parametrize("sigma", SPREADS)
+@pytest.mark.parametrize("count", [2, 5, 20, 80])
+def test_sums_stay_below_what_is_held(sigma: float, count: int) -> None:
+    """98 of 100 sums of lengths of every usual spread; 95 where the sum of q95s is less."""
+    holds = Holds()
+    for number in range(count):
+        holds.add(number, share(sigma))
+    held = holds.amount(worst=False)
+    lengths = np.random.default_rng(count).lognormal(np.log(400.0), sigma, (20_000, count))
+    promised = 0.945 if held == holds.reserved else 0.975
+    assert (lengths.sum(axis=1) <= held).mean() >= promised
+    assert held <= holds.reserved
+    if count >= 20:
+        assert held < 0.8 * holds.reserved
+
+
+def test_one_call_holds_its_reserve_and_in_the_worst_case_its_cap() -> None:
+    """A sum of one is no sum."""
+    holds = Holds()
+    one = share(0.8)
+    assert holds.amount(False, one) == one.reserve
+    holds.add("a", one)
+    assert (holds.amount(False), holds.amount(True)) == (one.reserve, 100_000)
+    assert holds.amount(True, one) == 200_000
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.sampled_from(SPREADS)), max_size=60))
+def test_what_is_held_follows_from_what_is_open_alone(
+    steps: list[tuple[bool, int, float]],
+) -> None:
+    """In whatever order calls came and went; with none open nothing is held."""
+    holds, open_ = Holds(), {}
+    for adds, key, sigma in steps:
+        if adds and key not in open_:
+            open_[key] = share(sigma, 50.0 * (key + 1))
+            holds.add(key, open_[key])
+        elif not adds:
+            open_.pop(key, None)
+            holds.remove(key)
+    anew = Holds()
+    for key, one in open_.items():
+        anew.add(key, one)
+    assert len(holds) == len(open_)
+    assert holds.reserved == anew.reserved
+    assert abs(holds.amount(False) - anew.amount(False)) <= 1
+    for key in open_:
+        holds.remove(key)
+    assert (holds.amount(False), holds.amount(True)) == (0, 0)
+
+
+def test_sums_that_come_out_otherwise_than_expected_are_learned_from() -> None:
+    """Lengths twice as long as forecast: held is what they need after some hundred sums."""
+    random = np.random.default_rng(5)
+    holds, wrong, right = Holds(), share(0.8), share(0.8, 800.0)
+    lengths: dict[int, int] = {}
+    for number in range(8_000):
+        if len(lengths) == 20:
+            first = min(lengths)
+            holds.settle(first, lengths.pop(first))
+        lengths[number] = round(random.lognormal(np.log(800.0), 0.8))
+        holds.add(number, wrong)
+    true = Holds()
+    for number in range(20):
+        true.add(number, right)
+    told = holds.amount(False) / true.amount(False)
+    assert 0.8 < told < 1.25
