@@ -13,16 +13,15 @@ import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from budget_proxy.classify.descriptor import parse as parse_descriptor
 from budget_proxy.engine import Answer, Core, OnSettled, Question, Step
 from budget_proxy.errors import BudgetExceeded, InvalidInput, StoreError
 from budget_proxy.faults import Faults
 from budget_proxy.forks import after_fork
-from budget_proxy.ledger.accounts import Account, Grant
+from budget_proxy.holding import Holding
 from budget_proxy.ledger.admission import Waiting
-from budget_proxy.ledger.ledger import Shortage
 from budget_proxy.ledger.refusal import Refusal
 from budget_proxy.policy.base import policy_of
 from budget_proxy.policy.router import Choice
@@ -60,8 +59,6 @@ from budget_proxy.wire.usage import preload
 if TYPE_CHECKING:
     from budget_proxy.analytics.efficiency import EfficiencyReport
     from budget_proxy.settings import Settings
-
-_LEASE_SECONDS: Final = 60.0
 
 
 class Engine:
@@ -102,6 +99,13 @@ class Engine:
             route=self._route if settings.tiers else None,
             instance=instance,
             on_learned=self._trainer.learned if self._trainer is not None else None,
+        )
+        self._holding = Holding(
+            self.core.ledger,
+            store,
+            locked=lambda: self._lock,
+            owner=lambda: self.recorder.instance,
+            on_fault=self.fault,
         )
         self._tasks = Tasks(self.core, self.capabilities)
         self.recorder.start_polling(after=self._replay())
@@ -205,7 +209,7 @@ class Engine:
 
     def answer(self, asked: Question) -> Answer:
         """What the core asks the store for. Blocking; a store fault counts as not found."""
-        return self.lookup(asked) if isinstance(asked, Lookup) else self._lease(asked)
+        return self.lookup(asked) if isinstance(asked, Lookup) else self._holding.lease(asked)
 
     @property
     def limited(self) -> bool:
@@ -312,6 +316,8 @@ class Engine:
         """Write what is queued and close the history."""
         if self._trainer is not None:
             self._trainer.close()
+        self.recorder.flush()
+        self._holding.close()
         self.recorder.close()
 
     def __enter__(self) -> Self:
@@ -335,7 +341,7 @@ class Engine:
 
     def _begin_child(self) -> None:
         self._begin_process()
-        self.core.ledger.begin_process()
+        self._holding.begin_child()
 
     def _trained_by(self, predictor: Predictor, instance: str) -> Trainer | None:
         """The worker that fits the predictor, if it is one that is fitted."""
@@ -362,15 +368,6 @@ class Engine:
                 answer = self.now()
             elif isinstance(step, Question):
                 answer = self.answer(step)
-
-    def _lease(self, asked: Shortage) -> Mapping[Account, Grant]:
-        try:
-            return self.store.lease(
-                self.recorder.instance, asked.wanted, self.now(), _LEASE_SECONDS
-            )
-        except StoreError as error:
-            self.fault("lease", error)
-            return {}
 
     def _replay(self) -> int:
         """Learn the newest rows of the history again; the id of the last."""

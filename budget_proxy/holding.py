@@ -1,0 +1,83 @@
+"""This process's part of the limits: the ledger in memory, and the keeper of its leases.
+
+The ledger belongs to the engine's lock; the keeper comes from a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from budget_proxy.errors import StoreError
+from budget_proxy.ledger.accounts import Account, Grant, Open
+from budget_proxy.ledger.ledger import Ledger, Shortage
+from budget_proxy.ledger.limits import Limit
+from budget_proxy.store.backlog import OnFault
+from budget_proxy.store.base import Store
+from budget_proxy.store.keeper import Keeper
+
+
+class Holding:
+    """A ledger that is kept up with a store.
+
+    ``locked()`` gives the lock that guards the ledger; ``owner()`` is the name that this
+    process's rows carry. Limits that are in force already hold from the first call on.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: Store,
+        *,
+        locked: Callable[[], AbstractContextManager[Any]],
+        owner: Callable[[], str],
+        on_fault: OnFault,
+    ) -> None:
+        self._ledger = ledger
+        self._locked = locked
+        self._on_fault = on_fault
+        self._keeper = Keeper(store, self, owner=owner, on_fault=on_fault)
+        self._keeper.look()
+        self._keeper.start()
+
+    def lease(self, asked: Shortage) -> Mapping[Account, Grant]:
+        """What the store grants of what is missing; nothing where it cannot be asked. Blocking."""
+        try:
+            return self._keeper.lease(asked.wanted)
+        except StoreError as error:
+            self._on_fault("limits", error)
+            return {}
+
+    def begin_child(self) -> None:
+        """In a forked child: what its parent holds is the parent's."""
+        self._ledger.begin_process()
+
+    def close(self) -> None:
+        """Give back what is left. The store is to be open still."""
+        self._keeper.close()
+
+    def adopt(self, limits: Sequence[Limit]) -> None:
+        """Put other limits into force."""
+        with self._locked():
+            self._ledger.adopt(limits)
+
+    def lost(self) -> None:
+        """Note that leases are void."""
+        with self._locked():
+            self._ledger.lost()
+
+    def idle(self, now: float) -> Mapping[Account, int]:
+        """Take out what is not needed any more."""
+        with self._locked():
+            return self._ledger.idle(now)
+
+    def open(self) -> Mapping[Account, Open]:
+        """What open calls hold."""
+        with self._locked():
+            return self._ledger.open()
+
+    def expire(self, now: float) -> None:
+        """Let go what nobody settled within its time."""
+        with self._locked():
+            self._ledger.expire(now)
