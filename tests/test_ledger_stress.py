@@ -92,7 +92,9 @@ def _check(store: Store, limits: dict[int, Limit], most: dict[int, list[int]]) -
         assert balance.used <= limit.amount + bound
     for id_, limit in limits.items():
         if limit.window == "lifetime" and not limit.by and not limit.where:
-            used = sum(balance.used for account, balance in balances.items() if account.limit == id_)
+            used = sum(
+                balance.used for account, balance in balances.items() if account.limit == id_
+            )
             assert used == sum(amount_of(limit.unit, row) for row in rows)
     later = now + 61.0
     for balance in store.balances(later):

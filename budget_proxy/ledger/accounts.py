@@ -33,13 +33,14 @@ class Grant:
 
 @frozen
 class Open:
-    """What open calls of a process hold of an account, in the limit's unit.
+    """The calls under way that one process holds something of an account for.
 
-    By prediction, and at worst: at most the difference is used beyond what they hold.
+    How many they are, what they hold, and what they would use at worst: at most the difference
+    can be used beyond what is held.
     """
 
     calls: int
-    held: int
+    reserved: int
     worst: int
 
 

@@ -88,7 +88,7 @@ def tell(connection: sqlite3.Connection, owner: str, open_: Mapping[Account, Ope
     )
     connection.executemany(
         _TELL,
-        [(*account, owner, o.calls, o.held, o.worst) for account, o in open_.items()],
+        [(*account, owner, o.calls, o.reserved, o.worst) for account, o in open_.items()],
     )
 
 

@@ -183,7 +183,7 @@ class Reckoning:
             sum(max(lease.amount, 0) for lease in leases),
             sum(lease.amount > 0 for lease in leases),
             sum(lease.open.calls for lease in leases),
-            sum(lease.open.held for lease in leases),
+            sum(lease.open.reserved for lease in leases),
             sum(lease.open.worst for lease in leases),
         )
 
