@@ -21,6 +21,7 @@ from budget_proxy.predict.recorded import features_of, observation_of
 from budget_proxy.predict.strategies import make
 from budget_proxy.scope import MOST_TOKENS
 from budget_proxy.types import (
+    NO_PROVIDER,
     Call,
     CallRecord,
     Characteristics,
@@ -32,7 +33,6 @@ from budget_proxy.wire import DIALECTS
 from budget_proxy.wire.models import api_of_model, provider_of_model
 from budget_proxy.wire.prices import unit_prices
 
-TASK_API: Final = "task"
 _DEFAULT_MODEL: Final = "any"
 
 
@@ -107,7 +107,7 @@ class Tasks:
         forecast = prediction.forecast
         row = CallRecord(
             ts=now,
-            api=TASK_API,
+            api=NO_PROVIDER,
             model=prediction.model,
             call_id=prediction.id,
             agent=prediction.agent,

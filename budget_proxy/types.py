@@ -22,6 +22,9 @@ FinishReason = Literal[
 NO_ANSWER: Final[frozenset[str]] = frozenset({"error", "cancelled"})
 """The finish reasons of attempts that brought no answer."""
 
+NO_PROVIDER: Final = "task"
+"""The api of rows that `Engine.record` wrote: nobody was paid for them."""
+
 GuidanceForm = Literal["compact", "detailed", "off"]
 GuidancePlace = Literal["system", "user"]
 Body = dict[str, Any]

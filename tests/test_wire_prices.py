@@ -183,5 +183,18 @@ def test_rows_are_charged_once() -> None:
     )
     assert charged(row).charged == charged(priced(row)).charged == 10_750
     assert charged(replace(row, charged=7)).charged == 7
-    assert (charged(replace(row, model="nobody-knows-it")).charged or 0) > 10_750
+    dear = charged(replace(row, model="nobody-knows-it")).charged
+    assert dear is not None
+    assert dear > 10_750
     assert charged(replace(row, cost=0.5)).charged == 500_000_000
+
+
+def test_whose_provider_nobody_knows_is_charged_at_the_dearest_of_all() -> None:
+    """Imported calls among them; but for tasks that were recorded nobody was paid."""
+    given, taken = dearest("import", 20_000)
+    for api in (CHAT, "anthropic.messages"):
+        its = dearest(api, 20_000)
+        assert (given >= its[0], taken >= its[1]) == (True, True)
+    row = CallRecord(NOW, "import", "nobody-knows-it", "c", input_tokens=3, output_tokens=5)
+    assert charged(row).charged == ceil((3 * given + 5 * taken) * 10**9)
+    assert charged(replace(row, api="task")).charged == 0

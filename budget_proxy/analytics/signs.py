@@ -11,13 +11,12 @@ from typing import Final, NamedTuple
 from budget_proxy.store.alerts import Seen
 from budget_proxy.store.measures import (
     CALIBRATED,
-    NO_PROVIDER,
     OVER,
     UNDER,
     UNDER_EFFICIENCY,
     efficiency_of,
 )
-from budget_proxy.types import NO_ANSWER
+from budget_proxy.types import NO_ANSWER, NO_PROVIDER
 
 PLAIN: Final = 0.5
 """What counts as attainable where a forecast promises nothing: the origin's own accuracy."""

@@ -159,9 +159,9 @@ def check_salt(bench: Bench) -> Iterator[Check]:
 
 def check_prices(bench: Bench) -> Iterator[Check]:
     """Name the recent models whose price is unknown."""
-    from budget_proxy.tasks import TASK_API
+    from budget_proxy.types import NO_PROVIDER
 
-    paid = [row for row in bench.recent if row.api != TASK_API and row.output_tokens]
+    paid = [row for row in bench.recent if row.api != NO_PROVIDER and row.output_tokens]
     unpriced = sorted({row.model for row in paid if row.cost is None})
     if not paid:
         yield Check("prices", "ok", "no recent call to price")

@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, Final
 
 from budget_proxy.store.sums import Sums
-from budget_proxy.types import LEVELS, NO_ANSWER, CallRecord
+from budget_proxy.types import LEVELS, NO_ANSWER, NO_PROVIDER, CallRecord
 
 CALIBRATED: Final = frozenset({"learned", "quantile", "rolling"})
 """The strategies whose quantiles and confidence are probabilities."""
@@ -35,8 +35,6 @@ OTHERWISE: Final = 0.3
 MODES: Final = ("observe", "guide", "enforce")
 MOST_TOKENS: Final = 10**11
 """As more tokens no row counts, whatever it says: SQLite's whole numbers would not hold the sum."""
-
-NO_PROVIDER: Final = "task"  # the api of rows that `Engine.record` wrote: nobody was paid
 
 _Key = tuple[str, str, str, str]
 _REPORTED: Final = ("input", "output", "reasoning", "cache_read", "cache_write")

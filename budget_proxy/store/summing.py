@@ -20,7 +20,6 @@ from budget_proxy.store.measures import (
     EFFICIENCIES,
     MODES,
     MOST_TOKENS,
-    NO_PROVIDER,
     OTHERWISE,
     OVER,
     UNDER,
@@ -39,7 +38,7 @@ from budget_proxy.store.sums import (
     merged,
     pieces_of,
 )
-from budget_proxy.types import LEVELS, NO_ANSWER
+from budget_proxy.types import LEVELS, NO_ANSWER, NO_PROVIDER
 
 EVERY: Final = 4_096
 """Rows after which sums are brought up to date: no question has more to add up by itself."""

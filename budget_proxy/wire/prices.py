@@ -6,6 +6,7 @@ of its names the library knows a model, and that model's rates for a quarter of 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,7 +14,7 @@ from functools import cache, lru_cache
 from math import ceil
 from typing import Any, Final
 
-from budget_proxy.types import CallRecord, Usage
+from budget_proxy.types import NO_PROVIDER, CallRecord, Usage
 from budget_proxy.wire.models import bare_host
 from budget_proxy.wire.rates import Rates, rates_by
 
@@ -64,6 +65,8 @@ def charged(record: CallRecord) -> CallRecord:
     """The row with what it counts against limits, in nano-dollars."""
     if record.charged is not None:
         return record
+    if record.api == NO_PROVIDER:
+        return replace(record, charged=0)
     if record.cost is not None:
         return replace(record, charged=ceil(Decimal(repr(record.cost)) * _NANO))
     nano, _ = charge(record.api, record.model, record.host, _usage(record), record.tier, record.ts)
@@ -110,14 +113,29 @@ def version() -> str:
 def dearest(api: str, day: int) -> tuple[Decimal, Decimal]:
     """The dearest known price of an input and of an output token of an API's own provider.
 
-    In US dollars, on a day (days since 1970). Each the dearest by itself, of whatever model.
+    In US dollars, on a day (days since 1970). Each the dearest by itself, of whatever model; of
+    whatever provider where the API is nobody's that is known.
     """
     from genai_prices.data_snapshot import get_snapshot
 
     name = api.partition(".")[0]
-    models = next(one.models for one in get_snapshot().providers if one.id == name)
-    ts, way = float(day * _DAY), (("provider_id", name),)
-    found = [_calculated(model.id, way, Usage(1000, 1000), None, ts) for model in models]
+    its = [one for one in get_snapshot().providers if one.id == name]
+    return _dearest(its, float(day * _DAY)) if its else _dearest_of_all()
+
+
+@cache
+def _dearest_of_all() -> tuple[Decimal, Decimal]:
+    from genai_prices.data_snapshot import get_snapshot
+
+    return _dearest(get_snapshot().providers, _NEWEST)
+
+
+def _dearest(providers: Iterable[Any], ts: float) -> tuple[Decimal, Decimal]:
+    found = [
+        _calculated(model.id, (("provider_id", one.id),), Usage(1000, 1000), None, ts)
+        for one in providers
+        for model in one.models
+    ]
     return (
         max(one.input_price for one in found if one is not None) / 1000,
         max(one.output_price for one in found if one is not None) / 1000,
