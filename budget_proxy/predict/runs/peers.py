@@ -101,15 +101,19 @@ class Peers:
         table, steps = self._table, so_far.turns
         rows, levels = self._others(chain, number)
         over = np.where(table.ended[rows], 1.0, gaps.over(now - table.last[rows]))
-        made_up = prior.turns(steps, table.steps[rows], _weights(levels) * over)
-        if steps:
-            further = table.steps[rows] > steps
+        known, counts = table.steps[rows], _weights(levels) * over
+        made_up = prior.turns(steps, known, counts)
+        if not steps:
+            a_turn = np.maximum(table.used[rows, TOKENS], 1.0) / known
+            more, outputs = prior.whole(made_up, a_turn, counts)
+        else:
+            more, outputs = prior.remaining(
+                made_up - steps, steps, so_far.first, so_far.last, so_far.output / steps
+            )
+            further = known > steps
             rows, levels, over = rows[further], levels[further], over[further]
         weights = _weights(levels)
         later = table.used[rows] - table.by(rows, steps)
-        more, outputs = prior.remaining(
-            made_up - steps, steps, so_far.first, so_far.last, so_far.output / max(steps, 1)
-        )
         turns = np.concatenate((table.steps[rows], made_up))
         remaining = np.concatenate((later[:, TOKENS], more))
         probability = jumps(

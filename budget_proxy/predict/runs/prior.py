@@ -27,8 +27,10 @@ unlike those of two recordings, whose medians are 10 and 33."""
 _BELIEVED: Final = 3.0
 """Runs that these two weigh as, when runs are known (chosen on development rows)."""
 
-_MEDIAN_INPUT, _SPREAD_INPUT = 5000.0, 0.8
-_MEDIAN_OUTPUT: Final = 200.0
+_MEDIAN_A_TURN, _SPREAD_A_TURN = 10_000.0, 0.8
+"""Likewise of tokens a turn, which are 14,000 and 13,000."""
+
+_OUTPUT: Final = 0.03
 _GROWTH: Final = 0.05
 _TAIL: Final = 0.02
 _NORMAL: Final = NormalDist()
@@ -41,10 +43,10 @@ _BELOW: Final[Floats] = np.array([_NORMAL.cdf(z) for z in _Z.tolist()])
 def turns(steps: int, known: Floats, weights: Floats) -> Floats:
     """Turns of POINTS runs that get beyond ``steps``, ascending and equally probable.
 
-    Log-normal, like those ``known`` (n,), weighted. Far beyond its middle they are shares of what
+    Log-normal, like the turns ``known`` (n,), weighted. Far beyond its middle they are shares of what
     was made so far: a run of 200 calls may well make 100 more, but hardly 10,000.
     """
-    centre, spread = _shape(known, weights)
+    centre, spread = _shape(known, weights, _MEDIAN_TURNS, _SPREAD_TURNS)
     below = float(np.interp((log(steps) - centre) / spread, _Z, _BELOW)) if steps else 0.0
     start = min(below, 1.0 - _TAIL)
     scores = np.interp(start + (1.0 - start) * _SHARES, _BELOW, _Z)
@@ -54,21 +56,14 @@ def turns(steps: int, known: Floats, weights: Floats) -> Floats:
     return np.maximum(found, steps + 1.0)
 
 
-def _shape(known: Floats, weights: Floats) -> tuple[float, float]:
-    """Mean and standard deviation of ln(turns): the posterior's, of a normal's both unknown."""
-    centre, variance = log(_MEDIAN_TURNS), _SPREAD_TURNS**2
-    count = float(weights.sum())
-    if not count:
-        return centre, _SPREAD_TURNS
-    logs = np.log(known)
-    mean = float(weights @ logs) / count
-    inner = float(weights @ (logs - mean) ** 2)
-    whole = _BELIEVED + count
-    between = _BELIEVED * count / whole * (mean - centre) ** 2
-    return (
-        (_BELIEVED * centre + count * mean) / whole,
-        sqrt((_BELIEVED * variance + inner + between) / whole),
-    )
+def whole(more: Floats, known: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """Tokens (input + output) and output tokens of runs of ``more`` turns (POINTS,), ascending.
+
+    Tokens a turn are log-normal, like those ``known`` (n,), weighted: the longer a run, the more.
+    """
+    centre, spread = _shape(known, weights, _MEDIAN_A_TURN, _SPREAD_A_TURN)
+    tokens = more * np.exp(centre + spread * _SCORES)
+    return tokens, _OUTPUT * tokens
 
 
 def remaining(
@@ -76,17 +71,27 @@ def remaining(
 ) -> tuple[Floats, Floats]:
     """Tokens (input + output) and output tokens still to come in ``more`` calls (POINTS,).
 
-    After ``steps`` calls, ``first`` and ``last`` are the input tokens of the first and the newest,
-    ``output`` the mean output: a conversation is resent, so that input grows by as much a call as
-    it has so far, and tokens with the square of the calls.
+    After ``steps`` calls (> 0), ``first`` and ``last`` are the input tokens of the first and the
+    newest, ``output`` the mean output: a conversation is resent, so that input grows by as much a
+    call as it has so far, and tokens with the square of the calls.
     """
-    if steps:
-        inputs = np.full(POINTS, max(last, 1.0))
-        grown = (last - first) / (steps - 1) if steps > 1 else _GROWTH * last
-        growth = np.full(POINTS, max(grown, 0.0))
-        outputs = max(output, 1.0) * more
-    else:
-        inputs = _MEDIAN_INPUT * np.exp(_SPREAD_INPUT * _SCORES)
-        growth = _GROWTH * inputs
-        outputs = _MEDIAN_OUTPUT * np.exp(_SPREAD_INPUT * _SCORES) * more
-    return more * inputs + growth * more * more / 2.0 + outputs, outputs
+    grown = (last - first) / (steps - 1) if steps > 1 else _GROWTH * last
+    outputs = max(output, 1.0) * more
+    return more * max(last, 1.0) + max(grown, 0.0) * more * more / 2.0 + outputs, outputs
+
+
+def _shape(known: Floats, weights: Floats, median: float, spread: float) -> tuple[float, float]:
+    """Mean and standard deviation of ln(known): the posterior's, of a normal's both unknown."""
+    believed = log(median)
+    count = float(weights.sum())
+    if not count:
+        return believed, spread
+    logs = np.log(known)
+    mean = float(weights @ logs) / count
+    inner = float(weights @ (logs - mean) ** 2)
+    total = _BELIEVED + count
+    between = _BELIEVED * count / total * (mean - believed) ** 2
+    return (
+        (_BELIEVED * believed + count * mean) / total,
+        sqrt((_BELIEVED * spread**2 + inner + between) / total),
+    )
