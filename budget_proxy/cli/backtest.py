@@ -157,6 +157,7 @@ def _tokens(call: RecordedCall) -> int | None:
 
 
 def features_of(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features, int]:
+    """What was known of a recorded call before it was sent, and the characters of its input."""
     from budget_proxy.classify.characteristics import classify_call
     from budget_proxy.engine import DEFAULT_AGENT
     from budget_proxy.predict.signals import signals_of

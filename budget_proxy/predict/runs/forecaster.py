@@ -20,11 +20,13 @@ from budget_proxy.predict.runs.loops import Streaks
 from budget_proxy.predict.runs.peers import STRENGTH, Peers, Sample, SoFar
 from budget_proxy.predict.runs.runaway import Usual, usual
 from budget_proxy.predict.runs.survival import Floats, log_quantiles
+from budget_proxy.predict.runs.trajectories import COST, OUTPUT, TOKENS
 
 MOST_RUNS: Final = 4096
 MOST_GROUPS: Final = 4096
 MOST_AGENTS: Final = 512
 
+_LEAST_COST: Final = 1e-9
 _SWEPT: Final = 2
 """Runs fallen silent that are seen to at a call: more than can begin with one."""
 
@@ -183,7 +185,7 @@ class RunForecaster:
 
     def _quantiles(self, sample: Sample, so_far: SoFar) -> Floats:
         """Ln of the calibrated quantiles: (MEASURES, levels)."""
-        values = (sample.tokens, sample.output, sample.turns)
+        values = (sample.used[:, TOKENS], sample.used[:, OUTPUT], sample.turns)
         raw = np.array(
             [log_quantiles(np.maximum(each, 1.0), sample.weights, _LEVELS) for each in values]
         )
@@ -191,16 +193,17 @@ class RunForecaster:
 
 
 def _usual(sample: Sample) -> Usual:
-    return usual(sample.turns, sample.tokens, sample.weights, sample.ended)
+    return usual(sample.turns, sample.used[:, TOKENS], sample.weights, sample.ended)
 
 
 def _cost(sample: Sample, so_far: float) -> Quantiles | None:
     """Dollars in all, from the runs that tell; ``None`` where none does, or not all was priced."""
-    known = np.isfinite(sample.cost)
+    costs = sample.used[:, COST]
+    known = np.isfinite(costs)
     weights = sample.weights[known]
     if isnan(so_far) or not weights.sum() > 0.0:
         return None
-    cost = np.maximum(sample.cost[known], 1e-9)
+    cost = np.maximum(costs[known], _LEAST_COST)
     return _as_quantiles(np.maximum(np.exp(log_quantiles(cost, weights, _LEVELS)), so_far))
 
 

@@ -13,10 +13,13 @@ from budget_proxy.predict.runs.base import RunStep
 from budget_proxy.predict.runs.gaps import Gaps
 from budget_proxy.predict.runs.groups import SOURCES, WITH_MODEL, Chain, Groups
 from budget_proxy.predict.runs.survival import Floats, jumps
-from budget_proxy.predict.runs.trajectories import COST, OUTPUT, TOKENS, Rows, Trajectories
+from budget_proxy.predict.runs.trajectories import COST, TOKENS, Rows, Trajectories
 
 STRENGTH: Final = 1.0
 """Runs that those of a wider group count as, together (chosen on development rows)."""
+
+_BELIEVED: Final[Floats] = np.full(prior.POINTS, prior.WEIGHT / prior.POINTS)
+_OVER: Final[Floats] = np.ones(prior.POINTS)
 
 
 @dataclass(slots=True)
@@ -43,20 +46,23 @@ class SoFar:
         if self.turns == 1:
             self.first = step.input_tokens
 
+    @property
+    def used(self) -> tuple[float, float, float]:
+        """As the columns of a Sample's ``used``."""
+        return self.tokens, self.output, self.cost
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """Whole runs (n,) as the one asked about may be, with their probabilities ``weights``.
 
-    ``cost`` is NaN for those that tell none. ``ended`` counts the runs of the finest group behind
-    it, named by ``source``, that are over; ``opened`` those that are not; ``wider`` the runs of
-    wider groups.
+    ``used`` (n, 3) are their TOKENS, OUTPUT and COST, NaN where a cost is not known. ``ended``
+    counts the runs of the finest group behind it, named by ``source``, that are over; ``opened``
+    those that are not; ``wider`` the runs of wider groups.
     """
 
     turns: Floats
-    tokens: Floats
-    output: Floats
-    cost: Floats
+    used: Floats
     weights: Floats
     source: str
     ended: float
@@ -101,42 +107,42 @@ class Peers:
         table, steps = self._table, so_far.turns
         rows, levels = self._others(chain, number)
         over = np.where(table.ended[rows], 1.0, gaps.over(now - table.last[rows]))
-        known, counts = table.steps[rows], _weights(levels) * over
-        made_up = prior.turns(steps, known, counts)
-        if not steps:
-            a_turn = np.maximum(table.used[rows, TOKENS], 1.0) / known
-            more, outputs = prior.whole(made_up, a_turn, counts)
-        else:
-            more, outputs = prior.remaining(
-                made_up - steps, steps, so_far.first, so_far.last, so_far.output / steps
-            )
-            further = known > steps
+        believed, more = self._believed(so_far, rows, _weights(levels) * over)
+        if steps:
+            further = table.steps[rows] > steps
             rows, levels, over = rows[further], levels[further], over[further]
-        weights = _weights(levels)
         later = table.used[rows] - table.by(rows, steps)
-        turns = np.concatenate((table.steps[rows], made_up))
-        remaining = np.concatenate((later[:, TOKENS], more))
-        probability = jumps(
-            turns,
-            np.concatenate((over, np.ones(prior.POINTS))),
-            np.concatenate((weights, np.full(prior.POINTS, prior.WEIGHT / prior.POINTS))),
-        )
-        priced = np.where(levels >= WITH_MODEL, later[:, COST], nan)
-        rate = so_far.cost / so_far.tokens if so_far.tokens else _rate(priced, later[:, TOKENS])
+        later[levels < WITH_MODEL, COST] = nan
+        more[:, COST] *= so_far.cost / so_far.tokens if so_far.tokens else _rate(later)
+        turns = np.concatenate((table.steps[rows], believed))
+        weights = np.concatenate((_weights(levels), _BELIEVED))
         finest = int(levels.max(initial=0))
         own = levels == finest
         ended = float(over[own].sum())
         return Sample(
             turns=turns,
-            tokens=so_far.tokens + remaining,
-            output=so_far.output + np.concatenate((later[:, OUTPUT], outputs)),
-            cost=so_far.cost + np.concatenate((priced, rate * more)),
-            weights=probability,
+            used=so_far.used + np.concatenate((later, more)),
+            weights=jumps(turns, np.concatenate((over, _OVER)), weights),
             source=SOURCES[finest] if len(rows) else "prior",
             ended=ended,
             opened=float(own.sum()) - ended,
             wider=len(rows) - int(own.sum()),
         )
+
+    def _believed(self, so_far: SoFar, rows: Rows, weights: Floats) -> tuple[Floats, Floats]:
+        """The prior's runs: turns (POINTS,), and what they still use (POINTS, 3), at 1 $ a token.
+
+        They are like the known ones in ``rows``, weighted.
+        """
+        steps, known = so_far.turns, self._table.steps[rows]
+        turns = prior.turns(steps, known, weights)
+        if steps:
+            mean = so_far.output / steps
+            tokens, output = prior.remaining(turns - steps, steps, so_far.first, so_far.last, mean)
+        else:
+            a_turn = np.maximum(self._table.used[rows, TOKENS], 1.0) / known
+            tokens, output = prior.whole(turns, a_turn, weights)
+        return turns, np.stack((tokens, output, tokens), axis=1)
 
     def _others(self, chain: Chain, number: int) -> tuple[Rows, Rows]:
         """Rows and levels of the runs of a chain that are kept, but for itself."""
@@ -154,8 +160,8 @@ def _weights(levels: Rows) -> Floats:
     return weights
 
 
-def _rate(cost: Floats, tokens: Floats) -> float:
-    """Dollars a token, of those whose cost is known; NaN if there are none."""
-    known = np.isfinite(cost)
-    used = float(tokens[known].sum())
-    return float(cost[known].sum()) / used if used else nan
+def _rate(used: Floats) -> float:
+    """Dollars a token of those (n, 3) whose cost is known; NaN if there are none."""
+    priced = used[np.isfinite(used[:, COST])]
+    tokens = float(priced[:, TOKENS].sum())
+    return float(priced[:, COST].sum()) / tokens if tokens else nan

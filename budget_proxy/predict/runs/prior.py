@@ -43,8 +43,8 @@ _BELOW: Final[Floats] = np.array([_NORMAL.cdf(z) for z in _Z.tolist()])
 def turns(steps: int, known: Floats, weights: Floats) -> Floats:
     """Turns of POINTS runs that get beyond ``steps``, ascending and equally probable.
 
-    Log-normal, like the turns ``known`` (n,), weighted. Far beyond its middle they are shares of what
-    was made so far: a run of 200 calls may well make 100 more, but hardly 10,000.
+    Log-normal, like the turns ``known`` (n,), weighted. Far beyond its middle they are shares of
+    what was made so far: a run of 200 calls may well make 100 more, but hardly 10,000.
     """
     centre, spread = _shape(known, weights, _MEDIAN_TURNS, _SPREAD_TURNS)
     below = float(np.interp((log(steps) - centre) / spread, _Z, _BELOW)) if steps else 0.0

@@ -14,8 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from budget_proxy.predict.runs.base import LEVELS, AlarmKind, Quantiles, RunAlarm, RunForecast
-from budget_proxy.predict.runs.base import RunStep as Step
+from budget_proxy.predict.runs.base import (
+    LEVELS,
+    AlarmKind,
+    Quantiles,
+    RunAlarm,
+    RunForecast,
+    RunStep,
+)
 from budget_proxy.predict.runs.calibration import STAGES, stage_of
 from budget_proxy.predict.runs.forecaster import RunForecaster
 
@@ -35,7 +41,7 @@ _LEVELS: Final = np.array(LEVELS)
 class Scored:
     """A call with the forecast of its run before it, and the alarms it raised."""
 
-    step: Step
+    step: RunStep
     forecast: RunForecast
     alarms: tuple[RunAlarm, ...]
     seconds: float
@@ -47,10 +53,11 @@ class StageScores:
 
     ``runs`` of them got further. ``within`` is the share of runs whose total tokens lay within
     p10..p90 as the stage began, ``within_calls`` that of all forecasts until the next stage;
-    ``output``, ``turns`` and ``cost`` are as ``within``, the last of runs whose cost is known. ``width`` is the median of p90 / p10, and
-    ``first_width`` that of the same runs before their first call. ``loss`` is the mean pinball
-    loss of ln(total) over the levels, ``static`` that of fixed quantiles of the runs' model,
-    fitted on the first 60 % and never below what was used so far, ``skill`` is 1 - loss / static.
+    ``output``, ``turns`` and ``cost`` are as ``within`` (the last of runs whose cost is known).
+    ``width`` is the median of p90 / p10, ``first_width`` that of the same runs before their first
+    call. ``loss`` is the mean pinball loss of ln(total) over the levels, ``static`` that of fixed
+    quantiles of the runs' model, fitted on the first 60 % and never below what was used so far,
+    ``skill`` is 1 - loss / static.
     """
 
     seen: int
@@ -95,7 +102,7 @@ class _Made:
 
 
 def evaluate(
-    steps: Iterable[Step], forecaster: RunForecaster, clock: Callable[[], float]
+    steps: Iterable[RunStep], forecaster: RunForecaster, clock: Callable[[], float]
 ) -> Iterator[Scored]:
     """Forecast before each call, in the order they come, and learn it. ``clock`` counts seconds."""
     for step in steps:
