@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
 from budget_proxy.cli.backtest import features_of, watched
-from budget_proxy.cli.scoreboard import Malformed
+from budget_proxy.cli.scoreboard import Malformed, show_malformed
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -99,10 +99,7 @@ def _show(file: Path, summary: RunSummary, malformed: Malformed) -> None:
         f"{whole(summary.calls)} calls",
         soft_wrap=True,
     )
-    if malformed.count:
-        out.print(f"{whole(malformed.count)} rows left out, which could not be read:")
-        for line, reason in malformed.first:
-            out.print(f"  line {line}: {reason}", soft_wrap=True)
+    show_malformed(out, malformed)
     if not summary.all:
         out.print("Too few calls name their run (session) and output for anything to be scored.")
         return

@@ -64,7 +64,10 @@ class Gaps:
             self.silence = self._silence()
 
     def over(self, silences: Floats) -> Floats:
-        """The probability that a run is over that has been silent so long (n,), by Bayes."""
+        """The probability that a run is over that has been silent so long (n,), by Bayes.
+
+        Less what it was before the silence: a call that was just made says nothing.
+        """
         seconds = np.log(np.maximum(silences, _LIST[0]))
         longer = np.interp(seconds, _LOG_EDGES, self._longer())
         ends = _ENDS / (_ENDS + (1.0 - _ENDS) * longer)

@@ -18,6 +18,8 @@ from budget_proxy.predict.runs.trajectories import COST, TOKENS, Rows, Trajector
 STRENGTH: Final = 1.0
 """Runs that those of a wider group count as, together (chosen on development rows)."""
 
+_OPEN: Final = 0.5
+_AS_LONG_AGAIN: Final = 2.0
 _BELIEVED: Final[Floats] = np.full(prior.POINTS, prior.WEIGHT / prior.POINTS)
 _OVER: Final[Floats] = np.ones(prior.POINTS)
 
@@ -107,7 +109,7 @@ class Peers:
         table, steps = self._table, so_far.turns
         rows, levels = self._others(chain, number)
         over = np.where(table.ended[rows], 1.0, gaps.over(now - table.last[rows]))
-        believed, more = self._believed(so_far, rows, _weights(levels) * over)
+        believed, more = self._believed(so_far, rows, levels, over)
         if steps:
             further = table.steps[rows] > steps
             rows, levels, over = rows[further], levels[further], over[further]
@@ -129,13 +131,18 @@ class Peers:
             wider=len(rows) - int(own.sum()),
         )
 
-    def _believed(self, so_far: SoFar, rows: Rows, weights: Floats) -> tuple[Floats, Floats]:
+    def _believed(
+        self, so_far: SoFar, rows: Rows, levels: Rows, over: Floats
+    ) -> tuple[Floats, Floats]:
         """The prior's runs: turns (POINTS,), and what they still use (POINTS, 3), at 1 $ a token.
 
-        They are like the known ones in ``rows``, weighted.
+        They are like the known ones in ``rows`` that are over; where the longest is still open,
+        one of them is longer.
         """
-        steps, known = so_far.turns, self._table.steps[rows]
+        steps, known, weights = so_far.turns, self._table.steps[rows], _weights(levels) * over
         turns = prior.turns(steps, known, weights)
+        if len(rows) and over[known.argmax()] < _OPEN:
+            turns[-1] = max(turns[-1], _AS_LONG_AGAIN * known.max())
         if steps:
             mean = so_far.output / steps
             tokens, output = prior.remaining(turns - steps, steps, so_far.first, so_far.last, mean)
