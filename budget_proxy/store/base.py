@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
+from budget_proxy.store.keys import Kept
 from budget_proxy.store.pages import Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -206,6 +207,18 @@ class Store(Protocol):
         self, id_: int, *, sent: float | None = None, due: float | None = None
     ) -> None:
         """Note that an event was delivered at ``sent``, or is to be tried again at ``due``."""
+
+    def keys(self, after: int = 0) -> list[Kept]:
+        """The virtual keys that were made or changed after a version, in that order."""
+
+    def add_key(self, kept: Kept) -> None:
+        """Keep a new virtual key; its version is the store's to give."""
+
+    def change_key(self, id_: str, change: Callable[[Kept], Kept]) -> Kept | None:
+        """Change a virtual key in one transaction; what it is then, ``None`` if it is not there.
+
+        What ``change`` raises passes through, and nothing is changed.
+        """
 
     def close(self) -> None:
         """Close every connection."""
