@@ -208,7 +208,7 @@ class Store(Protocol):
     ) -> None:
         """Note that an event was delivered at ``sent``, or is to be tried again at ``due``."""
 
-    def keys(self, after: int = 0) -> list[Kept]:
+    def keys_since(self, after: int = 0) -> list[Kept]:
         """The virtual keys that were made or changed after a version, in that order."""
 
     def add_key(self, kept: Kept) -> None:

@@ -93,13 +93,13 @@ def revoke(store: Store, id_: str, now: float) -> Listed:
 
 def find(store: Store, id_: str, now: float) -> Listed:
     """One key. Raises UnknownKey."""
-    found = next((kept for kept in store.keys() if kept.key.id == id_in(id_)), None)
+    found = next((kept for kept in store.keys_since() if kept.key.id == id_in(id_)), None)
     return listed(_there(found, id_).key, now)
 
 
 def listing(store: Store, url: str, now: float) -> Keys:
     """Every key; ``url`` is how the store is to be named."""
-    found = sorted((kept.key for kept in store.keys()), key=lambda key: (key.created, key.id))
+    found = sorted((kept.key for kept in store.keys_since()), key=lambda key: (key.created, key.id))
     return Keys(url, tuple(listed(key, now) for key in found))
 
 

@@ -25,9 +25,7 @@ _OF_KEY: Final = (
 _COLUMNS: Final = (*_OF_KEY, "salt", "digest", "former", "version")
 _MODELS: Final = _OF_KEY.index("models")
 _READ: Final = f"SELECT {', '.join(_COLUMNS)} FROM keys"  # noqa: S608 (our own names)
-_ADD: Final = (
-    f"INSERT INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 (our own names)
-)
+_ADD: Final = f"INSERT INTO keys ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608 (our own names)
 _CHANGE: Final = f"UPDATE keys SET {', '.join(f'{name} = ?' for name in _COLUMNS)} WHERE id = ?"  # noqa: S608 (our own names)
 
 
@@ -63,7 +61,7 @@ class Keyed(ABC):
     def _transaction(self, doing: str) -> AbstractContextManager[sqlite3.Connection]:
         """Lend a connection in a transaction that writes."""
 
-    def keys(self, after: int = 0) -> list[Kept]:
+    def keys_since(self, after: int = 0) -> list[Kept]:
         """Give the keys that were made or changed after a version, in that order."""
         with self._connection("read") as connection:
             query = f"{_READ} WHERE version > ? ORDER BY version"

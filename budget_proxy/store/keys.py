@@ -149,7 +149,7 @@ def make(
     if role not in ROLES:
         raise InvalidInput(f"role must be one of {', '.join(ROLES)}, not {role[:40]!r}")
     if seconds is not None and not 1 <= seconds <= LONGEST:
-        raise InvalidInput("a key expires after 1 second (1s) at least and ten years (3650d) at most")
+        raise InvalidInput("a key may hold from one second (1s) to ten years (3650d)")
     key = VirtualKey(
         id=PREFIX + secrets.token_hex(8),
         name=_checked("name", name, _LONGEST_NAME),

@@ -15,7 +15,7 @@ class RememberedKeys:
     _lock: threading.Lock
     _keys: dict[str, Kept]
 
-    def keys(self, after: int = 0) -> list[Kept]:
+    def keys_since(self, after: int = 0) -> list[Kept]:
         """Give the keys that were made or changed after a version, in that order."""
         with self._lock:
             changed = [kept for kept in self._keys.values() if kept.version > after]

@@ -29,12 +29,20 @@ _ERROR: Final = {
 }
 _REFUSALS: Final = {
     "400": "A parameter is wrong, or unknown.",
-    "403": "Asked by a web page that may not, or under a host that is not allowed.",
+    "401": "There are virtual keys, and the request brings none that is in force.",
+    "403": "The role of the key does not do, or it is asked by a web page that may not, or under "
+    "a host that is not allowed.",
     "404": "There is no such thing.",
     "413": "The body is too long.",
     "415": "The body is no JSON.",
     "503": "The history cannot be read now, or too many questions wait.",
 }
+_SECURITY: Final[dict[str, Any]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key."},
+    "x-api-key": {
+        "type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same.",
+    },
+}  # fmt: skip
 _OF_BODIES: Final = frozenset({"413", "415"})
 
 
@@ -55,7 +63,11 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             "dollars, counts of tokens are whole; null means unknown, never zero.",
         },
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR, **described.get("$defs", {})}},
+        "security": [{}, *({name: []} for name in _SECURITY)],
+        "components": {
+            "securitySchemes": _SECURITY,
+            "schemas": {"Error": _ERROR, **described.get("$defs", {})},
+        },
     }
 
 
@@ -68,6 +80,7 @@ def _operation(endpoint: Endpoint, answer: Any) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "operationId": endpoint.respond.__name__,
         "summary": endpoint.summary,
+        "description": f"Where there are virtual keys: with the role {endpoint.needs} or above.",
         "parameters": _parameters(endpoint),
         "responses": {"200": _reply("The answer.", answer), **refusals},
     }
@@ -96,7 +109,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             "schema": _without_null(schema),
         }
         for name, schema in described.get("properties", {}).items()
-        if name != endpoint.body
+        if name in endpoint.parameters
     ]
 
 
