@@ -14,7 +14,7 @@ from budget_proxy.errors import ConfigError, InvalidInput
 
 if TYPE_CHECKING:
     from budget_proxy.store.base import Store
-    from budget_proxy.store.issuing import Issued, Listed
+    from budget_proxy.store.issuing import IssuedKey, ListedKey
 
 _LONGEST_SPAN: Final = 12
 """Characters of a span of time, as HTTP takes them."""
@@ -188,7 +188,7 @@ def _span(option: str, text: str) -> float:
     return seconds_of(text)
 
 
-def _models(key: Listed) -> str:
+def _models(key: ListedKey) -> str:
     return ", ".join(key.models) or "every"
 
 
@@ -203,7 +203,7 @@ def _day(ts: float | None) -> str:
     return "never" if ts is None else moment(ts).partition(" ")[0]
 
 
-def _hand_out(made: Issued, note: str) -> None:
+def _hand_out(made: IssuedKey, note: str) -> None:
     """The secret on stdout, all else on stderr."""
     typer.echo(note, err=True)
     typer.echo("Give the line below to its caller as the API key; it is not shown again.", err=True)

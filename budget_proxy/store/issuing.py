@@ -26,7 +26,7 @@ class UnknownKey(InvalidInput):
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedKey:
     """A virtual key as people see it. Times are Unix seconds; no ``models``: every model.
 
     The secret before the last rotation holds until ``former_until``.
@@ -45,10 +45,10 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
+class IssuedKey:
     """A key and its ``secret``, which callers send: it is shown this once."""
 
-    key: Listed
+    key: ListedKey
     secret: str
 
 
@@ -57,7 +57,7 @@ class Keys:
     """Every virtual key of a history, the oldest first."""
 
     store: str
-    keys: tuple[Listed, ...]
+    keys: tuple[ListedKey, ...]
 
 
 def create(
@@ -68,30 +68,30 @@ def create(
     role: Role = "caller",
     models: tuple[str, ...] = (),
     seconds: float | None = None,
-) -> Issued:
+) -> IssuedKey:
     """Make a key that holds for ``seconds``, or until it is revoked. Raises InvalidInput."""
     kept, secret = make(name, now, role=role, models=models, seconds=seconds)
     store.add_key(kept)
-    return Issued(listed(kept.key, now), token_of(kept.key.id, secret))
+    return IssuedKey(listed(kept.key, now), token_of(kept.key.id, secret))
 
 
-def rotate(store: Store, id_: str, now: float, *, grace: float = 0.0) -> Issued:
+def rotate(store: Store, id_: str, now: float, *, grace: float = 0.0) -> IssuedKey:
     """Give a key a new secret; the one until now holds ``grace`` seconds longer.
 
     Raises UnknownKey, and InvalidInput where the key is not in force.
     """
     secret = new_secret()
     kept = _there(store.change_key(id_in(id_), lambda was: was.rotated(secret, now, grace)), id_)
-    return Issued(listed(kept.key, now), token_of(kept.key.id, secret))
+    return IssuedKey(listed(kept.key, now), token_of(kept.key.id, secret))
 
 
-def revoke(store: Store, id_: str, now: float) -> Listed:
+def revoke(store: Store, id_: str, now: float) -> ListedKey:
     """End a key at once. One that was revoked earlier stays so. Raises UnknownKey."""
     kept = _there(store.change_key(id_in(id_), lambda was: was.revoked(now)), id_)
     return listed(kept.key, now)
 
 
-def find(store: Store, id_: str, now: float) -> Listed:
+def find(store: Store, id_: str, now: float) -> ListedKey:
     """One key. Raises UnknownKey."""
     found = next((kept for kept in store.keys_since() if kept.key.id == id_in(id_)), None)
     return listed(_there(found, id_).key, now)
@@ -103,11 +103,11 @@ def listing(store: Store, url: str, now: float) -> Keys:
     return Keys(url, tuple(listed(key, now) for key in found))
 
 
-def listed(key: VirtualKey, now: float) -> Listed:
+def listed(key: VirtualKey, now: float) -> ListedKey:
     """A key as people see it at a time."""
     state = key.state(now)
     graced = key.former_until is not None and now < key.former_until and state == "active"
-    return Listed(
+    return ListedKey(
         key.id, key.name, key.role, key.models, state, key.created, key.expires, key.revoked,
         key.rotated, key.former_until if graced else None,
     )  # fmt: skip

@@ -15,7 +15,7 @@ from budget_proxy.proxy.admin.question import Name, Nothing, Question, Span
 from budget_proxy.proxy.admin.refusal import FORBIDDEN, NOT_FOUND, Refusal
 from budget_proxy.proxy.health import shown
 from budget_proxy.store import issuing
-from budget_proxy.store.issuing import Issued, Keys, Listed
+from budget_proxy.store.issuing import IssuedKey, Keys, ListedKey
 from budget_proxy.store.keys import MOST_MODELS, Role
 
 
@@ -78,14 +78,14 @@ def keys(engine: Engine, asked: AskedKeys) -> Keys:  # noqa: ARG001 (every endpo
     return issuing.listing(engine.store, shown(engine.store.url), engine.now())
 
 
-def own_key(engine: Engine, asked: AskedOwn) -> Listed:
+def own_key(engine: Engine, asked: AskedOwn) -> ListedKey:
     """What the key that is sent is for: its name, role, models and expiry."""
     if asked.asker is None:
         raise Refusal(404, "no virtual key was sent, and none is needed here", type_=NOT_FOUND)
     return issuing.find(engine.store, asked.asker, engine.now())
 
 
-def key(engine: Engine, asked: AskedKey) -> Listed:
+def key(engine: Engine, asked: AskedKey) -> ListedKey:
     """One virtual key, as `budget-proxy keys show --json`."""
     try:
         return issuing.find(engine.store, asked.id, engine.now())
@@ -93,7 +93,7 @@ def key(engine: Engine, asked: AskedKey) -> Listed:
         raise _unknown(error) from None
 
 
-def create_key(engine: Engine, asked: AskedCreation) -> Issued:
+def create_key(engine: Engine, asked: AskedCreation) -> IssuedKey:
     """Make a virtual key; its secret is told this once."""
     _check_asker(asked.asker)
     given = asked.key
@@ -103,7 +103,7 @@ def create_key(engine: Engine, asked: AskedCreation) -> Issued:
     )  # fmt: skip
 
 
-def rotate_key(engine: Engine, asked: AskedRotation) -> Issued:
+def rotate_key(engine: Engine, asked: AskedRotation) -> IssuedKey:
     """Give a virtual key a new secret, which is told this once."""
     _check_asker(asked.asker)
     grace = 0.0 if asked.rotation.grace is None else seconds_of(asked.rotation.grace)
@@ -113,7 +113,7 @@ def rotate_key(engine: Engine, asked: AskedRotation) -> Issued:
         raise _unknown(error) from None
 
 
-def revoke_key(engine: Engine, asked: AskedRevocation) -> Listed:
+def revoke_key(engine: Engine, asked: AskedRevocation) -> ListedKey:
     """End a virtual key at once."""
     _check_asker(asked.asker)
     try:
@@ -138,13 +138,13 @@ def _unknown(error: issuing.UnknownKey) -> Refusal:
 
 ENDPOINTS = (
     Endpoint("GET", "/keys", AskedKeys, Keys, keys, role="admin"),
-    Endpoint("GET", "/keys/self", AskedOwn, Listed, own_key, asker="asker", role="caller"),
-    Endpoint("GET", "/keys/{id}", AskedKey, Listed, key, role="admin"),
-    Endpoint("POST", "/keys", AskedCreation, Issued, create_key, "key", asker="asker"),
+    Endpoint("GET", "/keys/self", AskedOwn, ListedKey, own_key, asker="asker", role="caller"),
+    Endpoint("GET", "/keys/{id}", AskedKey, ListedKey, key, role="admin"),
+    Endpoint("POST", "/keys", AskedCreation, IssuedKey, create_key, "key", asker="asker"),
     Endpoint(
-        "POST", "/keys/{id}/rotate", AskedRotation, Issued, rotate_key, "rotation", asker="asker"
+        "POST", "/keys/{id}/rotate", AskedRotation, IssuedKey, rotate_key, "rotation", asker="asker"
     ),
     Endpoint(
-        "POST", "/keys/{id}/revoke", AskedRevocation, Listed, revoke_key, "nothing", asker="asker"
+        "POST", "/keys/{id}/revoke", AskedRevocation, ListedKey, revoke_key, "nothing", asker="asker"
     ),
 )

@@ -48,11 +48,11 @@ _OF_BODIES: Final = frozenset({"413", "415"})
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document as JSON's values."""
-    answers = [(one.path, "serialization", TypeAdapter(one.answer)) for one in endpoints]
+    answers = [(_id(one), "serialization", TypeAdapter(one.answer)) for one in endpoints]
     found, described = TypeAdapter.json_schemas(answers, ref_template=_REFERENCE)  # type: ignore[arg-type]  # any key will do
     paths: dict[str, Any] = {}
     for one in endpoints:
-        answer = found[one.path, "serialization"]
+        answer = found[_id(one), "serialization"]
         paths.setdefault(PREFIX + one.path, {})[one.method.lower()] = _operation(one, answer)
     return {
         "openapi": "3.1.0",
@@ -75,10 +75,11 @@ def _operation(endpoint: Endpoint, answer: Any) -> dict[str, Any]:
     refusals = {
         status: _reply(text, {"$ref": "#/components/schemas/Error"})
         for status, text in _REFUSALS.items()
-        if (endpoint.body or status not in _OF_BODIES) and (status != "404" or endpoint.in_path)
+        if (endpoint.body or status not in _OF_BODIES)
+        and (status != "404" or endpoint.in_path or endpoint.asker)
     }
     operation: dict[str, Any] = {
-        "operationId": endpoint.respond.__name__,
+        "operationId": _id(endpoint),
         "summary": endpoint.summary,
         "description": f"Where there are virtual keys: with the role {endpoint.needs} or above.",
         "parameters": _parameters(endpoint),
@@ -88,6 +89,10 @@ def _operation(endpoint: Endpoint, answer: Any) -> dict[str, Any]:
         content = {"application/json": {"schema": _body(endpoint, endpoint.body)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _id(endpoint: Endpoint) -> str:
+    return endpoint.respond.__name__
 
 
 def _body(endpoint: Endpoint, name: str) -> Any:
