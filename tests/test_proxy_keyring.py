@@ -20,6 +20,7 @@ from budget_proxy.store.keys import Kept
 from budget_proxy.store.memory import MemoryStore
 from tests.makers import NOW
 
+LOCAL = "127.0.0.1"
 MADE_UP = "bk_" + "0" * 16 + "_" + "0" * 64
 
 
@@ -62,7 +63,7 @@ def bearer(token: str) -> list[tuple[str, str]]:
 async def refused(keyring: Keyring, headers: list[tuple[str, str]]) -> str:
     """Why somebody is not let in."""
     with pytest.raises(Unauthorised) as error:
-        await keyring.admit(headers)
+        await keyring.admit(headers, LOCAL)
     return str(error.value)
 
 
@@ -80,7 +81,7 @@ async def test_a_good_key_costs_no_look_at_the_history() -> None:
     token = issuing.create(store, "Ann", NOW).secret
     keyring = ring(store)
     for _ in range(1_000):
-        found = await keyring.admit(bearer(token))
+        found = await keyring.admit(bearer(token), LOCAL)
         assert found is not None
         assert found.name == "Ann"
     assert len(store.asked) == 1
@@ -92,8 +93,21 @@ async def test_without_keys_nobody_is_asked_for_one() -> None:
     keyring = ring(store)
     assert not keyring.required
     for headers in ([], bearer("sk-own"), [("x-api-key", "sk-a"), ("authorization", "Basic eA==")]):
-        assert await keyring.admit(headers) is None
+        assert await keyring.admit(headers, LOCAL) is None
     assert len(store.asked) == 1
+
+
+@pytest.mark.parametrize("address", ["192.168.1.5", "0.0.0.0", "fd00::1", "10.0.0.1"])  # noqa: S104 (asked about)
+async def test_without_keys_nobody_elsewhere_is_let_in(address: str) -> None:
+    """Whatever started the server: a worker whose history could not be written, or another's."""
+    store = Counted()
+    keyring = ring(store)
+    with pytest.raises(Unauthorised, match="this machine alone: make one"):
+        await keyring.admit(bearer("sk-own"), address)
+    for here in ("127.0.0.1", "::1", None, "/run/proxy.sock", "localhost"):
+        assert await keyring.admit(bearer("sk-own"), here) is None
+    token = issuing.create(store, "Ann", NOW).secret
+    assert await keyring.admit(bearer(token), address) is not None
 
 
 async def test_a_virtual_key_is_never_taken_for_a_providers() -> None:
@@ -111,7 +125,7 @@ async def test_unknown_wrong_expired_and_revoked_are_refused_alike() -> None:
     gone = issuing.create(store, "gone", NOW)
     issuing.revoke(store, gone.key.id, NOW)
     keyring = ring(store, lambda: clock[0])
-    assert await keyring.admit(bearer(short)) is not None
+    assert await keyring.admit(bearer(short), LOCAL) is not None
     clock[0] += 6
     said, asked = [], []
     for token in (short, gone.secret, short[:-1] + "x", short[:20] + "0" * 64, MADE_UP, "bk_?"):
@@ -185,7 +199,8 @@ async def test_a_key_is_read_wherever_clients_put_it(headers: list[tuple[str, st
     """In any of the three headers, or in several alike."""
     store = Counted()
     token = issuing.create(store, "Ann", NOW).secret
-    found = await ring(store).admit([(name, text.replace("KEY", token)) for name, text in headers])
+    given = [(name, text.replace("KEY", token)) for name, text in headers]
+    found = await ring(store).admit(given, LOCAL)
     assert found is not None
     assert found.id == token[:19]
 
@@ -196,9 +211,9 @@ async def test_what_another_process_made_is_known_at_its_first_call() -> None:
     issuing.create(store, "first", NOW)
     keyring = ring(store)
     issued = issuing.create(store, "second", NOW)
-    assert await keyring.admit(bearer(issued.secret)) is not None
+    assert await keyring.admit(bearer(issued.secret), LOCAL) is not None
     again = issuing.rotate(store, issued.key.id, NOW)
-    assert await keyring.admit(bearer(again.secret)) is not None
+    assert await keyring.admit(bearer(again.secret), LOCAL) is not None
     assert "does not know" in await refused(keyring, bearer(issued.secret))
 
 
@@ -212,7 +227,7 @@ async def test_made_up_keys_do_not_keep_the_history_busy() -> None:
     assert len(store.asked) <= 1 + 2  # one may have begun before the last of them came
     for number in range(10):
         await refused(keyring, bearer(f"bk_{number}"))
-        assert await keyring.admit(bearer(good)) is not None
+        assert await keyring.admit(bearer(good), LOCAL) is not None
     looks = len(store.asked) - 1
     assert looks <= (time.monotonic() - began) / module.APART + 1
     loop = threading.current_thread().name
@@ -237,7 +252,7 @@ async def test_good_keys_do_not_wait_for_a_history_that_is_slow(
     waiting = asyncio.ensure_future(refused(keyring, bearer(MADE_UP)))
     for _ in range(20):
         await asyncio.sleep(0.01)
-        assert await keyring.admit(bearer(good)) is not None
+        assert await keyring.admit(bearer(good), LOCAL) is not None
     assert not waiting.done()
     gate.set()
     assert "does not know" in await waiting
@@ -250,8 +265,8 @@ async def test_who_waits_and_leaves_does_not_take_the_others_along() -> None:
     keyring = ring(store)
     await refused(keyring, bearer(MADE_UP))  # the next look has to wait
     late = issuing.create(store, "late", NOW).secret
-    leaving = asyncio.ensure_future(keyring.admit(bearer(MADE_UP)))
-    staying = asyncio.ensure_future(keyring.admit(bearer(late)))
+    leaving = asyncio.ensure_future(keyring.admit(bearer(MADE_UP), LOCAL))
+    staying = asyncio.ensure_future(keyring.admit(bearer(late), LOCAL))
     await asyncio.sleep(0)
     leaving.cancel()
     found = await staying
@@ -266,13 +281,13 @@ async def test_what_changes_is_followed() -> None:
     with started(ring(store)) as keyring:
         issued = issuing.create(store, "Ann", NOW)
         await until(lambda: keyring.required, within=3.0)
-        assert await keyring.admit(bearer(issued.secret)) is not None
+        assert await keyring.admit(bearer(issued.secret), LOCAL) is not None
         assert "needs a virtual key" in await refused(keyring, bearer("sk-own"))
         issuing.revoke(store, issued.key.id, NOW)
 
         async def out() -> bool:
             try:
-                await keyring.admit(bearer(issued.secret))
+                await keyring.admit(bearer(issued.secret), LOCAL)
             except Unauthorised:
                 return True
             return False
@@ -305,12 +320,12 @@ async def test_a_history_that_fails_lets_the_known_in_and_no_others() -> None:
     keyring = Keyring(store, now=lambda: NOW, on_fault=lambda *fault: faults.append(fault))
     late = issuing.create(store, "late", NOW).secret
     store.broken = True
-    assert await keyring.admit(bearer(good)) is not None
+    assert await keyring.admit(bearer(good), LOCAL) is not None
     assert faults == []
     assert "does not know" in await refused(keyring, bearer(late))
     assert [(stage, str(error)) for stage, error in faults] == [("keys", "the disk is gone")]
     store.broken = False
-    assert await keyring.admit(bearer(late)) is not None
+    assert await keyring.admit(bearer(late), LOCAL) is not None
 
 
 def test_a_history_that_cannot_be_read_at_the_start_is_an_error() -> None:

@@ -395,75 +395,81 @@ def test_forms_and_broken_bodies_name_no_model(proxied: Running) -> None:
 # -- while calls run ----------------------------------------------------------------------------
 
 
+class Callers:
+    """Threads that call without end, with the newest of some keys, until they are refused."""
+
+    def __init__(self, proxy: Running, token: str, threads: int = 6) -> None:
+        self.tokens = [token]
+        self.done: list[str] = []
+        self.refused: list[tuple[str, int]] = []
+        self._proxy = proxy
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(threads)
+        self._running = [self._pool.submit(self._call) for _ in range(threads)]
+
+    def go_on(self, calls: int = 24) -> None:
+        """Wait until so many more have ended."""
+        wanted, deadline = len(self.done) + calls, time.monotonic() + 60
+        while len(self.done) < wanted and not self.refused:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+    def end(self, *, refused: bool = False) -> None:
+        """Have them stop, or wait until each was refused."""
+        if not refused:
+            self._stop.set()
+        for one in self._running:
+            one.result(60)
+        self._pool.shutdown()
+
+    def _call(self) -> None:
+        with httpx.Client(base_url=self._proxy.url) as client:
+            while not self._stop.is_set():
+                token = self.tokens[-1]
+                reply = client.post("/v1/chat/completions", json=BODY, headers={"x-api-key": token})
+                if reply.status_code != 200:
+                    self.refused.append((token, reply.status_code))
+                    return
+                self.done.append(token)
+
+
 def test_rotation_with_a_grace_costs_no_call(proxied: Running) -> None:
     """Callers change over while both secrets hold; then the old one ends."""
-    issued = issuing.create(proxied.engine.store, "Ann", time.time())
-    current = [issued.secret]
-    stop, failed = threading.Event(), []
-
-    def call() -> int:
-        count = 0
-        with httpx.Client() as client:
-            while not stop.is_set():
-                token = current[-1]
-                reply = client.post(
-                    f"{proxied.url}/v1/chat/completions", json=BODY,
-                    headers={"x-api-key": token},
-                )  # fmt: skip
-                count += 1
-                if reply.status_code != 200:
-                    failed.append((token, reply.status_code, reply.text))
-        return count
-
-    with ThreadPoolExecutor(4) as pool:
-        callers = [pool.submit(call) for _ in range(4)]
-        for _ in range(3):
-            time.sleep(0.3)
-            again = issuing.rotate(proxied.engine.store, issued.key.id, time.time(), grace=3600.0)
-            time.sleep(0.3)
-            current.append(again.secret)
-        time.sleep(0.3)
-        stop.set()
-        total = sum(caller.result() for caller in callers)
-    assert failed == []
-    assert len(set(current)) == 4
-    rows = proxied.rows(expected=total)
-    assert len(rows) == total > 12
+    store = proxied.engine.store
+    issued = issuing.create(store, "Ann", time.time())
+    callers = Callers(proxied, issued.secret)
+    for _ in range(3):
+        callers.go_on()
+        again = issuing.rotate(store, issued.key.id, time.time(), grace=3600.0)
+        callers.go_on()
+        callers.tokens.append(again.secret)
+    callers.go_on()
+    callers.end()
+    assert callers.refused == []
+    assert len(set(callers.done)) == 4
+    rows = proxied.rows(expected=len(callers.done))
+    assert len(rows) == len(callers.done)
     assert {row.key for row in rows} == {issued.key.id}
-    last = issuing.rotate(proxied.engine.store, issued.key.id, time.time())
+    last = issuing.rotate(store, issued.key.id, time.time())
     assert post(proxied, "/v1/chat/completions", last.secret).status_code == 200
-    assert post(proxied, "/v1/chat/completions", current[-1]).status_code == 401
+    assert post(proxied, "/v1/chat/completions", again.secret).status_code == 401
 
 
 def test_revocation_stops_calls_within_a_second_or_so(proxied: Running) -> None:
-    """Amid calls of eight threads: then all are refused, and every row is one that was let in."""
-    issued = issuing.create(proxied.engine.store, "Ann", time.time())
-    revoked = threading.Event()
-
-    def call() -> tuple[int, float]:
-        count, deadline = 0, time.monotonic() + 30
-        with httpx.Client(headers={"x-api-key": issued.secret}) as client:
-            while time.monotonic() < deadline:
-                reply = client.post(f"{proxied.url}/v1/chat/completions", json=BODY)
-                if reply.status_code != 200:
-                    assert revoked.is_set()
-                    assert reply.status_code == 401
-                    break
-                count += 1
-            after = client.post(f"{proxied.url}/v1/chat/completions", json=BODY)
-            assert after.status_code == 401
-        return count, time.monotonic()
-
-    with ThreadPoolExecutor(8) as pool:
-        callers = [pool.submit(call) for _ in range(8)]
-        time.sleep(0.5)
-        revoked.set()
-        issuing.revoke(proxied.engine.store, issued.key.id, time.time())
-        at = time.monotonic()
-        ended = [caller.result() for caller in callers]
-    total = sum(count for count, _ in ended)
-    assert len(proxied.rows(expected=total)) == total > 8
-    assert max(end for _, end in ended) - at < 10  # a second or so; a busy machine takes longer
+    """Amid calls: all are refused then, and every row is one that was let in."""
+    store = proxied.engine.store
+    issued = issuing.create(store, "Ann", time.time())
+    callers = Callers(proxied, issued.secret)
+    callers.go_on()
+    assert callers.refused == []
+    issuing.revoke(store, issued.key.id, time.time())
+    began = time.monotonic()
+    callers.end(refused=True)
+    assert time.monotonic() - began < 10  # a second or so; a busy machine takes longer
+    assert callers.refused == [(issued.secret, 401)] * 6
+    rows = proxied.rows(expected=len(callers.done))
+    assert len(rows) == len(callers.done) >= 24
+    assert post(proxied, "/v1/chat/completions", issued.secret).status_code == 401
 
 
 def test_a_stream_that_began_goes_on(proxied: Running) -> None:

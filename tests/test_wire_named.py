@@ -21,6 +21,7 @@ AZURE = "/openai/deployments/gpt%2D5/chat/completions"
         (CHAT, {"model": "a", "fallbacks": [{"model": "b"}, "c"]}, ("a", "b", "c")),
         (CHAT, {"model": "a", "tools": [{"type": "advisor", "model": "b"}, None]}, ("a", "b")),
         (AZURE, {"messages": []}, ("gpt-5",)),
+        ("/openai/Deployments//o-big/embeddings", {"model": "a"}, ("o-big", "a")),
         (AZURE, {"model": "a"}, ("gpt-5", "a")),
         (CHAT, {}, ()),
         (CHAT, {"model": ""}, ()),

@@ -105,7 +105,7 @@ class App:
     async def _lets_in(self, caller: Caller, target: Target) -> bool:
         """Whether a request may go on; one that may not is answered here."""
         try:
-            caller.let_in(await self._keyring.admit(caller.headers))
+            caller.let_in(await self._keyring.admit(caller.headers, caller.address))
         except Unauthorised as error:
             if _is_ours(caller.path):
                 await self._site.refuse(caller, unauthorised(str(error)))

@@ -69,6 +69,14 @@ def is_loopback(name: str) -> bool:
         return False
 
 
+def is_foreign(address: str | None) -> bool:
+    """Whether what came in on this address may come from another machine; a name is no address."""
+    try:
+        return address is not None and not ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
 def check_bind(host: str, *, keys: Callable[[], int]) -> None:
     """Raise ConfigError where listening on ``host`` would let everyone in who reaches it.
 

@@ -17,6 +17,7 @@ from typing import Final
 
 from budget_proxy.errors import StoreError
 from budget_proxy.proxy.headers import Headers
+from budget_proxy.proxy.hosts import is_foreign
 from budget_proxy.store.base import Store
 from budget_proxy.store.keys import PREFIX, STRANGER, Kept, VirtualKey, parts_of
 from budget_proxy.wire.provider import credentials_of
@@ -29,6 +30,10 @@ APART: Final = 0.1
 _NO_KEY: Final = (
     "budget-proxy needs a virtual key here: send the one that you were given (bk_...) where the "
     "client takes its API key, in Authorization: Bearer, x-api-key or api-key"
+)
+_NOT_HERE: Final = (
+    "budget-proxy has no virtual keys, so it answers this machine alone: make one where it runs, "
+    "with `budget-proxy keys create --name NAME`"
 )
 _SEVERAL: Final = (
     "budget-proxy: this request brings several API keys that differ, in Authorization, x-api-key "
@@ -83,14 +88,17 @@ class Keyring:
         if self._thread.is_alive():
             self._thread.join()
 
-    async def admit(self, headers: Headers) -> VirtualKey | None:
+    async def admit(self, headers: Headers, address: str | None) -> VirtualKey | None:
         """The key that a request brings; ``None`` where none is needed. Raises Unauthorised.
 
-        What looks like a virtual key is held to be one also where there are none: it is not to be
-        sent to a provider.
+        None is needed where there are none, and the ``address`` that it came in on is this
+        machine's alone, however it comes that somebody listens on another. What looks like a
+        virtual key is held to be one all the same: it is not to be sent to a provider.
         """
         given = credentials_of(headers)
         if not self.required and not any(text.startswith(PREFIX) for text in given):
+            if is_foreign(address):
+                raise Unauthorised(_NOT_HERE)
             return None
         if len(given) > 1:
             raise Unauthorised(_SEVERAL)

@@ -142,9 +142,21 @@ ENDPOINTS = (
     Endpoint("GET", "/keys/{id}", AskedKey, ListedKey, key, role="admin"),
     Endpoint("POST", "/keys", AskedCreation, IssuedKey, create_key, "key", asker="asker"),
     Endpoint(
-        "POST", "/keys/{id}/rotate", AskedRotation, IssuedKey, rotate_key, "rotation", asker="asker"
+        "POST",
+        "/keys/{id}/rotate",
+        AskedRotation,
+        IssuedKey,
+        rotate_key,
+        body="rotation",
+        asker="asker",
     ),
     Endpoint(
-        "POST", "/keys/{id}/revoke", AskedRevocation, ListedKey, revoke_key, "nothing", asker="asker"
+        "POST",
+        "/keys/{id}/revoke",
+        AskedRevocation,
+        ListedKey,
+        revoke_key,
+        body="nothing",
+        asker="asker",
     ),
 )
