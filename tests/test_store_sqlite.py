@@ -270,6 +270,9 @@ def test_a_call_takes_at_most_1000_bytes(store: SQLiteStore) -> None:
         )
         for n in range(2000)
     ]  # fmt: skip
+    connection = sqlite3.connect(store.path)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # or tables that calls do not fill count
+    connection.close()
     empty = store.path.stat().st_size
     store.append(rows)
     store.close()  # folds the log into the file

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,6 +70,7 @@ def is_loopback(name: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=64)
 def is_foreign(address: str | None) -> bool:
     """Whether what came in on this address may come from another machine; a name is no address."""
     try:

@@ -46,7 +46,7 @@ def m011_keys(db: Database) -> None:
             digest BLOB NOT NULL,
             former BLOB NOT NULL,
             version INTEGER NOT NULL UNIQUE
-        );
+        ) WITHOUT ROWID;
     """)
 
 
