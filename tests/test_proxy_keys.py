@@ -392,6 +392,20 @@ def test_forms_and_broken_bodies_name_no_model(proxied: Running) -> None:
     assert len(proxied.upstream.seen) == 1
 
 
+@pytest.mark.parametrize("depth", [200, 900, 950, 1000, 1020, 5_000])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/embeddings"])
+def test_bodies_without_a_bottom_are_no_fault_of_ours(
+    proxied: Running, path: str, depth: int
+) -> None:
+    """Sent on while they can be written anew, else refused."""
+    token = key(proxied, models=("gpt-5*",))
+    content = b'{"model": "gpt-5", "messages": [], "x": %s1%s}' % (b"[" * depth, b"]" * depth)
+    headers = {"authorization": f"Bearer {token}", "content-type": "application/json"}
+    status = httpx.post(f"{proxied.url}{path}", content=content, headers=headers).status_code
+    assert status == 200 if depth == 200 else status in {200, 403}
+    assert len(proxied.upstream.seen) == (status == 200)
+
+
 # -- while calls run ----------------------------------------------------------------------------
 
 

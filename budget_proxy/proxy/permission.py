@@ -47,7 +47,10 @@ def permitted(
     for name in names:
         if not key.takes(name):
             raise Forbidden(_said(key, f"the model {name[:100]!r}"))
-    return encoded(body), without_coding(headers)
+    try:
+        return encoded(body), without_coding(headers)
+    except RecursionError:
+        raise Forbidden(_said(key, "a request that is nested too deep")) from None
 
 
 def _said(key: VirtualKey, what: str) -> str:
