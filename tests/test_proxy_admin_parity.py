@@ -81,7 +81,12 @@ COMMANDS = {"/projection": "project", "/suggestions": "suggest"}
 CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
 """Endpoints that change what `alerts` lists, and then list it."""
 
-ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING}
+OF_KEYS = {
+    "/keys", "/keys/self", "/keys/{id}", "/keys/{id}/rotate", "/keys/{id}/revoke",
+}  # fmt: skip
+"""Endpoints that are for whoever has a key: tests/test_proxy_admin_keys.py has their twins."""
+
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_KEYS}
 """Endpoints that are no command's twin."""
 
 
