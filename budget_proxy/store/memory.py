@@ -14,6 +14,8 @@ from typing import Any
 from budget_proxy.store.alerts import Seen, seen
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
+from budget_proxy.store.billed import Billed
+from budget_proxy.store.kept_bills import KeptBills
 from budget_proxy.store.measures import sums_of
 from budget_proxy.store.pages import Page, Place, page_of, place_of
 from budget_proxy.store.remembered import Alerts, Remembered
@@ -33,7 +35,7 @@ from budget_proxy.store.sums import (
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
-class MemoryStore(Remembered):
+class MemoryStore(Remembered, KeptBills):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -52,6 +54,7 @@ class MemoryStore(Remembered):
         self._fine = 0.0
         self._applied: list[Applied] = []
         self._alerts = Alerts()
+        self._billed: list[Billed] = []
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -258,6 +261,7 @@ class MemoryStore(Remembered):
                 "watch": len(self._alerts.watched().parts),
                 "sums": sum(map(len, self._gone.values())),
                 "applied": len(self._applied),
+                "billed": len(self._billed),
             }
 
     def horizon(self, keep: int) -> int:

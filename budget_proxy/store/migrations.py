@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from budget_proxy.store.alerting import TABLES as ALERT_TABLES
 from budget_proxy.store.alerting import m006_alerts
 from budget_proxy.store.beginnings import m001_first_tables, m002_pending, m003_features
+from budget_proxy.store.billing import m012_billed
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 SET = "budget_proxy"
 TABLES = (
     "calls", "sessions", "guidance", "features", "fits", "meta", "sums", *ALERT_TABLES, "applied",
+    "billed",
 )  # fmt: skip
 
 
@@ -224,6 +226,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m006_alerts,
     m007_applied,
     m009_pages,
+    m012_billed,
 )
 """In the order of application."""
 
