@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -21,7 +22,7 @@ from budget_proxy.store.bills import chosen
 from budget_proxy.store.bills.reading import rows_of
 from budget_proxy.store.source import Source
 from budget_proxy.types import CallRecord
-from budget_proxy.wire.prices import priced, rates
+from budget_proxy.wire.prices import rates
 
 DAY: Final = 86_400
 START: Final = datetime(2026, 10, 1, tzinfo=UTC).timestamp()
@@ -72,9 +73,9 @@ def day_of(ts: float) -> str:
     return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d")
 
 
-def month(seed: int = 0, a_day: int = 100) -> list[Real]:
-    """So many calls on each day of October 2026, by three agents, by day more than by night."""
-    random = Random(seed)
+def month(seed: int = 0, a_day: int = 60) -> list[Real]:
+    """So many calls on each day of October 2026, by three agents, more by day than by night."""
+    random = Random(seed)  # noqa: S311 (no secret)
     calls = []
     for number in range(DAYS * a_day):
         model = random.choice([*MODELS])
@@ -82,7 +83,7 @@ def month(seed: int = 0, a_day: int = 100) -> list[Real]:
         prompt = round(random.lognormvariate(7.5, 0.8))
         cached = round(prompt * random.choice([0, 0, 0.5, 0.8]))
         written = round((prompt - cached) * 0.4) if api.startswith("anthropic") else 0
-        hour = random.triangular(0, 24, 14)
+        hour = random.choice([random.triangular(0, 24, 14), random.uniform(0, 24)])
         calls.append(
             Real(
                 number=number,
@@ -108,7 +109,7 @@ def row(call: Real, *, off: float = 1.0) -> CallRecord:
     exact = not call.broken or call.failed
     output = call.output if exact else round(call.output * off)
     given = call.fresh + call.cached + call.written
-    return priced(
+    return costing(
         CallRecord(
             ts=call.ts, api=call.api, model=call.model, call_id=f"c{call.number}",
             host=HOSTS[call.provider], agent=call.agent, stream=call.stream,
@@ -122,18 +123,36 @@ def row(call: Real, *, off: float = 1.0) -> CallRecord:
     )  # fmt: skip
 
 
+def costing(own: CallRecord) -> CallRecord:
+    """The row with its cost by our table."""
+    listed = _listed(own.api, own.model)
+    cached, written = own.cache_read_tokens or 0, own.cache_write_tokens or 0
+    dollars = (
+        ((own.input_tokens or 0) - cached - written) * listed["input"]
+        + cached * listed["cache_read"] + written * listed["cache_write"]
+        + (own.output_tokens or 0) * listed["output"]
+    )  # fmt: skip
+    return replace(own, cost=float(dollars), prices="table")
+
+
 Price = Callable[[Real, str], Decimal]
 """Dollars of one token of a kind, as a bill has it."""
 
 
 def listed(call: Real, kind: str) -> Decimal:
     """The table's price."""
-    found = rates(call.api, call.model, "", None, call.ts)
+    return _listed(call.api, call.model)[kind]
+
+
+@cache
+def _listed(api: str, model: str) -> dict[str, Decimal]:
+    found = rates(api, model, "", None, START)
+    assert found == rates(api, model, "", None, START + DAYS * DAY)  # no price of ours changes
     assert found is not None
     return {
         "input": found.fresh, "cache_read": found.cached, "cache_write": found.written,
         "output": found.plain,
-    }[kind]  # fmt: skip
+    }  # fmt: skip
 
 
 @dataclass

@@ -20,9 +20,10 @@ _SHIFTS: Final = (_LATE, *(sign * n for n in range(1, 29) for sign in (1, -1)))
 """Half hours: the last n of a day filed under the next one, or the first n (-n) of the next."""
 
 _SURE: Final = 0.6
-_BETTER: Final = 0.3
 _LEAST_DAYS: Final = 3
 _LEAST: Final = 2
+_OUTPUT: Final = 1
+_REQUESTS: Final = 2
 
 Ledger = Mapping[Place, Sequence[Spent]]
 Bills = Mapping[Place, Bill]
@@ -82,14 +83,16 @@ class _Days:
         """The shift that makes most days agree, where they do not as they are."""
         if len(self._days) < _LEAST_DAYS:
             return None
-        as_it_is = self._agreeing(None)
-        if as_it_is + _BETTER >= 1:
-            return None
-        share, shift = max(
-            ((self._agreeing(one), one) for one in _SHIFTS),
-            key=lambda pair: (pair[0], -abs(pair[1])),
+        right, there = self._agreeing(None)
+        best, shift = (
+            max(
+                ((self._agreeing(one)[0], one) for one in _SHIFTS),
+                key=lambda pair: (pair[0], -abs(pair[1])),
+            )
+            if there - right >= _LEAST_DAYS
+            else (0, 0)
         )
-        return shift if share >= _SURE and share > as_it_is + _BETTER else None
+        return shift if best - right >= max(_LEAST_DAYS, _SURE * (there - right)) else None
 
     def of_one(self, day: str) -> int | None:
         """The shift that makes this day and the next agree, where they do not as they are."""
@@ -109,8 +112,8 @@ class _Days:
             if some:
                 yield Move(self._provider, model, source, target, some, why)
 
-    def _agreeing(self, shift: int | None) -> float:
-        """The share of numbers, of all days and models, that agree after a shift of all."""
+    def _agreeing(self, shift: int | None) -> tuple[int, int]:
+        """How many numbers, of how many of all days and models, agree after a shift of all."""
         right = there = 0
         for model in self._models:
             for day in self._days:
@@ -121,10 +124,10 @@ class _Days:
                     for end, sign in ((next_day(day, -1), 1), (day, -1)):
                         crossed = self._crossing(end, model, shift)
                         ours = tuple(a + sign * b for a, b in zip(ours, crossed, strict=True))
-                for theirs, mine in zip(bill, ours, strict=True):
+                for place, mine in enumerate(ours):
                     there += 1
-                    right += abs(theirs - mine) <= self._slack(day, model, mine)
-        return right / there if there else 0.0
+                    right += abs(bill[place] - mine) <= self._slack(day, model, place, mine)
+        return right, there
 
     def _crossing(self, day: str, model: str, shift: int) -> Numbers:
         """What goes over the midnight that ends a day, in the measures of its bill."""
@@ -138,29 +141,28 @@ class _Days:
         bill, ours = self._both(day, model)
         if day not in self._days or bill is None:
             return True
-        pairs = zip(bill, ours, strict=True)
-        return all(abs(a - b) <= self._slack(day, model, b) for a, b in pairs)
+        return all(
+            abs(bill[place] - mine) <= self._slack(day, model, place, mine)
+            for place, mine in enumerate(ours)
+        )
 
     def _fitting(self, day: str, shift: int) -> tuple[int, int]:
-        """How many numbers make both days agree when they move, and minus how many move."""
+        """How many numbers of both days agree when they move, and minus how many move.
+
+        Left out are numbers that estimates could be off by about as much.
+        """
         after = next_day(day)
         right = there = 0
         for model in self._models:
             crossed = self._crossing(day, model, shift)
-            for place, moved in enumerate(crossed):
-                if not moved:
+            for one, sign in ((day, 1), (after, -1)):
+                if one not in self._days or self._both(one, model)[0] is None:
                     continue
-                there += 1
-                sides = [
-                    (one, sign)
-                    for one, sign in ((day, 1), (after, -1))
-                    if one in self._days and self._both(one, model)[0] is not None
-                ]
-                right += bool(sides) and all(
-                    abs(self._beyond(one, model, place) + sign * moved)
-                    <= self._slack(one, model, moved)
-                    for one, sign in sides
-                )
+                for place, moved in enumerate(crossed):
+                    slack = self._slack(one, model, place, moved)
+                    if moved and slack <= abs(moved) / 2:
+                        there += 1
+                        right += abs(self._beyond(one, model, place) + sign * moved) <= slack
         return right, -there
 
     def _beyond(self, day: str, model: str, place: int) -> int:
@@ -187,10 +189,13 @@ class _Days:
             attempts += 0 if one.failed else one.attempts
         return (given, output, attempts) if self._counts else (given, output)
 
-    def _slack(self, day: str, model: str, number: int) -> float:
-        """How far numbers may be apart: further where some of ours are estimates."""
-        exact = all(one.exact for one in self._ledger.get((day, model), ()))
-        return max(2.0, abs(number) * (0.001 if exact else 0.03))
+    def _slack(self, day: str, model: str, place: int, number: int) -> float:
+        """How far apart numbers may be: further where some of ours are estimates."""
+        if place == _REQUESTS:
+            return 0.0
+        guessed = [one for one in self._ledger.get((day, model), ()) if not one.exact]
+        wrong = sum(one.output for one in guessed) / 2 if place == _OUTPUT else 0.0
+        return max(2.0, abs(number) / 1000, wrong)
 
 
 def _chosen(shift: int, after: str) -> Callable[[Spent], bool]:
@@ -208,4 +213,4 @@ def _why(shift: int, *, everywhere: bool) -> str:
         return "calls that ended after midnight are billed on the day on which they ended"
     hours = f"{abs(shift) * HALF_HOUR / (DAY / 24):g} h"
     which = "the export's days begin" if everywhere else "one day of the export begins"
-    return f"{which} {hours} {'before' if shift > 0 else 'after'} midnight UTC"
+    return f"{which} about {hours} {'before' if shift > 0 else 'after'} midnight UTC"

@@ -1,4 +1,4 @@
-"""What is compared: one provider, day (UTC) and model, as our rows have it and as the bill has it."""
+"""What is compared: a provider, day (UTC) and model, as our rows and as the bill have it."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ class Counts:
         self._left[target] -= number
         self._left[source] += number
         worth = self._values[target] - self._values[source]
-        if not tier and number <= guessed[source]:
+        if not tier and self._ours.get(target) and number <= guessed[source]:
             note = f"estimates do not tell {named(target)} from {named(source)}"
             yield Part("estimated-usage", number * worth, bucket=target, note=note)
             return

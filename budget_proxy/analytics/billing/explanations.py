@@ -29,7 +29,7 @@ class Explanation:
     """What one cause makes of the difference; ``model`` is "" where it is about all of them.
 
     ``amount_nano`` is in nano-dollars, positive where more was billed than our rows cost.
-    ``since`` is the first day where it went on until the last day compared. ``tokens`` and
+    ``since`` is the first day, where it began amid the days compared and went on to the last. ``tokens`` and
     ``requests`` are those that the bill has beyond our rows, or those it is about. ``other`` is
     a cause that the figures would allow as well.
     """
@@ -53,17 +53,18 @@ def explanations(
 ) -> tuple[Explanation, ...]:
     """All of them, those that move most first."""
     groups: defaultdict[tuple[Cause, str, str, str], list[tuple[str, Part]]] = defaultdict(list)
-    last: dict[tuple[str, str], str] = {}
+    spans: dict[tuple[str, str], tuple[str, str]] = {}
     for (provider, day, model), some in sorted(parts.items()):
         for key in ((provider, model), (provider, "")):
-            last[key] = max(day, last.get(key, day))
+            low, high = spans.get(key, (day, day))
+            spans[key] = min(day, low), max(day, high)
         for part in some:
             about = "" if part.cause in _OF_ALL else model
             note = part.note if part.cause in {"other-items", "day-boundary"} else ""
             groups[part.cause, provider, about, note].append((day, part))
     known = {(place[0], place[2]) for place, rows in ledger.items() if rows}
     found = [
-        _explanation(key[:3], some, last[key[1], key[2]], known) for key, some in groups.items()
+        _explanation(key[:3], some, spans[key[1], key[2]], known) for key, some in groups.items()
     ]
     moving = [one for one in found if one is not None]
     return tuple(sorted(moving, key=lambda one: (-_weight(one), one.cause, one.model)))
@@ -74,7 +75,7 @@ def _weight(one: Explanation) -> int:
 
 
 def _explanation(
-    key: tuple[Cause, str, str], some: Found, last: str, known: set[tuple[str, str]]
+    key: tuple[Cause, str, str], some: Found, span: tuple[str, str], known: set[tuple[str, str]]
 ) -> Explanation | None:
     cause, provider, model = key
     some = [(day, part) for day, part in some if part.amount or part.tokens]
@@ -91,7 +92,7 @@ def _explanation(
         provider=provider,
         model=model,
         days=days,
-        since=days[0] if len(days) > 1 and days[-1] == last and _unbroken(days) else None,
+        since=days[0] if _goes_on(days, *span) else None,
         amount_nano=int(sum((part.amount for _, part in some), Fraction(0))),
         tokens=sum(part.tokens for _, part in some),
         requests=sum(requests) if requests else None,
@@ -100,8 +101,10 @@ def _explanation(
     )
 
 
-def _unbroken(days: Sequence[str]) -> bool:
-    """Whether there are few days amid others on which there was nothing."""
+def _goes_on(days: Sequence[str], first: str, last: str) -> bool:
+    """Whether it began after the first day compared, and went on to the last, with few gaps."""
+    if len(days) == 1 or days[0] == first or days[-1] != last:
+        return False
     day, count = days[0], 1
     while day < days[-1]:
         day, count = next_day(day), count + 1
@@ -109,48 +112,57 @@ def _unbroken(days: Sequence[str]) -> bool:
 
 
 def _evidence(cause: Cause, some: Found, *, new: bool) -> str:
+    """What speaks for a cause, in words."""
+    notes = list(dict.fromkeys(part.note for _, part in some if part.note))
+    if cause in {"price", "cache", "tier"}:
+        return "; ".join((*_prices(some), *notes))
+    if cause == "estimated-usage":
+        return "; ".join((*_off(some), *notes))
+    said = _counted(cause, some, new=new)
+    return "; ".join((*([said] if said else []), *notes))
+
+
+def _counted(cause: Cause, some: Found, *, new: bool) -> str:
+    """Which tokens and requests a cause is about."""
     tokens = sum(part.tokens for _, part in some)
     requests = sum(part.requests or 0 for _, part in some)
     calls = f" and {whole(abs(requests))} requests" if requests else ""
-    notes = list(dict.fromkeys(part.note for _, part in some if part.note))
-    more = f"; {'; '.join(notes)}" if notes else ""
-    if cause == "missing-rows":
-        seen = "; none of our rows has this model" if new else ""
-        counted = f"the bill has {short(tokens)} tokens{calls} beyond our rows"
-        return (counted if tokens else "our rows have nothing of what was billed") + seen + more
-    if cause == "unbilled-rows":
-        return f"our rows have {short(-tokens)} tokens{calls} that the bill does not have{more}"
-    if cause == "repeated-rows":
-        return f"{whole(-requests)} rows have time, model and tokens of another row"
-    if cause == "estimated-usage":
-        return _off(some)
-    if cause == "unknown-price":
-        rate = "" if not tokens else _rate(_total(some) / tokens)
-        return f"{short(tokens)} tokens without a price in our rows" + (
-            rate and f", billed at {rate}"
-        )
-    if cause in {"price", "cache", "tier"}:
-        return "; ".join((*_prices(some), *notes))
-    if cause == "day-boundary":
-        over = max(sum(abs(part.tokens) for _, part in some) // 2, abs(tokens))
-        return f"{'; '.join(notes)}: {short(over)} tokens are filed otherwise"
-    return "; ".join(notes) or "amounts are whole in other decimals"
+    said = ""
+    match cause:
+        case "missing-rows":
+            said = f"the bill has {short(tokens)} tokens{calls} beyond our rows"
+            said = said if tokens else "our rows have nothing of what was billed"
+            said += "; none of our rows has this model" if new else ""
+        case "unbilled-rows":
+            what = f"{short(-tokens)} tokens{calls}" if tokens else f"{whole(abs(requests))} calls"
+            said = f"our rows have {what} that the bill does not have"
+        case "repeated-rows":
+            said = f"{whole(-requests)} rows have time, model and tokens of another row"
+        case "unknown-price":
+            rate = f", billed at {_rate(_total(some) / tokens)}" if tokens else ""
+            said = f"{short(tokens)} tokens without a price in our rows{rate}"
+        case "day-boundary":
+            over = max(sum(abs(part.tokens) for _, part in some) // 2, abs(tokens))
+            said = f"{short(over)} tokens are filed otherwise"
+        case "rounding":
+            said = "amounts are rounded"
+    return said
 
 
 def _total(some: Found) -> Fraction:
     return sum((part.amount for _, part in some), Fraction(0))
 
 
-def _off(some: Found) -> str:
+def _off(some: Found) -> Iterator[str]:
     """How far estimates were off, in all."""
-    lacking = sum(part.tokens for _, part in some)
     estimate = sum(part.estimate for _, part in some)
-    if not estimate:
-        return "; ".join(dict.fromkeys(part.note for _, part in some))
-    billed = estimate + lacking
-    share = percent(abs(lacking) / billed) if billed else "all"
-    how = "too few" if lacking > 0 else "too many"
-    return f"{short(estimate)} tokens were estimated, {short(billed)} billed: {share} {how}"
+    if estimate:
+        lacking = sum(part.tokens for _, part in some)
+        billed = estimate + lacking
+        share = percent(abs(lacking) / billed) if billed else "all"
+        how = "too few" if lacking > 0 else "too many"
+        told = f"{short(estimate)} tokens were estimated, {short(billed)} billed"
+        yield f"{told}: {share} {how}"
 
 
 def _prices(some: Found) -> Iterator[str]:

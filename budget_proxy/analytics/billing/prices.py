@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 
@@ -71,29 +71,29 @@ def shares(spent: Iterable[Spent], prices: Table) -> Shares:
         total = sum(found.values(), Fraction(0))
         if abs(total - paid) <= attempts + _EXACTLY * paid:
             return Shares(_scaled(found, paid), as_input=as_input)
-    weights = _by_table(priced, prices) or Counter(
-        {bucket: Fraction(tokens) for bucket, tokens in counted(priced).items()}
-    )
+    weights = _by_table(priced, prices)
+    if not weights:
+        weights = {bucket: Fraction(tokens) for bucket, tokens in counted(priced).items()}
     return Shares(_scaled(weights, paid), guessed=True)
 
 
 def _by_table(
     priced: Iterable[Spent], prices: Table, *, as_input: bool = False
-) -> Counter[Bucket] | None:
+) -> dict[Bucket, Fraction] | None:
     """By the table's prices; ``None`` where a model has none. With cached tokens as fresh ones."""
-    found: Counter[Bucket] = Counter()
+    found: defaultdict[Bucket, Fraction] = defaultdict(Fraction)
     for one in priced:
         listed = prices(one)
         if listed is None:
             return None
         for bucket, tokens in buckets_of(one).items():
             kind: Kind = "input" if as_input and bucket[0] == "cache_read" else bucket[0]
-            found[bucket] += tokens * listed[kind]  # type: ignore[assignment]  # fractions add up too
+            found[bucket] += tokens * listed[kind]
     return found
 
 
-def _scaled(amounts: Mapping[Bucket, Fraction | int], paid: int) -> dict[Bucket, Fraction]:
-    total = sum(map(Fraction, amounts.values()), Fraction(0))
+def _scaled(amounts: Mapping[Bucket, Fraction], paid: int) -> dict[Bucket, Fraction]:
+    total = sum(amounts.values(), Fraction(0))
     if not total:
         return {}
-    return {bucket: Fraction(amount) * paid / total for bucket, amount in amounts.items()}
+    return {bucket: amount * paid / total for bucket, amount in amounts.items()}

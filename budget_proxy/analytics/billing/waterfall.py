@@ -7,7 +7,7 @@ differ by, the second to prices; of rows without a price the whole t P is. So pa
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -92,7 +92,7 @@ class _Tokens:
         self._ours = self._folded(counted(cell.spent))
         self._priced = self._folded(counted(one for one in cell.spent if one.priced))
         self._shares = shares(cell.spent, prices)
-        self._paid = self._folded(self._shares.amounts)
+        self._paid = self._sums(self._shares.amounts)
         self._values = self._priced_by_bill()
 
     def parts(self, habit: Fraction | None) -> Iterator[Part]:
@@ -111,7 +111,7 @@ class _Tokens:
 
     def _price(self, bucket: Bucket) -> Iterator[Part]:
         """What another price makes of the tokens that our rows have priced."""
-        tokens, paid = self._priced[bucket], Fraction(self._paid[bucket])
+        tokens, paid = self._priced[bucket], self._paid[bucket]
         amount = tokens * self._values[bucket] - paid
         if not amount or not tokens:
             return
@@ -135,7 +135,7 @@ class _Tokens:
             return "our rows have them at the price of fresh input"
         if not self._priced[fresh]:
             return ""
-        paid = Fraction(self._paid[fresh]) / self._priced[fresh]
+        paid = self._paid[fresh] / self._priced[fresh]
         billed = self._values[fresh]
         unlike = not _close(ours, theirs)
         if unlike and _close(theirs, billed) and _close(paid, billed):
@@ -162,12 +162,18 @@ class _Tokens:
 
     def _own(self, bucket: Bucket) -> Fraction:
         tokens = self._priced[bucket]
-        return Fraction(self._paid[bucket]) / tokens if tokens else Fraction(0)
+        return self._paid[bucket] / tokens if tokens else Fraction(0)
 
-    def _folded(self, numbers: Mapping[Bucket, int | Fraction]) -> Counter[Bucket]:
+    def _folded(self, numbers: Mapping[Bucket, int]) -> Counter[Bucket]:
         found: Counter[Bucket] = Counter()
         for bucket, number in numbers.items():
-            found[self._fold[bucket]] += number  # type: ignore[assignment]  # fractions add up too
+            found[self._fold[bucket]] += number
+        return found
+
+    def _sums(self, amounts: Mapping[Bucket, Fraction]) -> dict[Bucket, Fraction]:
+        found: defaultdict[Bucket, Fraction] = defaultdict(Fraction)
+        for bucket, amount in amounts.items():
+            found[self._fold[bucket]] += amount
         return found
 
 

@@ -36,7 +36,7 @@ _NAMES_SHOWN: Final = 12
 
 
 def chosen(name: str, source: Source) -> Format:
-    """The export of that name; with ``auto``, what the file's first rows are. Raises InvalidInput."""
+    """The export of that name; with ``auto``, by the file's first rows. Raises InvalidInput."""
     if name != AUTO:
         if name not in FORMATS:
             known = ", ".join((AUTO, *FORMATS))

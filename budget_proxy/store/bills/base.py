@@ -1,4 +1,4 @@
-"""What the reader of a provider's export offers, and how it says that a row is no line of a bill."""
+"""What the reader of an export offers, and how it says that a row is no line of a bill."""
 
 from __future__ import annotations
 

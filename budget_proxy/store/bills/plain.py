@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.store.billed import Billed, Kind, nano
+from budget_proxy.store.billed import Billed, Kind, Report, nano
 from budget_proxy.store.bills.reading import count, day_of, in_dollars, money
 from budget_proxy.store.imports import value
 from budget_proxy.store.source import Row
@@ -43,7 +43,7 @@ class Plain:
         in_dollars(row, "currency")
         day, amount = day_of(row, _DAYS, ()), money(row, *_COSTS)
         tier, project = tier_of(value.text(row, "tier")), value.text(row, "project") or ""
-        report = "usage" if amount is None else "cost"
+        report: Report = "usage" if amount is None else "cost"
         found = list(_tokens(row))
         if amount is None and not found:
             raise InvalidInput("neither a cost nor tokens")
