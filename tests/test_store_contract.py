@@ -385,7 +385,7 @@ def test_counts_by_table(store: Store) -> None:
     store.save_fit(FIT)
     assert store.counts() == {
         "calls": 3, "sessions": 3, "guidance": 1, "features": 1, "fits": 1, "meta": 1, "sums": 0,
-        "applied": 0,
+        "applied": 0, "billed": 0,
         "alerts": 0, "alert_events": 0, "alert_mutes": 0, "watch": 0,
     }  # fmt: skip
 

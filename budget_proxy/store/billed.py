@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-from math import floor
+from math import floor, isnan
 from typing import Final, Literal
 
 from budget_proxy.store.measures import MOST_TOKENS, NO_PROVIDER
@@ -181,7 +181,8 @@ def _is_repeated(record: CallRecord, seen: set[tuple[object, ...]]) -> bool:
 def _spent(record: CallRecord, *, repeated: bool) -> Spent:
     given, output = _tokens(record.input_tokens), _tokens(record.output_tokens)
     cached, written = _tokens(record.cache_read_tokens), _tokens(record.cache_write_tokens)
-    cost = min(max(record.cost or 0.0, 0.0), MOST_DOLLARS)
+    priced = record.cost is not None and not isnan(record.cost)
+    cost = min(max(record.cost or 0.0, 0.0), MOST_DOLLARS) if priced else 0.0
     return Spent(
         start=int(record.ts) // HALF_HOUR * HALF_HOUR,
         api=record.api,
@@ -189,7 +190,7 @@ def _spent(record: CallRecord, *, repeated: bool) -> Spent:
         model=record.model,
         tier=record.tier or "",
         exact=record.exact,
-        priced=record.cost is not None,
+        priced=priced,
         failed=record.finish_reason in NO_ANSWER,
         repeated=repeated,
         late=record.ts % DAY + (record.seconds or 0.0) >= DAY,

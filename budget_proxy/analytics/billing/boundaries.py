@@ -60,7 +60,7 @@ def moves(ledger: Ledger, bills: Bills, provider: str, days: Sequence[str]) -> l
         edges = sorted({next_day(day, -1) for day in days} | set(days))
         return [one for day in edges for one in seen.moved(day, shift, everywhere=True)]
     found: list[Move] = []
-    for day in sorted({next_day(day, -1) for day in days} | set(days)):
+    for day in days:
         single = seen.of_one(day)
         if single is not None:
             found += seen.moved(day, single)
@@ -76,6 +76,7 @@ class _Days:
         self._provider = provider
         self._days = frozenset(days)
         self._models = sorted({model for _, model in (*self._ledger, *self._bills)})
+        self._telling = {day for (day, _), bill in self._bills.items() if bill.tokens is not None}
         self._counts = any(bill.requests is not None for bill in self._bills.values())
         self._numbers = {place: self._measured(spent) for place, spent in self._ledger.items()}
 
@@ -153,10 +154,12 @@ class _Days:
         """
         after = next_day(day)
         right = there = 0
+        if not {day, after} <= self._days:  # one day alone could as well lack rows
+            return 0, 0
         for model in self._models:
             crossed = self._crossing(day, model, shift)
             for one, sign in ((day, 1), (after, -1)):
-                if one not in self._days or self._both(one, model)[0] is None:
+                if self._both(one, model)[0] is None:
                     continue
                 for place, moved in enumerate(crossed):
                     slack = self._slack(one, model, place, moved)
@@ -172,7 +175,8 @@ class _Days:
     def _both(self, day: str, model: str) -> tuple[Numbers | None, Numbers]:
         """The bill's numbers and ours; ``None`` where the bill tells no tokens."""
         ours = self._numbers.get((day, model), (0, 0, 0) if self._counts else (0, 0))
-        bill = self._bills.get((day, model), Bill(tokens={}))
+        blank = Bill(tokens={} if day in self._telling else None)
+        bill = self._bills.get((day, model), blank)
         if bill.tokens is None:
             return None, ours
         output = sum(n for (kind, _), n in bill.tokens.items() if kind == "output")

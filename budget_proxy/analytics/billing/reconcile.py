@@ -20,6 +20,7 @@ from budget_proxy.store.billed import Billed, Kind, Spent
 from budget_proxy.types import frozen
 
 _CENT: Final = 10_000_000
+_MANY: Final = 20
 _NO_MODELS: Final = "the bill tells no models of these days: import costs by model or line item"
 _UNKNOWN_KINDS: Final = "amounts of tokens that the report on usage does not have"
 
@@ -216,15 +217,22 @@ def _explained(
 
 
 def _units(lines: Iterable[Billed]) -> dict[str, int]:
-    """What each provider's amounts are rounded to: the coarsest decimal that all are whole in."""
-    units: dict[str, int] = {}
+    """What each provider's amounts are rounded to: the coarsest decimal that all are whole in.
+
+    Few amounts may be whole in one by chance; only cents are believed then.
+    """
+    amounts: defaultdict[str, list[int]] = defaultdict(list)
     for line in lines:
         if line.amount is not None:
-            unit = units.get(line.provider, _CENT)
-            while line.amount % unit:
-                unit //= 10
-            units[line.provider] = unit
-    return units
+            amounts[line.provider].append(line.amount)
+    return {provider: _unit(some) for provider, some in amounts.items()}
+
+
+def _unit(amounts: Sequence[int]) -> int:
+    unit = _CENT
+    while any(amount % unit for amount in amounts):
+        unit //= 10
+    return unit if unit == _CENT or sum(map(bool, amounts)) >= _MANY else 1
 
 
 def _result(

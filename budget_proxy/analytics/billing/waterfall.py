@@ -52,8 +52,8 @@ def _by_amounts(cell: Cell, unit: int) -> list[Part]:
     attempts = sum(one.attempts for one in cell.spent if not one.failed)
     if not left:
         return []
-    if not cell.spent and cell.model:
-        return [Part("missing-rows", left)]
+    if not cell.spent:
+        return [Part("missing-rows", left)] if cell.model else []
     if not amount:
         return [Part("unbilled-rows", left, requests=-attempts)]
     if not any(one.priced and one.amount for one in cell.spent):
