@@ -100,7 +100,7 @@ ANTHROPIC_COSTS = {
 ANTHROPIC_COSTS_TABLE = """\
 usage_date_utc,model,workspace,api_key,usage_type,context_window,token_type,cost_usd,list_price_usd,cost_type,inference_geo,speed
 2026-10-01,Claude Haiku 4.5,Default,key,message,≤ 200k,input_no_cache,0.05,0.05,token,not_available,
-2026-10-01,Claude Haiku 4.5,Default,key,message,≤ 200k,input_cache_write_1h,0.02,0.02,token,not_available,
+2026-10-01,Claude Haiku 4.5,Default,k,message,≤ 200k,input_cache_write_1h,0.02,0.02,token,none,
 2026-10-01,Claude Haiku 4.5,Default,key,message_batch,≤ 200k,output,0.04,0.08,token,not_available,
 """
 """The Console's table of costs, after public exports of it."""
@@ -110,7 +110,9 @@ ANTHROPIC_USAGE = {
     "results": [
         {
             "uncached_input_tokens": 1_500,
-            "cache_creation": {"ephemeral_1h_input_tokens": 1_000, "ephemeral_5m_input_tokens": 500},
+            "cache_creation": {
+                "ephemeral_1h_input_tokens": 1_000, "ephemeral_5m_input_tokens": 500,
+            },
             "cache_read_input_tokens": 200, "output_tokens": 500, "model": "claude-opus-5",
             "service_tier": "standard", "context_window": "0-200k", "workspace_id": "wrkspc_1",
             "server_tool_use": {"web_search_requests": 10},
@@ -268,7 +270,7 @@ def test_a_plain_table(tmp_path: Path) -> None:
 )
 def test_other_currencies_are_refused(name: str, row: dict[str, Any]) -> None:
     """They cannot be added to dollars; the error names them."""
-    with pytest.raises(Foreign, match="EUR|GBP"):
+    with pytest.raises(Foreign, match=r"EUR|GBP"):
         list(FORMATS[name].lines(row))
 
 

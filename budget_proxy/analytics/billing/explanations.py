@@ -29,9 +29,9 @@ class Explanation:
     """What one cause makes of the difference; ``model`` is "" where it is about all of them.
 
     ``amount_nano`` is in nano-dollars, positive where more was billed than our rows cost.
-    ``since`` is the first day, where it began amid the days compared and went on to the last. ``tokens`` and
-    ``requests`` are those that the bill has beyond our rows, or those it is about. ``other`` is
-    a cause that the figures would allow as well.
+    ``since`` is the first day, where it began amid the days compared and went on to the last.
+    ``tokens`` and ``requests`` are those that the bill has beyond our rows, or those it is about.
+    ``other`` is a cause that the figures would allow as well.
     """
 
     cause: Cause

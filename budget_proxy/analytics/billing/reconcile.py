@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from typing import Final
@@ -55,7 +55,7 @@ class Outside:
     ledger_nano: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Reconciliation:
     """The bill beside our rows, from the day ``first`` to ``last`` (UTC, both included).
 
