@@ -107,7 +107,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     ]
     history(folder / "history.db", *rows)
     store = open_store(f"sqlite:///{folder / 'history.db'}")
-    facts = {"model": "gpt-5.4", "kind": "output", "imported": NOW}
+    facts: dict[str, Any] = {"model": "gpt-5.4", "kind": "output", "imported": NOW}
     store.save_billed(
         [
             Billed("openai", "cost", BEFORE, amount=70_000_000, **facts),

@@ -129,10 +129,10 @@ def _show(summary: Summary) -> None:
         f"Format: {', '.join(sorted(set(summary.files.values())))}\nHistory: {summary.store}",
         soft_wrap=True,
     )
-    for one in summary.replaced:
+    for gone in summary.replaced:
         out.print(
-            f"Replaced: {whole(one.lines)} lines of {one.provider} {one.report}, {one.first} to "
-            f"{one.last}, which came from {named(one.file)}.",
+            f"Replaced: {whole(gone.lines)} lines of {gone.provider} {gone.report}, {gone.first} "
+            f"to {gone.last}, which came from {named(gone.file)}.",
             soft_wrap=True,
         )
     if summary.findings:

@@ -149,11 +149,11 @@ class _Tokens:
         buckets = {*self._billed, *self._ours, *self._priced}
         found = {one: self._own(one) for one in buckets}
         if self._cell.bill.whole:
-            weights = {one: n * (found[one] or 1) for one, n in self._billed.items()}
+            weights = {one: n * (found[one] or Fraction(1)) for one, n in self._billed.items()}
             total = sum(weights.values(), Fraction(0))
             for one, tokens in self._billed.items():
                 if tokens and total:
-                    found[one] = weights[one] * self._cell.bill.whole / total / tokens
+                    found[one] = weights[one] * self._cell.bill.whole / (total * tokens)
             return found
         for one, tokens in self._billed.items():
             if tokens:
