@@ -153,6 +153,16 @@ def test_tokens_equal_and_cost_not_is_the_price() -> None:
     )
 
 
+def test_rows_that_an_older_table_priced_say_so() -> None:
+    """The bill is as our table is now, and our rows are not: old and new price, and why."""
+    older = spent(amount=1_200_000)
+    found = compared([older], bill())
+    assert {one.cause for one in found.explanations} == {"price"}
+    assert found.explained_nano == 300_000
+    assert "our rows were not priced by our table as it is now" in only(found).evidence
+    assert "output $4.00 a million in our rows, $5.00 a million on the bill" in only(found).evidence
+
+
 def test_half_the_price_may_be_a_batch() -> None:
     """The bill does not name tiers: the figures fit a discount."""
     lines = bill()

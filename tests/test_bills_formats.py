@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.store.billed import Billed
@@ -302,6 +304,41 @@ def test_bad_rows_say_what_is_wrong(name: str, row: dict[str, Any], match: str) 
     """An error a row, never a number that is not there."""
     with pytest.raises(InvalidInput, match=match):
         list(FORMATS[name].lines(row))
+
+
+NAMES = (
+    "object", "start_time", "end_time", "start_time_iso", "amount", "amount_value", "line_item",
+    "amount_currency", "quantity", "quantity_unit", "num_model_requests", "input_tokens",
+    "output_tokens", "input_cached_tokens", "model", "batch", "starting_at", "ending_at",
+    "currency", "token_type", "cost_type", "cost_usd", "usage_date_utc", "cache_creation",
+    "uncached_input_tokens", "usage_output_tokens", "workspace_id", "day", "date", "cost",
+    "requests", "provider", "cached_tokens",
+)  # fmt: skip
+ODD = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(2**70), 2**70),
+    st.floats(),
+    st.text(max_size=12),
+    st.sampled_from(["usd", "2026-10-01", "1e400", "12.0", "$1,5", "{}", "gpt-5, input", "-0"]),
+    st.lists(st.integers(), max_size=2),
+    st.dictionaries(st.sampled_from(["value", "currency"]), st.text(max_size=5) | st.floats()),
+)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@given(row=st.dictionaries(st.sampled_from(NAMES), ODD, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_whatever_a_row_says_it_is_read_or_refused(name: str, row: dict[str, Any]) -> None:
+    """Lines of whole numbers that a store can hold, or an error that says what is wrong."""
+    try:
+        lines = list(FORMATS[name].lines(row))
+    except InvalidInput:
+        return
+    for line in lines:
+        assert abs(line.amount or 0) <= 10**18
+        assert 0 <= (line.tokens or 0) <= 10**15
+        assert len(line.day) == 10
 
 
 def test_a_page_that_is_not_the_last_says_so(tmp_path: Path) -> None:

@@ -131,8 +131,8 @@ def _show(summary: Summary) -> None:
     )
     for gone in summary.replaced:
         out.print(
-            f"Replaced: {whole(gone.lines)} lines of {gone.provider} {gone.report}, {gone.first} "
-            f"to {gone.last}, which came from {named(gone.file)}.",
+            f"Replaced: {whole(gone.lines)} lines of {named(gone.provider)} {gone.report}, "
+            f"{gone.first} to {gone.last}, which came from {named(gone.file)}.",
             soft_wrap=True,
         )
     if summary.findings:

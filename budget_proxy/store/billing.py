@@ -56,9 +56,14 @@ _SPENT: Final = f"""
             api, host, model, coalesce(tier, '') AS tier, exact,
             cost IS NOT NULL AS priced,
             finish_reason IN ({_FAILED}) AS failed,
-            coalesce(input_tokens, 0) + coalesce(output_tokens, 0) <> 0 AND row_number() OVER (
-                PARTITION BY model, ts, attempt, input_tokens, output_tokens ORDER BY id
-            ) > 1 AS repeated,
+            coalesce(input_tokens, 0) + coalesce(output_tokens, 0) <> 0 AND EXISTS (
+                SELECT 1 FROM calls AS before
+                WHERE before.ts = calls.ts AND before.id < calls.id
+                    AND before.model = calls.model AND before.attempt = calls.attempt
+                    AND before.input_tokens IS calls.input_tokens
+                    AND before.output_tokens IS calls.output_tokens
+                    AND before.api <> '{NO_PROVIDER}'
+            ) AS repeated,
             ts - CAST(ts AS INTEGER) / {DAY} * {DAY} + coalesce(seconds, 0) >= {DAY} AS late,
             {_bounded("input_tokens")} AS given, {_bounded("cache_read_tokens")} AS cached,
             {_bounded("cache_write_tokens")} AS written, {_bounded("output_tokens")} AS output,

@@ -21,6 +21,7 @@ from budget_proxy.store.billed import Kind
 
 _CACHE: Final[tuple[Kind, ...]] = ("cache_write_1h", "cache_write", "cache_read")
 _CLOSE: Final = Fraction(1, 50)
+_OTHERWISE: Final = "our rows were not priced by our table as it is now"
 
 AMOUNTS_ALONE: Final = (
     "amounts without tokens: rows and prices cannot be told apart; import the report on usage too"
@@ -121,9 +122,10 @@ class _Tokens:
             return
         ours, theirs = paid / tokens, self._values[bucket]
         cache = self._is_cache(bucket, ours, theirs)
+        note = cache or (_OTHERWISE if self._shares.guessed else "")
         yield Part(
             "cache" if cache else "price", amount, tokens,
-            bucket=bucket, ours=ours, theirs=theirs, note=cache,
+            bucket=bucket, ours=ours, theirs=theirs, note=note,
         )  # fmt: skip
 
     def _is_cache(self, bucket: Bucket, ours: Fraction, theirs: Fraction) -> str:

@@ -133,7 +133,7 @@ def imported(found: Sequence[Imported], url: str) -> Document:
         return Document("Bills", "", ((note,),), head=(f"History {url}",))
     rows = tuple(
         (
-            named(one.file), f"{one.provider} {one.report}", f"{one.first} to {one.last}",
+            named(one.file), f"{named(one.provider)} {one.report}", f"{one.first} to {one.last}",
             whole(one.lines), NONE if one.amount_nano is None else money(one.amount_nano),
             short(one.tokens),
         )

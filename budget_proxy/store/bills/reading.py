@@ -78,7 +78,8 @@ def in_dollars(row: Mapping[str, Any], *names: str) -> None:
     """Raise Foreign where a row names another currency than US dollars."""
     currency = value.text(row, *names)
     if currency is not None and currency.upper() != "USD":
-        raise Foreign(f"an amount in {currency[:12].upper()}: only US dollars can be compared")
+        name = "".join(filter(str.isalpha, currency))[:12].upper() or "an unknown currency"
+        raise Foreign(f"an amount in {name}: only US dollars can be compared")
 
 
 def day_of(row: Mapping[str, Any], starts: tuple[str, ...], ends: tuple[str, ...]) -> str:
