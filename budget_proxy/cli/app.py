@@ -30,6 +30,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "suggest": "suggest",
         "backtest": "backtest",
         "import": "import_",
+        "billing": "billing",
         "history": "history",
         "keys": "keys",
         "doctor": "doctor",

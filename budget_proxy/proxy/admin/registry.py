@@ -6,6 +6,7 @@ from typing import Final
 
 from budget_proxy.proxy.admin import (
     alerts,
+    billing,
     calls,
     keys,
     predict,
@@ -22,6 +23,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *projection.ENDPOINTS,
     *suggestions.ENDPOINTS,
     *alerts.ENDPOINTS,
+    *billing.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
     *keys.ENDPOINTS,
