@@ -96,7 +96,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     history(folder / "history.db", *rows)
     with running(folder, Answer()) as proxy:
         assert proxy.engine.fitted()
-        assert httpx.get(f"{proxy.url}/v1/budget/alerts").json()["waiting"] is False
+        assert httpx.get(f"{proxy.url}/v1/budget/alerts").json()["waiting"] == 0
         yield proxy
 
 

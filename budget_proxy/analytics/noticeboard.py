@@ -21,7 +21,7 @@ Calls = tuple[str | None, str | None, str | None]
 """Agent, task type and model; ``None`` stands for all."""
 
 _WITHIN: Final = 0.2
-"""Seconds for rows that no server has looked at: the rest waits for the next time."""
+"""Seconds for rows that no server has looked at, while a question waits: the rest comes next."""
 
 
 @frozen
@@ -47,7 +47,7 @@ class Noticeboard:
     """The alerts of the history ``store``, and what is muted; ``hidden`` alerts are left out.
 
     ``rows`` were looked at for it, ``skipped`` passed over since they were too many; ``waiting``
-    says that more are there. ``unwatched`` counts groups that are not watched any more.
+    ones are still to be looked at. ``unwatched`` counts groups that are not watched any more.
     ``delivered`` counts what was sent, where that was asked for.
     """
 
@@ -57,7 +57,7 @@ class Noticeboard:
     mutes: tuple[Muted, ...]
     rows: int
     skipped: int
-    waiting: bool
+    waiting: int
     unwatched: int
     delivered: dict[str, int] | None = None
 
