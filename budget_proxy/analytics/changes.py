@@ -23,7 +23,8 @@ from budget_proxy.analytics.efficiency import COLUMNS, By
 from budget_proxy.analytics.figures import Group
 from budget_proxy.analytics.slope import student
 from budget_proxy.store.base import Store
-from budget_proxy.store.measures import USE_EDGES, efficiency_of
+from budget_proxy.store.measures import USE_EDGES
+from budget_proxy.store.scoring import efficiency_of
 from budget_proxy.store.sums import DAY, KEYS, Sums, merged, total
 from budget_proxy.types import frozen
 

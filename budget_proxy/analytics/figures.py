@@ -21,7 +21,7 @@ _TOKENS: Final = ("input", "output", "reasoning", "cache_read", "cache_write")
 _SAME: Final = (
     "calls", "attempts", "failed", "priced", "unpriced", "estimated", "truncated",
     "truncated_by_us", "cut_tokens", "cut_cost", "resent", "measured", "untold", "promised",
-    "guided", "guidance_tokens",
+    "expected", "guided", "guidance_tokens",
 )  # fmt: skip
 """Counts that sums and figures call alike."""
 
@@ -50,9 +50,11 @@ class Figures:
     the share with .50 <= use <= .95, ``over_allocated`` below, ``under_allocated`` above or
     cut; ``efficiency`` the mean of ``efficiency_of``. ``attainable`` is the accuracy that
     could be expected: the mean confidence of the ``promised`` calls, those among the measured
-    that have a calibrated forecast. ``uses`` counts use between USE_EDGES. ``budget`` is the
-    mean recommended budget of the measured calls, in tokens an answer, ``used`` what they used
-    of all their budgets together, ``reserve`` the mean reserve of an attempt.
+    that have a calibrated forecast. ``attainable_efficiency`` is the mean efficiency that the
+    forecasts of the ``expected`` calls let one expect: all that are promised, but for those whose
+    sums an earlier version made. ``uses`` counts use between USE_EDGES. ``budget`` is the mean
+    recommended budget of the measured calls, in tokens an answer, ``used`` what they used of all
+    their budgets together, ``reserve`` the mean reserve of an attempt.
 
     ``seconds`` is the mean time an attempt took, ``score`` the mean quality given by feedback.
     """
@@ -95,6 +97,8 @@ class Figures:
     attainable: float | None
     attainable_over: float | None
     attainable_under: float | None
+    expected: int
+    attainable_efficiency: float | None
     uses: tuple[int, ...]
     calibration: tuple[Coverage, ...]
     reliability: tuple[Reliability, ...]
@@ -154,6 +158,7 @@ def _budgets(sums: Sums) -> dict[str, Any]:
         "over_allocated": _share(sums.over, measured),
         "under_allocated": _share(sums.under, measured),
         "efficiency": _share(sums.efficiency, measured),
+        "attainable_efficiency": _share(sums.expected_efficiency, sums.expected),
         **_attainable(sums),
     }
 

@@ -9,14 +9,8 @@ from math import erfc, exp, log, pi, sqrt
 from typing import Final, NamedTuple
 
 from budget_proxy.store.alerts import Seen
-from budget_proxy.store.measures import (
-    CALIBRATED,
-    NO_PROVIDER,
-    OVER,
-    UNDER,
-    UNDER_EFFICIENCY,
-    efficiency_of,
-)
+from budget_proxy.store.measures import CALIBRATED, NO_PROVIDER
+from budget_proxy.store.scoring import OVER, UNDER, UNDER_EFFICIENCY, efficiency_of
 from budget_proxy.types import NO_ANSWER
 
 PLAIN: Final = 0.5

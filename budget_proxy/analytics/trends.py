@@ -32,6 +32,7 @@ _MEANS: Final[dict[str, Callable[[Figures], float | None]]] = {
 }
 _SHARES: Final[dict[str, Callable[[Figures], float | None]]] = {
     "efficiency": lambda figures: figures.efficiency,
+    "attainable_efficiency": lambda figures: figures.attainable_efficiency,
     "accuracy": lambda figures: figures.accuracy,
     "attainable": lambda figures: figures.attainable,
 }
@@ -54,9 +55,10 @@ class Trend:
     efficiency, but it has 0 calls. ``line`` is their least-squares line, for totals without the
     running period and those that began before the first call.
 
-    ``direction``: of ``efficiency``, ``accuracy`` and ``attainable`` improving or declining where
-    the slope is beyond .01 a period; of the other measures rising or falling where it is beyond
-    1 % of their mean a period. ``certain``: the slope's 95 % interval is on one side of 0.
+    ``direction``: of ``efficiency``, ``accuracy`` and what of them was attainable improving or
+    declining where the slope is beyond .01 a period; of the other measures rising or falling where
+    it is beyond 1 % of their mean a period. ``certain``: the slope's 95 % interval is on one side
+    of 0.
     """
 
     measure: str

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from budget_proxy.store.alerting import TABLES as ALERT_TABLES
 from budget_proxy.store.alerting import m006_alerts
+from budget_proxy.store.attained import m010_attainable_efficiency
 from budget_proxy.store.beginnings import m001_first_tables, m002_pending, m003_features
 
 if TYPE_CHECKING:
@@ -224,6 +225,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m006_alerts,
     m007_applied,
     m009_pages,
+    m010_attainable_efficiency,
 )
 """In the order of application."""
 

@@ -17,16 +17,12 @@ from typing import Any, Final
 from budget_proxy.store.measures import (
     CALIBRATED,
     CONFIDENCE_EDGES,
-    EFFICIENCIES,
     MODES,
     MOST_TOKENS,
     NO_PROVIDER,
-    OTHERWISE,
-    OVER,
-    UNDER,
-    UNDER_EFFICIENCY,
     USE_EDGES,
 )
+from budget_proxy.store.scoring import OVER, UNDER, efficiency_sql, expected_sql, risk_sql
 from budget_proxy.store.sums import (
     DAY,
     FINE,
@@ -56,12 +52,6 @@ def _any(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in sorted(values))
 
 
-def _efficiency() -> str:
-    bands = " ".join(f"WHEN use BETWEEN {a} AND {b} THEN {c}" for a, b, c in EFFICIENCIES)
-    under = f"WHEN truncated OR use > {UNDER} THEN {UNDER_EFFICIENCY}"
-    return f"CASE {under} {bands} ELSE {OTHERWISE} END"
-
-
 def _uses() -> Iterator[tuple[str, str]]:
     edges = (-inf, *USE_EDGES, inf)
     for index, (low, high) in enumerate(pairwise(edges), 1):
@@ -74,16 +64,6 @@ def _levels() -> Iterator[tuple[str, str]]:
         q, told = f"q{100 * level:.0f}", f"known AND calibrated AND bound >= q{100 * level:.0f}"
         yield f"told_{q[1:]}", f"sum({told})"
         yield f"held_{q[1:]}", f"sum({told} AND length <= {q} AND NOT truncated)"
-
-
-def _risk() -> str:
-    """The same as measures.risk_of."""
-    edge, names = f"{UNDER} * recommended", [f"q{100 * level:.0f}" for level in LEVELS]
-    parts = [f"WHEN {' + '.join(names)} IS NULL THEN 0", f"WHEN {edge} < {names[0]} THEN 0.5"]
-    for (low, high), (a, b) in zip(pairwise(LEVELS), pairwise(names), strict=True):
-        share = f"({edge} - {a}) / ({edge} + {a}) * ({b} + {a}) / ({b} - {a})"
-        parts.append(f"WHEN {edge} < {b} THEN {1 - low} - {share} * {high - low}")
-    return f"CASE {' '.join(parts)} ELSE {1 - LEVELS[-1]} END"
 
 
 def _tenths() -> Iterator[tuple[str, str]]:
@@ -143,15 +123,17 @@ _SUMS: Final[Mapping[str, str]] = {
     "recommended": _tokens("CASE WHEN use IS NOT NULL THEN choices * recommended END"),
     "over": f"sum{_OVER}",
     "under": f"sum(use IS NOT NULL AND {_UNDER})",
-    "efficiency": f"sum(CASE WHEN use IS NOT NULL THEN {_efficiency()} END)",
+    "efficiency": f"sum(CASE WHEN use IS NOT NULL THEN {efficiency_sql()} END)",
     "promised": f"sum({_PROMISED})",
     "confidence": "sum(CASE WHEN use IS NOT NULL AND calibrated THEN confidence END)",
     **dict(_uses()),
     **dict(_levels()),
     "cut_tokens": _tokens("CASE WHEN truncated THEN output_tokens END"),
     "cut_cost": "sum(CASE WHEN truncated THEN cost END)",
-    "risk": f"sum(CASE WHEN {_PROMISED} THEN {_risk()} END)",
+    "risk": "sum(risk)",
     **dict(_tenths()),
+    "expected": "count(risk)",
+    "expected_efficiency": f"sum(CASE WHEN risk IS NOT NULL THEN {expected_sql()} END)",
 }
 _COLUMNS: Final = ", ".join(f"coalesce({_SUMS[name]}, 0)" for name in SUMMED)
 _APART: Final = len(KEYS) + 2  # where the sums of a row begin
@@ -173,9 +155,10 @@ b AS (SELECT *, exact AND NOT resent AND coalesce(output_tokens, 0) <> 0
   1.0 * output_tokens / choices AS length,
   CASE WHEN truncated THEN 1.0 * output_tokens / choices
     ELSE coalesce(nullif(1.0 * ceiling, 0), 9e999) END AS bound FROM a),
-m AS MATERIALIZED (SELECT {", ".join(_AS_ABOVE)}, known, length, bound,
+c AS (SELECT {", ".join(_AS_ABOVE)}, known, length, bound,
   CASE WHEN known AND recommended <> 0 AND bound / recommended >= {UNDER}
-    THEN 1.0 * output_tokens / (choices * recommended) END AS use FROM b)
+    THEN 1.0 * output_tokens / (choices * recommended) END AS use FROM b),
+m AS MATERIALIZED (SELECT *, CASE WHEN {_PROMISED} THEN {risk_sql()} END AS risk FROM c)
 """  # noqa: S608 (our own names)
 
 _ADD: Final = (

@@ -52,7 +52,8 @@ class Sums:
     ``cut_tokens`` is the output of the truncated attempts, ``cut_cost`` what is known of their
     price. Of the promised calls ``risk`` is the sum of P(use > .95) as it was forecast;
     ``promised_4`` have a ``confidence_4`` in the fourth tenth, and ``accurate_4`` were neither
-    over nor under.
+    over nor under. ``expected`` of them know what efficiency their forecast lets one expect, in
+    all ``expected_efficiency``.
     """
 
     agent: str = ""
@@ -158,6 +159,8 @@ class Sums:
     accurate_8: int = 0
     accurate_9: int = 0
     accurate_10: int = 0
+    expected: int = 0
+    expected_efficiency: float = 0.0
 
     @property
     def group(self) -> tuple[str, str, str, str]:
