@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.advice import advice
@@ -59,10 +59,13 @@ class Outlook:
     advice: tuple[str, ...]
 
 
-def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question) -> Outlook:
-    """Answer from the history as it was at ``now``. Raises InvalidInput."""
+def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, **where: Any) -> Outlook:
+    """Answer from the history as it was at ``now``. Raises InvalidInput.
+
+    ``where``: columns that sums know; limits are then reached, or not, by these calls alone.
+    """
     check_days(asked.days)
-    history = daily(store, zone, now, by=asked.by)
+    history = daily(store, zone, now, by=asked.by, **where)
     whole = history.whole(asked.measure)
     groups = history.by_group(asked.measure) if asked.by else []
     projected = project(whole, asked.days, asked.method)

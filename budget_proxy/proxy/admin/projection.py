@@ -15,7 +15,7 @@ from budget_proxy.analytics.projection import MOST_DAYS
 from budget_proxy.analytics.series import Measure
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import Question, Zone
+from budget_proxy.proxy.admin.question import OfGroup, Zone
 from budget_proxy.proxy.health import shown
 
 _DAY = {"type": "string", "format": "date"}
@@ -31,7 +31,7 @@ class Projected(outlook.Outlook):
     store: str
 
 
-class AskedProjection(Question):
+class AskedProjection(OfGroup):
     """What ``/projection`` is asked."""
 
     days: int = Field(30, ge=1, le=MOST_DAYS, description="Days ahead, today the first.")
@@ -64,7 +64,7 @@ def projection(engine: Engine, asked: AskedProjection) -> Projected:
         asked.days, asked.measure, asked.method, asked.by,
         {measure: limit for measure, limit in told.items() if limit is not None}, asked.window,
     )  # fmt: skip
-    found = outlook.outlook(engine.store, zone, now, question)
+    found = outlook.outlook(engine.store, zone, now, question, **asked.where())
     return Projected(**named(found), store=shown(engine.store.url))
 
 
