@@ -140,7 +140,7 @@ def make_report(
             store.meta(_LAST, ""), asked, end if until else max(now, end), previous, by
         ),
         unit=unit,
-        course=tuple(_stretch(asked, span, since, until) for span in spans),
+        course=_course(store, spans, since, until, where) if spans else (),
     )
 
 
@@ -186,11 +186,26 @@ def _since_last(
     return compare(read, before, after, by) if after.days >= _LEAST_SINCE else None
 
 
-def _stretch(read: Read, span: Period, since: float | None, until: float | None) -> Stretch:
-    low = span.start if since is None else max(span.start, since)
-    high = span.end if until is None else min(span.end, until)
-    sums = total(read(start=low, end=high, by=(), only=_PLOTTED))
-    figures = figures_of(sums)
+def _course(
+    store: Store,
+    spans: Sequence[Period],
+    since: float | None,
+    until: float | None,
+    where: Mapping[str, Any],
+) -> tuple[Stretch, ...]:
+    """The parts of some periods that lie between ``since`` and ``until``."""
+    first, last = spans[0].start, spans[-1].end
+    edges = (
+        first if since is None else max(first, since),
+        *(span.start for span in spans[1:]),
+        last if until is None else min(last, until),
+    )
+    found = store.course(edges, by=(), only=_PLOTTED, **where)
+    return tuple(_stretch(span, total(sums)) for span, sums in zip(spans, found, strict=True))
+
+
+def _stretch(span: Period, sums: Sums) -> Stretch:
+    figures = figures_of(sums, spread=False)
     return Stretch(
         span.start, span.end, span.name, figures.calls, figures.output_tokens,
         figures.cost if figures.attempts else 0.0, figures.accuracy, figures.attainable,

@@ -117,9 +117,9 @@ def daily(store: Store, zone: ZoneInfo, now: float, *, by: By | None = None,
         spans += periods("day", zone, now, now)
     groups: dict[Group, list[Sums | None]] = {}
     columns = () if by is None else COLUMNS[by]
-    for number, span in enumerate(spans):
-        end = min(span.end, now)
-        for sums in store.sums(start=span.start, end=end, by=columns, only=_READ, **where):
+    edges = (*(span.start for span in spans), now)
+    for number, found in enumerate(store.course(edges, by=columns, only=_READ, **where)):
+        for sums in found:
             name = tuple(getattr(sums, column) for column in columns)
             groups.setdefault(name, [None] * len(spans))[number] = sums
     running = spans[-1]

@@ -164,6 +164,16 @@ class Store(Protocol):
         ones out.
         """
 
+    def course(
+        self,
+        edges: Sequence[float],
+        *,
+        by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
+        **where: Any,
+    ) -> list[list[Sums]]:
+        """``sums`` of each span of time between two ``edges``, which ascend; all at once."""
+
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last."""
 

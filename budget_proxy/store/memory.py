@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import nlargest
-from itertools import islice
+from itertools import islice, pairwise
 from math import inf
 from typing import Any
 
@@ -317,6 +317,21 @@ class MemoryStore(Remembered):
                 if all(getattr(sums, name) == value for name, value in where.items())
             ]
         return merged(parts, by)
+
+    def course(
+        self,
+        edges: Sequence[float],
+        *,
+        by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
+        **where: Any,
+    ) -> list[list[Sums]]:
+        """Give ``sums`` of each span of time between two ``edges``.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
+        spans = pairwise(edges)
+        return [self.sums(start=low, end=high, by=by, only=only, **where) for low, high in spans]
 
     def reclaim(self, pages: int = 1000) -> int:  # noqa: ARG002 (there is no file)
         """Nothing to give back."""

@@ -26,6 +26,7 @@ from budget_proxy.store import (
     picking,
     rows,
     sessioning,
+    summed,
     summing,
 )
 from budget_proxy.store.alerted import Alerted
@@ -303,13 +304,27 @@ class SQLiteStore(Alerted):
 
         Raises InvalidInput where ``where`` names no column.
         """
+        edges = (-inf if start is None else start, inf if end is None else end)
+        return self.course(edges, by=by, only=only, **where)[0]
+
+    def course(
+        self,
+        edges: Sequence[float],
+        *,
+        by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
+        **where: Any,
+    ) -> list[list[Sums]]:
+        """Give ``sums`` of each span of time between two ``edges``, as one snapshot.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
         rows.check_columns(where)
         wanted = {name: rows.condition(name, value) for name, value in where.items()}
         self._catch_up()
-        low, high = -inf if start is None else start, inf if end is None else end
         with self._connection("read") as connection:
             connection.execute("BEGIN")
-            found = summing.read(connection, low, high, by, only, wanted)
+            found = summed.read(connection, edges, by, only, wanted)
             connection.execute("COMMIT")
         return found
 
