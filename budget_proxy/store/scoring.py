@@ -8,6 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
+from budget_proxy.store.alerts import Seen
 from budget_proxy.types import LEVELS, CallRecord
 
 OVER: Final = 0.50
@@ -46,7 +47,7 @@ _GAINS: Final = tuple(
 """What P(use <= edge) adds to the expected efficiency, which is UNDER_EFFICIENCY without."""
 
 
-def risk_of(record: CallRecord) -> float | None:
+def risk_of(record: CallRecord | Seen) -> float | None:
     """P(use > .95) by a row's quantiles; ``None`` where one is missing.
 
     Between two quantiles by the logarithm of the tokens, as ``Forecast.cdf``; for it stands
@@ -59,7 +60,7 @@ def risk_of(record: CallRecord) -> float | None:
     return 1 - _cdf(UNDER * record.recommended, known, 0.0, LEVELS[0])
 
 
-def expected_efficiency(record: CallRecord) -> float | None:
+def expected_efficiency(record: CallRecord | Seen) -> float | None:
     """The mean of ``efficiency_of`` under a row's forecast; ``None`` where that is not whole.
 
     P(use <= .50) is what ``risk_of`` and the confidence leave; from there to q50 as between
@@ -78,7 +79,7 @@ def expected_efficiency(record: CallRecord) -> float | None:
     return UNDER_EFFICIENCY + sum(gain * probability for gain, probability in gains)
 
 
-def _known(record: CallRecord) -> list[float] | None:
+def _known(record: CallRecord | Seen) -> list[float] | None:
     found = (record.q50, record.q75, record.q90, record.q95, record.q99)
     known = [value for value in found if value is not None]
     return known if len(known) == len(found) else None
