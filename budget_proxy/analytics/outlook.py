@@ -13,6 +13,7 @@ from budget_proxy.analytics.efficiency import By
 from budget_proxy.analytics.projection import Method, Projection, check_days, paths, project
 from budget_proxy.analytics.reach import Reach, Window, reach, window_of
 from budget_proxy.analytics.series import Measure, Series, daily
+from budget_proxy.errors import InvalidInput
 from budget_proxy.store.base import Store
 
 SHOWN: Final = 42
@@ -57,6 +58,15 @@ class Outlook:
     groups: tuple[Projection, ...]
     limits: Mapping[Measure, Reach]
     advice: tuple[str, ...]
+
+
+def check_begun(at: float, now: float) -> None:
+    """Raise InvalidInput where the day that begins ``at`` a time has not begun by ``now``."""
+    if at > now:
+        raise InvalidInput(
+            "that day is still to come: projections are made from what is known; name today or a "
+            "day before"
+        )
 
 
 def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, **where: Any) -> Outlook:

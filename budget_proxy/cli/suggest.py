@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -108,14 +109,13 @@ def suggest(
         else:
             scene, found = _found(history, now, since, kinds, where)
             if apply is not None:
-                wanted = _wanted(found, apply)
+                wanted = _wanted(found, apply, history)
                 _apply(history, wanted, now, options, dry_run=dry_run, as_json=as_json)
                 return
             listed = listing(history.url, scene, found, key, options)
-            calls = sum(one.calls for one in scene.sums)
             answer(
                 told, out, lambda: listed,
-                lambda: suggestions(listed, calls, since, NAMES[grouping]),
+                lambda: suggestions(listed, scene, since, NAMES[grouping]),
             )  # fmt: skip
     finally:
         history.close()
@@ -149,10 +149,16 @@ def _found(
     return scene, suggestions(scene, kinds)
 
 
-def _wanted(found: Sequence[Suggestion], wanted: str) -> Suggestion:
+def _wanted(found: Sequence[Suggestion], wanted: str, history: Store) -> Suggestion:
     for one in found:
         if one.id == wanted:
             return one
+    for made in history.applied():
+        if made.undone is None and json.loads(made.suggestion)["id"] == wanted:
+            raise InvalidInput(
+                f"{wanted} has been applied already, and is no suggestion any more; "
+                f"`budget-proxy suggest --undo {made.id}` puts back what was there before"
+            )
     known = ", ".join(one.id for one in found if one.setting) or "none"
     raise InvalidInput(f"there is no suggestion {wanted}; those that can be applied: {known}")
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 INVALID: Final = "invalid_request_error"
 NOT_FOUND: Final = "not_found_error"
+_NO_OBJECT: Final = frozenset({"model_type", "model_attributes_type", "dict_type"})
 
 
 class Refusal(Exception):
@@ -29,7 +30,9 @@ class Refusal(Exception):
         self.body: dict[str, Any] = {"error": {"message": message, "type": type_, "param": param}}
 
 
-def wrong(error: ValidationError, body: str | None = None) -> Refusal:
+def wrong(
+    error: ValidationError, body: str | None = None, parts_of_body: Iterable[str] = ()
+) -> Refusal:
     """The refusal of parameters: of the first that is wrong, what is right.
 
     A part of the parameter ``body`` goes by its own name.
@@ -39,5 +42,8 @@ def wrong(error: ValidationError, body: str | None = None) -> Refusal:
     inner = parts[1:] if parts[:1] == [body] else []
     param = next(iter(inner or parts), None)
     said = first["msg"].removeprefix("Value error, ")
+    if parts == [body] and first["type"] in _NO_OBJECT:
+        named = ", ".join(parts_of_body)
+        said = "the body should be a JSON object" + (f" with {named}" if named else "")
     message = said if param is None else f"{param}: {said[:1].lower()}{said[1:]}"
     return Refusal(400, message, param=param)
