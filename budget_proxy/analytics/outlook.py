@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.advice import advice
@@ -13,6 +13,7 @@ from budget_proxy.analytics.efficiency import By
 from budget_proxy.analytics.projection import Method, Projection, check_days, paths, project
 from budget_proxy.analytics.reach import Reach, Window, reach, window_of
 from budget_proxy.analytics.series import Measure, Series, daily
+from budget_proxy.errors import InvalidInput
 from budget_proxy.store.base import Store
 
 SHOWN: Final = 42
@@ -59,10 +60,22 @@ class Outlook:
     advice: tuple[str, ...]
 
 
-def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question) -> Outlook:
-    """Answer from the history as it was at ``now``. Raises InvalidInput."""
+def check_begun(at: float, now: float) -> None:
+    """Raise InvalidInput where the day that begins ``at`` a time has not begun by ``now``."""
+    if at > now:
+        raise InvalidInput(
+            "that day is still to come: projections are made from what is known; name today or a "
+            "day before"
+        )
+
+
+def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, **where: Any) -> Outlook:
+    """Answer from the history as it was at ``now``. Raises InvalidInput.
+
+    ``where``: columns that sums know; limits are then reached, or not, by these calls alone.
+    """
     check_days(asked.days)
-    history = daily(store, zone, now, by=asked.by)
+    history = daily(store, zone, now, by=asked.by, **where)
     whole = history.whole(asked.measure)
     groups = history.by_group(asked.measure) if asked.by else []
     projected = project(whole, asked.days, asked.method)
