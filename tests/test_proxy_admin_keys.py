@@ -31,7 +31,7 @@ NEEDS: dict[tuple[str, str], Role] = {
     ("GET", "/calls/{call_id}"): "approver", ("POST", "/predict"): "approver",
     ("GET", "/keys"): "admin", ("GET", "/keys/self"): "caller", ("GET", "/keys/{id}"): "admin",
     ("POST", "/keys"): "admin", ("POST", "/keys/{id}/rotate"): "admin",
-    ("POST", "/keys/{id}/revoke"): "admin",
+    ("POST", "/keys/{id}/revoke"): "admin", ("GET", "/billing"): "approver",
 }  # fmt: skip
 """Every endpoint, and the least role that may ask: one that is added has to be added here."""
 
