@@ -64,6 +64,7 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
             {"by": "agent", "since": "7d", "kind": "over-allocated", "agent": "a"},
         ),
     ],
+    "/limits": [([], {})],
     "/alerts": [([], {}), (["--all"], {"all": "true"})],
     "/predict": [
         ([TASK], {}),
@@ -81,7 +82,10 @@ COMMANDS = {"/projection": "project", "/suggestions": "suggest"}
 CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
 """Endpoints that change what `alerts` lists, and then list it."""
 
-ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING}
+OF_LIMITS = {"/limits/check", "/limits/add", "/limits/{number}/remove"}
+"""Endpoints whose twins are commands below `limits` (tests/test_cli_limits.py)."""
+
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_LIMITS}
 """Endpoints that are no command's twin."""
 
 

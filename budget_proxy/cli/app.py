@@ -30,6 +30,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "suggest": "suggest",
         "backtest": "backtest",
         "import": "import_",
+        "limits": "limits",
         "history": "history",
         "doctor": "doctor",
     }

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from budget_proxy.proxy.admin import alerts, calls, predict, projection, report, suggestions, trends
+from budget_proxy.proxy.admin import (
+    alerts,
+    calls,
+    limits,
+    predict,
+    projection,
+    report,
+    suggestions,
+    trends,
+)
 from budget_proxy.proxy.admin.endpoint import Endpoint
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
@@ -13,6 +22,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *projection.ENDPOINTS,
     *suggestions.ENDPOINTS,
     *alerts.ENDPOINTS,
+    *limits.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
 )
