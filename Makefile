@@ -19,7 +19,7 @@ BENCHMARKS := seam store predict origin_timings proxy first_chunk sdk projection
 ENVIRONMENTS := $(filter-out common,$(basename $(notdir $(wildcard tests/environments/*.txt))))
 MATRIX := $(ENVIRONMENTS:%=test-in-%)
 
-.PHONY: demo test test-all test-matrix lint bench figures clean $(MATRIX) test-in-node
+.PHONY: demo test test-all test-matrix lint bench figures runs clean $(MATRIX) test-in-node
 
 demo: $(READY)
 	$(BIN)/budget-proxy demo
@@ -54,6 +54,12 @@ bench: $(READY)
 # Tables and figures of docs/prediction.md, measured on the recorded calls.
 figures: $(READY)
 	$(BIN)/python benchmarks/figures.py --data $(DATA)
+
+# What docs/runs.md tells, measured on the recorded runs.
+runs: $(READY)
+	for file in agent_steps coding_agent_steps; do \
+	  $(BIN)/budget-proxy backtest $(DATA)/$$file.jsonl.gz --runs || exit 1; done
+	$(BIN)/python benchmarks/runs.py --data $(DATA)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -63,6 +63,14 @@ def test_every_python_block_about_frameworks_is_of_an_example() -> None:
     assert [block for block in blocks if not any(block in text for text in examples)] == []
 
 
+def test_the_python_about_runs_runs(tmp_path: Path) -> None:
+    """As it stands; it needs no model."""
+    (block,) = python_blocks(ROOT / "docs" / "runs.md")
+    script = tmp_path / "block.py"
+    script.write_text(block)
+    assert runpy.run_path(str(script))["forecast"].used.turns == 1
+
+
 def test_the_settings_in_the_readme_are_valid(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -59,15 +59,26 @@ def backtest(
         bool,
         typer.Option("--groups", help="Coverage by model and agent; confidence by decile."),
     ] = False,
+    whole: Annotated[
+        bool,
+        typer.Option("--runs", help="Forecast whole runs (the recording's sessions) instead."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict every recorded call from those before it, and score the forecasts."""
+    if whole:
+        from budget_proxy.cli.backtest_runs import backtest_runs
+
+        if strategy != "auto" or out is not None or side_by_side or groups:
+            raise InvalidInput("--runs has one method and one table: only --json goes with it")
+        backtest_runs(file, as_json=as_json)
+        return
     from budget_proxy.cli.output import print_json
     from budget_proxy.cli.scoreboard import Malformed, report, show
     from budget_proxy.store.recorded import read_recorded
 
     malformed = Malformed()
-    calls = _watched(read_recorded(file, on_bad=malformed.add), file, quiet=as_json)
+    calls = watched(read_recorded(file, on_bad=malformed.add), file, quiet=as_json)
     tallies, runs = _runs(strategy, _rows(calls), file if side_by_side else None)
     with _writer(out, file) as lines:
         for scored in runs:
@@ -125,7 +136,7 @@ def _rows(calls: Iterable[tuple[int, RecordedCall]]) -> Iterator[Row]:
     ratio = InputRatio()
     for index, call in calls:
         start = perf_counter()
-        features, chars = _features(index, call, ratio)
+        features, chars = features_of(index, call, ratio)
         seconds = perf_counter() - start
         yield Row(
             index=index,
@@ -145,7 +156,8 @@ def _tokens(call: RecordedCall) -> int | None:
     return (call.output_tokens or None) if call.finish_reason not in NO_ANSWER else None
 
 
-def _features(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features, int]:
+def features_of(index: int, recorded: RecordedCall, ratio: Any) -> tuple[Features, int]:
+    """What was known of a recorded call before it was sent, and the characters of its input."""
     from budget_proxy.classify.characteristics import classify_call
     from budget_proxy.engine import DEFAULT_AGENT
     from budget_proxy.predict.signals import signals_of
@@ -208,7 +220,7 @@ def _line(scored: Scored) -> bytes:
     )
 
 
-def _watched(rows: Iterable[_T], file: Path, *, quiet: bool) -> Iterable[_T]:
+def watched(rows: Iterable[_T], file: Path, *, quiet: bool) -> Iterable[_T]:
     """The rows, with a progress bar where someone watches."""
     from budget_proxy.cli.output import console
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from budget_proxy.predict.evaluate import Scores, Summary
@@ -88,12 +89,7 @@ def show(
         f"{file.name}, strategy {chosen.strategy}: {whole(chosen.rows)} rows predicted",
         soft_wrap=True,
     )
-    if malformed.count:
-        out.print(f"{whole(malformed.count)} rows left out, which could not be read:")
-        for line, reason in malformed.first:
-            out.print(f"  line {line}: {reason}", soft_wrap=True)
-        if malformed.count > len(malformed.first):
-            out.print(f"  and {whole(malformed.count - len(malformed.first))} more")
+    show_malformed(out, malformed)
     if chosen.all is None or chosen.last is None:
         out.print("No row says how long its answer was, so there is nothing to score.")
         return
@@ -110,6 +106,19 @@ def show(
         out.print(_groups(chosen.groups))
         out.print(_GROUPED, soft_wrap=True)
         out.print(_confidence(chosen.confidence))
+
+
+def show_malformed(out: Console, malformed: Malformed) -> None:
+    """Print what was left out, if anything was."""
+    from budget_proxy.cli.output import whole
+
+    if not malformed.count:
+        return
+    out.print(f"{whole(malformed.count)} rows left out, which could not be read:")
+    for line, reason in malformed.first:
+        out.print(f"  line {line}: {reason}", soft_wrap=True)
+    if malformed.count > len(malformed.first):
+        out.print(f"  and {whole(malformed.count - len(malformed.first))} more")
 
 
 def _scores(scores: Scores | None) -> dict[str, Any] | None:

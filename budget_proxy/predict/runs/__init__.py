@@ -1,0 +1,10 @@
+"""Forecasts of whole runs: what an agent's loop comes to, and whether it has run away.
+
+A run is one piece of an agent's work (an issue, a ticket), made of many calls. Nothing here knows
+of limits or budgets: who has those asks RunForecaster.
+"""
+
+from budget_proxy.predict.runs.base import Quantiles, RunAlarm, RunForecast, RunStep, Used
+from budget_proxy.predict.runs.forecaster import RunForecaster
+
+__all__ = ["Quantiles", "RunAlarm", "RunForecast", "RunForecaster", "RunStep", "Used"]
