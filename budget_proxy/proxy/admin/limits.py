@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
@@ -19,6 +19,7 @@ from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.proxy.health import shown
 from budget_proxy.wire.prices import charged
 
+_Answer = TypeVar("_Answer", made.Limits, made.Added, made.Removed, made.Check)
 _Count = Annotated[int, Field(ge=0, le=10**18)]
 _Whom = Annotated[Name | None, Field(description="Of this one alone; * for each by itself.")]
 
@@ -101,7 +102,7 @@ def check(engine: Engine, asked: AskedCheck) -> made.Check:  # noqa: ARG001 (the
     return _shown(engine, made.check(engine.store, engine.now()))
 
 
-def _shown(engine: Engine, answer: Any) -> Any:
+def _shown(engine: Engine, answer: _Answer) -> _Answer:
     return replace(answer, store=shown(engine.store.url))
 
 
