@@ -59,7 +59,7 @@ def test_unpriced_calls_are_charged_and_said(url: str) -> None:
     """They count at the dearest price of their provider, never at nothing."""
     done = run_json(*ADD, "--store", url, "--usd", "5")
     assert done["unpriced"] == 2
-    assert "2 calls" in done["notes"][0]
+    assert "2 calls of the running window" in done["notes"][0]
     assert sum(row.charged is not None for row in rows(url)) == 2
     assert done["limit"]["accounts"][0]["used"] > 0.25
 

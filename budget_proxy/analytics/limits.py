@@ -180,8 +180,8 @@ def add(
         notes.append("It is 0: every call that it concerns is refused.")
     if unpriced:
         notes.append(
-            f"{unpriced} calls of the running window have no known price: they count at the "
-            "dearest one of their provider. Give their models prices, or let them be."
+            f"{unpriced} call{'' if unpriced == 1 else 's'} of the running window without a known "
+            "price: counted at the dearest price of the provider."
         )
     return Added(store.url, _one(store, id_, now), unpriced, tuple(notes))
 
