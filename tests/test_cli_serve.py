@@ -98,7 +98,8 @@ def test_it_says_what_it_does_and_writes_all_at_sigterm(tmp_path: Path) -> None:
     with Upstream(lambda _: CHAT) as upstream, serving(tmp_path, upstream.url) as running:
         url, printed, process = running
         for part in (
-            "enforce", "h.db", upstream.url, "https://api.anthropic.com", "this machine only",
+            "enforce", "h.db", upstream.url, "https://api.anthropic.com",
+            "(no keys: loopback only)",
             f"OPENAI_BASE_URL={url}/v1", f"ANTHROPIC_BASE_URL={url}\n",
         ):  # fmt: skip
             assert part in printed
@@ -190,16 +191,11 @@ def test_a_port_in_use_is_an_error_in_words(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "environment", "said"),
     [
-        (["--host", "0.0.0.0"], {}, "allowed_hosts"),  # noqa: S104 (refused)
+        (["--host", "0.0.0.0"], {}, "budget-proxy keys create"),  # noqa: S104 (refused)
         (
             ["--host", "0.0.0.0"],  # noqa: S104 (refused)
             {"BUDGET_PROXY_ALLOWED_HOSTS": '["proxy.lan"]', "OPENAI_API_KEY": "sk-ours"},
-            "OPENAI_API_KEY",
-        ),
-        (
-            ["--host", "0.0.0.0"],  # noqa: S104 (refused)
-            {"BUDGET_PROXY_ALLOWED_HOSTS": "proxy.lan", "BUDGET_PROXY_LITELLM_MODELS": "gemini/*"},
-            "LiteLLM",
+            "no virtual key is in force",
         ),
         ([], {"BUDGET_PROXY_OPENAI_BASE_URL": "example.com"}, "openai_base_url"),
         (

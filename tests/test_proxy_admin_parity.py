@@ -85,7 +85,12 @@ CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
 OF_LIMITS = {"/limits/check", "/limits/add", "/limits/{number}/remove"}
 """Endpoints whose twins are commands below `limits` (tests/test_cli_limits.py)."""
 
-ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_LIMITS}
+OF_KEYS = {
+    "/keys", "/keys/self", "/keys/{id}", "/keys/{id}/rotate", "/keys/{id}/revoke",
+}  # fmt: skip
+"""Endpoints that are for whoever has a key: tests/test_proxy_admin_keys.py has their twins."""
+
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_LIMITS, *OF_KEYS}
 """Endpoints that are no command's twin."""
 
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from budget_proxy.wire.provider import is_signed, provider_error, provider_of, timeout_of, with_key
+from budget_proxy.wire.provider import (
+    credentials_of,
+    is_signed,
+    provider_error,
+    provider_of,
+    timeout_of,
+    with_key,
+    without_credentials,
+)
 
 VERSION = ("anthropic-version", "2026-10-21")
 BEARER = ("authorization", "Bearer caller")
@@ -50,6 +58,31 @@ def test_our_key_replaces_every_credential_of_the_caller(
     """Exactly one credential goes upstream, in the form that the provider takes."""
     headers = [BEARER, X_KEY, ("API-Key", "caller"), VERSION]
     assert with_key(provider, path, headers, "ours") == [VERSION, credential]
+
+
+@pytest.mark.parametrize(
+    ("headers", "found"),
+    [
+        ([], set()),
+        ([BEARER], {"caller"}),
+        ([BEARER, X_KEY, ("API-Key", " caller ")], {"caller"}),
+        ([BEARER, ("Authorization", "bearer other")], {"caller", "other"}),
+        ([("authorization", "Basic Y2FsbGVy")], {""}),
+        ([("authorization", "caller")], {""}),
+        ([("authorization", "Bearer a b")], {""}),
+        ([("x-api-key", "")], {""}),
+        ([("proxy-authorization", "Bearer caller"), VERSION], set()),
+    ],
+)
+def test_every_credential_is_found(headers: list[tuple[str, str]], found: set[str]) -> None:
+    """In each of the headers that clients use, however often; other schemes count, as empty."""
+    assert credentials_of(headers) == found
+
+
+def test_all_that_is_a_credential_is_taken_out() -> None:
+    """Whatever its scheme; all else stays in its order."""
+    headers = [VERSION, BEARER, X_KEY, ("Api-Key", "a"), ("AUTHORIZATION", "Basic x"), ("x", "y")]
+    assert without_credentials(headers) == [VERSION, ("x", "y")]
 
 
 def test_errors_have_the_shape_of_their_provider() -> None:

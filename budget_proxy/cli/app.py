@@ -32,6 +32,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "import": "import_",
         "limits": "limits",
         "history": "history",
+        "keys": "keys",
         "doctor": "doctor",
     }
 )

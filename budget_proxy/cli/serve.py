@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from types import FrameType
@@ -17,6 +19,8 @@ from budget_proxy.errors import ConfigError
 
 if TYPE_CHECKING:
     from budget_proxy.proxy.target import Target, Targets
+    from budget_proxy.settings import Settings
+    from budget_proxy.store.base import Store
 
 _KEEP_ALIVE: Final = 75
 """Seconds: longer than clients keep a connection, so that it is they who close it."""
@@ -25,6 +29,20 @@ _GRACE: Final = 5
 than the ten that Docker leaves a container."""
 _WORKER: Final = "budget_proxy.proxy.app:from_settings"
 _PROTOCOL: Final = "budget_proxy.proxy.protocol:Protocol"
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """What the banner says of a history: how many keys there are, and how many are in force."""
+
+    url: str
+    keys: int
+    in_force: int
+
+    @classmethod
+    def of(cls, store: Store) -> _History:
+        keys, now = [kept.key for kept in store.keys_since()], time.time()
+        return cls(store.url, len(keys), sum(key.state(now) == "active" for key in keys))
 
 
 def register(app: typer.Typer) -> None:
@@ -40,28 +58,37 @@ def serve(
     """Run the OpenAI- and Anthropic-compatible proxy; settings: budget_proxy.toml."""
     from budget_proxy.proxy.hosts import check_bind
     from budget_proxy.proxy.target import Targets
-    from budget_proxy.settings import default_store, load
+    from budget_proxy.settings import load
 
     settings = load()
     targets = Targets(settings)
-    keys = [target.key_name for target in (targets.openai, targets.anthropic) if target.key]
-    keys += ["the keys that LiteLLM finds (litellm_models)"] if settings.litellm_models else []
-    check_bind(host, allowed=bool(settings.allowed_hosts), keys=keys)
     _check_loop(_address(host, port), targets)
+    check_bind(host, keys=lambda: _history(settings).in_force)
     listener = _listen(host, port)
-    address = _address(host, listener.getsockname()[1])
     banner = partial(
         _banner,
         mode=settings.mode,
         targets=targets,
         others=settings.litellm_models,
-        address=address,
+        address=_address(host, listener.getsockname()[1]),
     )
     if workers == 1:
         _serve(listener, banner)
     else:
-        typer.echo(banner(store=settings.store or default_store()))
+        typer.echo(banner(_history(settings)))
         _serve_all(listener, workers)
+
+
+def _history(settings: Settings) -> _History:
+    """The history that the server will open. Raises StoreError."""
+    from budget_proxy.settings import default_store
+    from budget_proxy.store import open_store
+
+    store = open_store(settings.store or default_store(), fallback=settings.store is None)
+    try:
+        return _History.of(store)
+    finally:
+        store.close()
 
 
 def _serve(listener: socket.socket, banner: Callable[..., str]) -> None:
@@ -72,7 +99,7 @@ def _serve(listener: socket.socket, banner: Callable[..., str]) -> None:
 
     with listener, Engine.open() as engine, suppress(KeyboardInterrupt):
         server = uvicorn.Server(uvicorn.Config(create_app(engine), **_options()))
-        typer.echo(banner(store=engine.store.url))
+        typer.echo(banner(_History.of(engine.store)))
         # The server hands SIGTERM on when it is done: to this, which lets the history close.
         signal.signal(signal.SIGTERM, _stop)
         server.run(sockets=[listener])
@@ -132,16 +159,22 @@ def _check_loop(address: str, targets: Targets) -> None:
             raise ConfigError(f"{target.setting} is this proxy's own address, {address}")
 
 
-def _banner(*, store: str, mode: str, targets: Targets, others: Sequence[str], address: str) -> str:
+def _banner(
+    history: _History, *, mode: str, targets: Targets, others: Sequence[str], address: str
+) -> str:
     from budget_proxy.proxy.health import shown
+
+    keyed = history.keys > 0
+    reach = "" if keyed else " (no keys: loopback only)"
 
     return "\n".join(
         (
-            f"budget-proxy {version('budget-proxy')} on http://{address}{_reach(address)}",
+            f"budget-proxy {version('budget-proxy')} on http://{address}{reach}",
             f"  mode       {mode}",
-            f"  history    {shown(store)}",
-            f"  OpenAI     {_upstream(targets.openai)}",
-            f"  Anthropic  {_upstream(targets.anthropic)}",
+            f"  history    {shown(history.url)}",
+            f"  keys       {_keys(history)}",
+            f"  OpenAI     {_upstream(targets.openai, keyed=keyed)}",
+            f"  Anthropic  {_upstream(targets.anthropic, keyed=keyed)}",
             *([f"  LiteLLM    {', '.join(others)}, with the keys it finds"] if others else ()),
             "Point a client at it:",
             f"  OPENAI_BASE_URL=http://{address}/v1",
@@ -151,13 +184,15 @@ def _banner(*, store: str, mode: str, targets: Targets, others: Sequence[str], a
     )
 
 
-def _reach(address: str) -> str:
-    from budget_proxy.proxy.hosts import is_loopback
+def _keys(history: _History) -> str:
+    if not history.keys:
+        return "none: callers do not say who they are (budget-proxy keys create)"
+    return f"{history.in_force} in force: every caller needs one"
 
-    alone = is_loopback(address.rpartition(":")[0].strip("[]"))
-    return " (this machine only: callers do not identify themselves)" if alone else ""
 
-
-def _upstream(target: Target) -> str:
-    whose = f"the key in {target.key_name}" if target.key else "the caller's key"
-    return f"{target.origin}, with {whose}"
+def _upstream(target: Target, *, keyed: bool) -> str:
+    if target.key:
+        return f"{target.origin}, with the key in {target.key_name}"
+    if keyed:
+        return f"{target.origin}, but no key for it: set {target.key_name}"
+    return f"{target.origin}, with the caller's key"

@@ -21,19 +21,21 @@ from budget_proxy.analytics.webhook import webhook_of
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy import errors
 from budget_proxy.proxy.admin.openapi import PREFIX
+from budget_proxy.proxy.admin.refusal import unauthorised
 from budget_proxy.proxy.admin.site import Site
 from budget_proxy.proxy.caller import Caller, CallerLeft
-from budget_proxy.proxy.forward import forward_call, pass_through
+from budget_proxy.proxy.forward import forward
 from budget_proxy.proxy.headers import first
 from budget_proxy.proxy.health import health
 from budget_proxy.proxy.hosts import Guard, is_loopback
+from budget_proxy.proxy.keyring import Keyring, Unauthorised
 from budget_proxy.proxy.litellm import API as LITELLM_API
 from budget_proxy.proxy.litellm import LiteLLMUpstream
-from budget_proxy.proxy.target import Targets
+from budget_proxy.proxy.target import Target, Targets
 from budget_proxy.proxy.upstream import Upstream
 from budget_proxy.settings import data_directory
-from budget_proxy.transport.exchange import concerns
 from budget_proxy.wire import dialect_for
+from budget_proxy.wire.base import Dialect
 from budget_proxy.wire.path import is_realtime
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class App:
             target.provider: Upstream(direct=is_loopback(target.base.hostname or ""))
             for target in (self._targets.openai, self._targets.anthropic)
         }
+        self._keyring = Keyring(engine.store, now=engine.now, on_fault=engine.fault)
         self._site = Site(engine)
         models = engine.settings.litellm_models
         self._litellm = LiteLLMUpstream(models) if models else None
@@ -96,7 +99,23 @@ class App:
             await errors.refuse(caller, target, 403, refusal, "host_not_allowed")
         elif caller.path == "/healthz":
             await self._health(caller)
-        elif caller.path.startswith(_OURS) or caller.path == PREFIX:
+        elif await self._lets_in(caller, target):
+            await self._serve(caller, target, dialect)
+
+    async def _lets_in(self, caller: Caller, target: Target) -> bool:
+        """Whether a request may go on; one that may not is answered here."""
+        try:
+            caller.let_in(await self._keyring.admit(caller.headers, caller.address))
+        except Unauthorised as error:
+            if _is_ours(caller.path):
+                await self._site.refuse(caller, unauthorised(str(error)))
+            else:
+                await errors.refuse(caller, target, 401, str(error), "invalid_api_key")
+            return False
+        return True
+
+    async def _serve(self, caller: Caller, target: Target, dialect: Dialect | None) -> None:
+        if _is_ours(caller.path):
             await self._site.answer(caller)
         elif not caller.path.startswith(_PROVIDERS) or _UPWARDS.search(caller.path):
             await errors.not_found(caller)
@@ -104,16 +123,14 @@ class App:
             await errors.refuse(caller, target, 501, _NO_REALTIME, "realtime_not_supported")
         elif (first(caller.headers, "upgrade") or "").lower() == "websocket":
             await errors.refuse(caller, target, 501, _NO_SOCKETS, "websocket_not_supported")
-        elif concerns(caller.method, caller.path):
+        else:
             upstream = self._upstreams[target.provider]
             completes = dialect is not None and dialect.api == LITELLM_API
             elsewhere = self._litellm if completes else None
-            await forward_call(self.engine, upstream, target, caller, elsewhere)
-        else:
-            await pass_through(self._upstreams[target.provider], target, caller)
+            await forward(self.engine, upstream, target, caller, elsewhere)
 
     async def _health(self, caller: Caller) -> None:
-        content = orjson.dumps(health(self.engine))
+        content = orjson.dumps(health(self.engine, private=self._keyring.required))
         await caller.answer(200, [("content-type", "application/json")], content)
 
     async def _live(self, receive: Receive, send: Send) -> None:
@@ -123,6 +140,7 @@ class App:
         if self._daily is not None:
             self._daily.start()
         self._watcher.start()
+        self._keyring.start()
         if self._owns_engine:
             _settle_down()
         await send({"type": "lifespan.startup.complete"})
@@ -130,6 +148,7 @@ class App:
         if self._daily is not None:
             await asyncio.to_thread(self._daily.close)
         await asyncio.to_thread(self._watcher.close)
+        await asyncio.to_thread(self._keyring.close)
         for upstream in self._upstreams.values():
             await upstream.close()
         await asyncio.to_thread(self._site.close)
@@ -166,6 +185,10 @@ def watcher_of(engine: Engine) -> Watcher:
         form=given.format,
         refusing=engine.core.ledger.refusing,
     )
+
+
+def _is_ours(path: str) -> bool:
+    return path.startswith(_OURS) or path == PREFIX
 
 
 def _settle_down() -> None:

@@ -13,7 +13,9 @@ from typing import Any, Final
 from starlette.types import Receive, Scope, Send
 
 from budget_proxy.proxy.headers import Headers, decoded, encoded, first, whole
+from budget_proxy.store.keys import VirtualKey
 from budget_proxy.transport.coding import TooLarge
+from budget_proxy.wire.provider import without_credentials
 
 _DRAIN: Final = 8
 """How many times its limit of a body that is too long is read on, so that the caller gets to
@@ -33,10 +35,17 @@ class Caller:
         self.raw_path = (scope.get("raw_path") or self.path.encode()).decode("latin-1")
         self.query = scope["query_string"].decode("latin-1")
         self.headers = decoded(scope["headers"])
+        self.key: VirtualKey | None = None
         self.address: str | None = (scope.get("server") or (None,))[0]
         self._receive = receive
         self._send = send
         self._waits = (first(self.headers, "expect") or "").lower() == "100-continue"
+
+    def let_in(self, key: VirtualKey | None) -> None:
+        """Take note of the virtual key that it came with, which nobody behind this may see."""
+        self.key = key
+        if key is not None:
+            self.headers = without_credentials(self.headers)
 
     @property
     def length(self) -> int | None:

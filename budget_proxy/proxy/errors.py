@@ -14,6 +14,9 @@ from budget_proxy.proxy.upstream import CONNECT_SECONDS, READ_SECONDS, UpstreamE
 from budget_proxy.wire.provider import NO_RETRY, provider_error
 
 _JSON = [("content-type", "application/json")]
+_UNAUTHORISED = 401
+CHALLENGE = ("www-authenticate", "Bearer")
+"""The header that a 401 has to have."""
 
 
 async def refuse(
@@ -25,6 +28,8 @@ async def refuse(
     """
     status, body = provider_error(target.provider, status, message, code)
     headers = _JSON if passes else [*_JSON, NO_RETRY]
+    if status == _UNAUTHORISED:
+        headers = [*headers, CHALLENGE]
     await caller.answer(status, headers, orjson.dumps(body))
 
 

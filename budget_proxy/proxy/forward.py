@@ -17,17 +17,40 @@ from budget_proxy.proxy.drive import drive
 from budget_proxy.proxy.headers import Headers, first, streamed
 from budget_proxy.proxy.litellm import LiteLLMUpstream
 from budget_proxy.proxy.litellm_answer import LiteLLMAnswer
-from budget_proxy.proxy.target import Target
-from budget_proxy.proxy.upstream import Answer, Upstream, UpstreamError
+from budget_proxy.proxy.permission import Forbidden, is_scoped, permitted
+from budget_proxy.proxy.target import NoKey, Target
+from budget_proxy.proxy.upstream import Answer, Content, Upstream, UpstreamError
 from budget_proxy.scope import strip_headers
 from budget_proxy.transport.coding import MAX_BODY, TooLarge, unpacked, without_coding
-from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send
+from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send, concerns
+from budget_proxy.types import Scope
 from budget_proxy.wire.provider import timeout_of
 
 _READ_AT_ONCE: Final = 1024 * 1024
 _OK: Final = 200
 _EVENTS: Final = "text/event-stream"
 _log = logging.getLogger("budget_proxy")
+
+
+async def forward(
+    engine: Engine,
+    upstream: Upstream,
+    target: Target,
+    caller: Caller,
+    elsewhere: LiteLLMUpstream | None = None,
+) -> None:
+    """Send a request where it belongs and relay the answer, or say why not. Raises CallerLeft."""
+    try:
+        if concerns(caller.method, caller.path):
+            await forward_call(engine, upstream, target, caller, elsewhere)
+        else:
+            await pass_through(upstream, target, caller)
+    except TooLarge as error:
+        await errors.refuse(caller, target, 413, str(error), "request_too_large")
+    except Forbidden as error:
+        await errors.refuse(caller, target, 403, str(error), "model_not_allowed")
+    except NoKey as error:
+        await errors.refuse(caller, target, 503, str(error), "provider_key_missing")
 
 
 async def forward_call(
@@ -37,19 +60,17 @@ async def forward_call(
     caller: Caller,
     elsewhere: LiteLLMUpstream | None = None,
 ) -> None:
-    """Take a request through the exchange, and relay the answer. Raises CallerLeft.
+    """Take a request through the exchange, and relay the answer.
 
-    ``elsewhere`` takes it instead, if it is for one of its models.
+    ``elsewhere`` takes it instead, if it is for one of its models. Raises CallerLeft, TooLarge,
+    Forbidden and NoKey.
     """
-    headers: Headers = caller.headers
-    try:
-        content = await caller.read(MAX_BODY)
-        plain = None if elsewhere is None else unpacked(content, headers, MAX_BODY)
-    except TooLarge as error:
-        await errors.refuse(caller, target, 413, str(error), "request_too_large")
-        return
+    content, headers = await _read(caller)
+    plain = None if elsewhere is None else unpacked(content, headers, MAX_BODY)
     if elsewhere is not None and plain is not None and (found := elsewhere.route(plain)):
         upstream, (target, content), headers = elsewhere, found, without_coding(headers)
+    if caller.key is not None:
+        target.check_key()
     request = Request(
         method=caller.method,
         host=target.host,
@@ -57,6 +78,7 @@ async def forward_call(
         headers=headers,
         content=content,
         timeout=timeout_of(caller.headers),
+        scope=Scope(key=None if caller.key is None else caller.key.id),
         limit=MAX_BODY,
     )
     sending = _Sending(upstream, target, caller)
@@ -75,12 +97,20 @@ async def forward_call(
 async def pass_through(upstream: Upstream, target: Target, caller: Caller) -> None:
     """Send a request that is no completion call as it is, its body and the answer's streamed.
 
-    Raises CallerLeft.
+    Raises CallerLeft, TooLarge, Forbidden and NoKey.
     """
+    if caller.key is not None:
+        target.check_key()
     length = caller.length
-    at_once = length is not None and length <= _READ_AT_ONCE
-    headers = target.headers(caller.path, strip_headers(caller.headers))
-    content = await caller.read(_READ_AT_ONCE) if at_once else caller.stream()
+    headers: Headers = caller.headers
+    content: Content
+    if is_scoped(caller.key, caller.method, caller.path):
+        content, headers = await _read(caller)
+    elif length is not None and length <= _READ_AT_ONCE:
+        content = await caller.read(_READ_AT_ONCE)
+    else:
+        content = caller.stream()
+    headers = target.headers(caller.path, strip_headers(headers))
     url = target.url(caller.raw_path, caller.query)
     try:
         answer = await upstream.forward(caller.method, url, headers, content, length)
@@ -91,6 +121,14 @@ async def pass_through(upstream: Upstream, target: Target, caller: Caller) -> No
         await caller.while_here(_verbatim(answer.status, answer.headers, answer, caller))
     finally:
         await answer.close()
+
+
+async def _read(caller: Caller) -> tuple[bytes, Headers]:
+    """The whole body, and the headers that go with it. Raises TooLarge and Forbidden."""
+    content = await caller.read(MAX_BODY)
+    if caller.key is not None and is_scoped(caller.key, caller.method, caller.path):
+        return permitted(caller.key, caller.path, caller.headers, content)
+    return content, caller.headers
 
 
 class _Sending:

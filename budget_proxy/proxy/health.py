@@ -9,11 +9,17 @@ from urllib.parse import urlsplit, urlunsplit
 from budget_proxy.assemble import Engine
 
 
-def health(engine: Engine) -> dict[str, Any]:
-    """The answer to ``/healthz``; ``faults`` counts ours by stage, none of which broke a call."""
+def health(engine: Engine, *, private: bool) -> dict[str, Any]:
+    """The answer to ``/healthz``; ``faults`` counts ours by stage, none of which broke a call.
+
+    Whoever asks is told, with a key or without; where callers need keys it is ``private`` what
+    stands where on this machine, and what goes wrong.
+    """
+    told = {"status": "ok", "version": version("budget-proxy")}
+    if private:
+        return told
     return {
-        "status": "ok",
-        "version": version("budget-proxy"),
+        **told,
         "store": shown(engine.store.url),
         "faults": dict(engine.faults),
     }

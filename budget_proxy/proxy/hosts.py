@@ -3,14 +3,15 @@
 A page in a browser can be made to call any address, also one on loopback (by DNS rebinding
 its own name is made to mean 127.0.0.1), and would spend the user's provider keys. Such a call
 gives itself away by the Host or the Origin that the browser sends. Programs on this machine
-are not kept out: who may log in here may call.
+are not kept out: who may log in here may call, until there are virtual keys (keyring.py).
 """
 
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -69,24 +70,25 @@ def is_loopback(name: str) -> bool:
         return False
 
 
-def check_bind(host: str, *, allowed: bool, keys: Iterable[str]) -> None:
-    """Raise ConfigError where listening on ``host`` would hand out what is the user's.
+@lru_cache(maxsize=64)
+def is_foreign(address: str | None) -> bool:
+    """Whether what came in on this address may come from another machine; a name is no address."""
+    try:
+        return address is not None and not ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
 
-    Callers do not identify themselves yet. So beyond loopback the proxy listens only under
-    names that were set (``allowed``), and without ``keys`` of its own that all could spend.
+
+def check_bind(host: str, *, keys: Callable[[], int]) -> None:
+    """Raise ConfigError where listening on ``host`` would let everyone in who reaches it.
+
+    Beyond loopback callers have to say who they are, for which there must be virtual ``keys`` in
+    force; how many there are is asked only where it matters.
     """
-    if is_loopback(host.strip("[]").lower()):
-        return
-    if not allowed:
+    if not is_loopback(host.strip("[]").lower()) and not keys():
         raise ConfigError(
-            f"--host {host} listens beyond this machine: name the hosts that it is called by, as "
-            'allowed_hosts = ["proxy.lan"] in budget_proxy.toml, or use --host 127.0.0.1'
-        )
-    named = ", ".join(keys)
-    if named:
-        raise ConfigError(
-            f"--host {host} would let everyone who reaches this machine spend {named}: unset it, "
-            "so that every caller sends a key of its own, or use --host 127.0.0.1"
+            f"--host {host} listens beyond this machine, and no virtual key is in force: make one "
+            "with `budget-proxy keys create --name NAME`, or use --host 127.0.0.1"
         )
 
 

@@ -47,6 +47,9 @@ class LiteLLMTarget(Target):
         """What the upstream is to know of the target."""
         return self.prefix
 
+    def check_key(self) -> None:
+        """Nothing to check: LiteLLM finds the providers' keys, or says that there are none."""
+
     def headers(self, path: str, headers: Headers) -> Headers:  # noqa: ARG002 (every target's)
         """None of the caller's."""
         return ()

@@ -2,7 +2,8 @@
 
 The caller's path is kept; a base URL that names its own version (``…/v1``, ``…/v1beta/openai``)
 stands for the caller's ``/v1``, whichever way it is written. A key of ours takes the place of
-the caller's; without one the caller's own is forwarded. Keys never reach a log or an answer.
+the caller's; without one the caller's own is forwarded, but never a virtual one. Keys never reach
+a log or an answer.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ from budget_proxy.wire.provider import ANTHROPIC, OPENAI, provider_of, with_key
 _VERSION: Final = re.compile(r"/v\d[^/]*(/|$)")
 _CALLERS_VERSION: Final = "/v1"
 _AZURE: Final = "/openai/"
+
+
+class NoKey(Exception):
+    """An upstream asks for a key, and the proxy has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,14 @@ class Target:
             path = path.removeprefix(_CALLERS_VERSION)
         url = f"{self.base.scheme}://{self.base.netloc}{base}{path}"
         return f"{url}?{query}" if query else url
+
+    def check_key(self) -> None:
+        """Raise NoKey where callers with a virtual key cannot be served: that one stays here."""
+        if self.key is None:
+            raise NoKey(
+                f"budget-proxy has no key of its own for {self.origin}, which takes no virtual "
+                f"ones: set {self.key_name} where the proxy runs (any text, if none is needed)"
+            )
 
     def headers(self, path: str, headers: Headers) -> Headers:
         """The headers with our key, if there is one."""

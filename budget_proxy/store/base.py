@@ -9,6 +9,7 @@ from budget_proxy.ledger.accounts import Account, Balance, Grant, Open
 from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
+from budget_proxy.store.keys import Kept
 from budget_proxy.store.pages import Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -274,6 +275,18 @@ class Store(Protocol):
 
     def recount(self, now: float) -> int:
         """Make those accounts what ``counted`` says, in one transaction; how many changed."""
+
+    def keys_since(self, after: int = 0) -> list[Kept]:
+        """The virtual keys that were made or changed after a version, in that order."""
+
+    def add_key(self, kept: Kept) -> None:
+        """Keep a new virtual key; its version is the store's to give."""
+
+    def change_key(self, id_: str, change: Callable[[Kept], Kept]) -> Kept | None:
+        """Change a virtual key in one transaction; what it is then, ``None`` if it is not there.
+
+        What ``change`` raises passes through, and nothing is changed.
+        """
 
     def close(self) -> None:
         """Close every connection."""

@@ -14,10 +14,12 @@ from typing import Any
 from budget_proxy.store.alerts import Seen, seen
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
+from budget_proxy.store.keys import Kept
 from budget_proxy.store.measures import sums_of
 from budget_proxy.store.pages import Page, Place, page_of, place_of
 from budget_proxy.store.reckoned import Reckoned, Reckoning
 from budget_proxy.store.remembered import Alerts, Remembered
+from budget_proxy.store.remembered_keys import RememberedKeys
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
     DAY,
@@ -34,7 +36,7 @@ from budget_proxy.store.sums import (
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
-class MemoryStore(Remembered, Reckoned):
+class MemoryStore(Remembered, Reckoned, RememberedKeys):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -54,6 +56,7 @@ class MemoryStore(Remembered, Reckoned):
         self._applied: list[Applied] = []
         self._alerts = Alerts()
         self._reckoning = Reckoning()
+        self._keys: dict[str, Kept] = {}
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -263,6 +266,7 @@ class MemoryStore(Remembered, Reckoned):
                 "sums": sum(map(len, self._gone.values())),
                 "applied": len(self._applied),
                 **self._reckoning.counts(),
+                "keys": len(self._keys),
             }
 
     def horizon(self, keep: int) -> int:

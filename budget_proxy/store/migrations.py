@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from budget_proxy.store.alerting import TABLES as ALERT_TABLES
 from budget_proxy.store.alerting import m006_alerts
 from budget_proxy.store.beginnings import m001_first_tables, m002_pending, m003_features
+from budget_proxy.store.keying import m011_keys
 from budget_proxy.store.limiting import TABLES as LIMIT_TABLES
 from budget_proxy.store.limiting import m013_limits
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 SET = "budget_proxy"
 TABLES = (
     "calls", "sessions", "guidance", "features", "fits", "meta", "sums", *ALERT_TABLES, "applied",
-    *LIMIT_TABLES,
+    *LIMIT_TABLES, "keys",
 )  # fmt: skip
 
 
@@ -227,6 +228,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m006_alerts,
     m007_applied,
     m009_pages,
+    m011_keys,
     m013_limits,
 )
 """In the order of application."""

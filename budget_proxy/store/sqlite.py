@@ -34,6 +34,7 @@ from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import WITHIN, Complete, Group
 from budget_proxy.store.connections import Connections, enable_wal
 from budget_proxy.store.faults import PREFIX, explained, storable
+from budget_proxy.store.keying import Keyed
 from budget_proxy.store.limited import Limited
 from budget_proxy.store.pages import Asked, Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
@@ -52,7 +53,7 @@ _INSERT_CALL: Final = (
 )
 
 
-class SQLiteStore(Alerted, Limited):
+class SQLiteStore(Alerted, Limited, Keyed):
     """A history in a file, given by path or by URL (``sqlite:///relative``, ``sqlite:////absolute``).
 
     Opening makes missing directories. Raises StoreError: with what to do about it where the

@@ -6,6 +6,7 @@ in lower case.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -20,6 +21,7 @@ _CREDENTIALS: Final = frozenset({"authorization", "x-api-key", "api-key"})
 _AZURE: Final = "/openai/"
 _OPENAI_ONLY: Final = (_AZURE, "/v1/responses/", "/v1/chat/", "/v1/embeddings")
 _SIGNED: Final = "AWS4-"
+_BEARER: Final = re.compile(r"\s*bearer\s+(\S+)\s*", re.IGNORECASE)
 _TIMEOUTS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
 NO_RETRY: Final = ("x-should-retry", "false")
 """The header by which an answer keeps the providers' SDKs from trying again."""
@@ -59,9 +61,30 @@ def timeout_of(headers: Headers) -> float | None:
     return None
 
 
+def credentials_of(headers: Headers) -> set[str]:
+    """The keys that a request brings, wherever the providers' clients put them.
+
+    An ``authorization`` by another scheme than Bearer's is an empty one.
+    """
+    found = set()
+    for name, text in headers:
+        lower = name.lower()
+        if lower == "authorization":
+            bearer = _BEARER.fullmatch(text)
+            found.add(bearer[1] if bearer else "")
+        elif lower in _CREDENTIALS:
+            found.add(text.strip())
+    return found
+
+
+def without_credentials(headers: Headers) -> list[tuple[str, str]]:
+    """The headers without any key."""
+    return [item for item in headers if item[0].lower() not in _CREDENTIALS]
+
+
 def with_key(provider: str, path: str, headers: Headers, key: str) -> list[tuple[str, str]]:
     """The headers with ``key`` as the only credential, in the form the provider takes."""
-    kept = [item for item in headers if item[0].lower() not in _CREDENTIALS]
+    kept = without_credentials(headers)
     if provider == ANTHROPIC:
         return [*kept, ("x-api-key", key)]
     if path.startswith(_AZURE):

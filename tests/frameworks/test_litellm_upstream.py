@@ -7,6 +7,7 @@ import gzip
 import json
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from litellm.integrations.custom_logger import CustomLogger
 
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.app import create_app
+from budget_proxy.store import issuing
 from budget_proxy.transport.coding import MAX_BODY
 from budget_proxy.types import CallRecord
 from tests.codings import CODINGS
@@ -108,6 +110,26 @@ def test_a_call_reaches_its_provider_with_its_budget_and_our_key(
     assert (answer.usage.completion_tokens, answer.choices[0].finish_reason) == (20, "length")
     (row,) = proxied.rows(1)
     assert (row.model, row.output_tokens, row.exact, row.cap) == (bare, 20, True, 20)
+
+
+def test_virtual_keys_are_asked_for_and_stay_here(proxied: Proxied) -> None:
+    """Scoped to models as callers spell them; LiteLLM has the providers' keys, so none lacks."""
+    issued = issuing.create(proxied.engine.store, "Ann", time.time(), models=("hosted_vllm/*",))
+    mine, unknown = (
+        Proxied(proxied.client.with_options(api_key=key), proxied.engine, proxied.provider)
+        for key in (issued.secret, issued.secret[:-1] + "x")
+    )
+    mine.ask(PLAIN)
+    seen = proxied.provider.last
+    assert seen.headers["authorization"] == "Bearer sk-ours"
+    assert issued.secret[20:] not in str((dict(seen.headers), seen.content))
+    (row,) = mine.rows(1)
+    assert (row.model, row.key) == ("plain-model", issued.key.id)
+    with pytest.raises(openai.PermissionDeniedError, match="is for the models hosted_vllm"):
+        mine.ask(CLAUDE)
+    with pytest.raises(openai.AuthenticationError):
+        unknown.ask(PLAIN)
+    assert len(proxied.provider.requests) == 1
 
 
 @pytest.mark.parametrize("model", [PLAIN, CLAUDE])

@@ -14,7 +14,7 @@ from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import InvalidInput
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import Name, Question, Span
+from budget_proxy.proxy.admin.question import Name, Nothing, Question, Span
 from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.proxy.health import shown
 
@@ -25,10 +25,6 @@ class AskedAlerts(Question):
     """What ``/alerts`` is asked."""
 
     all: bool = Field(False, description="Those that are over, and muted ones, too.")
-
-
-class Nothing(Question):
-    """An empty object."""
 
 
 class AskedAck(Question):

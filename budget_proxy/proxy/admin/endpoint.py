@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.question import Question
 from budget_proxy.proxy.admin.refusal import Refusal, wrong
+from budget_proxy.store.keys import Role
 
 _MOST_PARAMETERS: Final = 100
 _IN_PATH: Final = re.compile(r"\{(\w+)\}")
@@ -23,8 +24,12 @@ class Endpoint:
     """What ``method`` and ``path`` (under ``/v1/budget``) ask: a ``question``, and its ``answer``.
 
     Names in braces in the path are parameters, as those of the query are. ``body`` names the
-    parameter that is the request's JSON body, a model or what ``schema`` describes. ``respond``
-    runs in a worker thread; it may block, and raise Refusal, InvalidInput and StoreError.
+    parameter that is the request's JSON body, a model or what ``schema`` describes; ``asker`` the
+    one that is the id of the virtual key that it came with. ``respond`` runs in a worker thread; it
+    may block, and raise Refusal, InvalidInput and StoreError.
+
+    Of those who need a key the ``role`` decides who may ask: approvers what is only read, admins
+    what changes something, unless it is given.
     """
 
     method: Literal["GET", "POST"]
@@ -34,6 +39,19 @@ class Endpoint:
     respond: Callable[[Engine, Any], Any]
     body: str | None = None
     schema: Mapping[str, Any] | None = None
+    asker: str | None = None
+    role: Role | None = None
+
+    @property
+    def needs(self) -> Role:
+        """The least role that may ask."""
+        return self.role or ("approver" if self.method == "GET" else "admin")
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters in path and query."""
+        apart = {self.body, self.asker}
+        return tuple(name for name in self.question.model_fields if name not in apart)
 
     @property
     def summary(self) -> str:
@@ -50,18 +68,22 @@ class Endpoint:
         found = re.fullmatch(_IN_PATH.sub(r"(?P<\1>[^/]+)", self.path), path)
         return None if found is None else {k: unquote(v) for k, v in found.groupdict().items()}
 
-    def ask(self, path: Mapping[str, str], query: str, body: Any = None) -> Question:
+    def ask(
+        self, path: Mapping[str, str], query: str, body: Any = None, asker: str | None = None
+    ) -> Question:
         """The question that a request asks. Raises Refusal."""
         given = self._given(query)
         if self.body is not None:
             given[self.body] = body
+        if self.asker is not None:
+            given[self.asker] = asker
         try:
             return self.question(**given, **path)
         except ValidationError as error:
             raise wrong(error, self.body) from None
 
     def _given(self, query: str) -> dict[str, Any]:
-        known = [n for n in self.question.model_fields if n not in {self.body, *self.in_path}]
+        known = [name for name in self.parameters if name not in self.in_path]
         given: dict[str, Any] = {}
         try:
             pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_PARAMETERS)

@@ -29,22 +29,30 @@ _ERROR: Final = {
 }
 _REFUSALS: Final = {
     "400": "A parameter is wrong, or unknown.",
-    "403": "Asked by a web page that may not, or under a host that is not allowed.",
+    "401": "There are virtual keys, and the request brings none that is in force.",
+    "403": "The role of the key does not do, or it is asked by a web page that may not, or under "
+    "a host that is not allowed.",
     "404": "There is no such thing.",
     "413": "The body is too long.",
     "415": "The body is no JSON.",
     "503": "The history cannot be read now, or too many questions wait.",
 }
+_SECURITY: Final[dict[str, Any]] = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A virtual key."},
+    "x-api-key": {
+        "type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same.",
+    },
+}  # fmt: skip
 _OF_BODIES: Final = frozenset({"413", "415"})
 
 
 def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
     """The document as JSON's values."""
-    answers = [(one.path, "serialization", TypeAdapter(one.answer)) for one in endpoints]
+    answers = [(_id(one), "serialization", TypeAdapter(one.answer)) for one in endpoints]
     found, described = TypeAdapter.json_schemas(answers, ref_template=_REFERENCE)  # type: ignore[arg-type]  # any key will do
     paths: dict[str, Any] = {}
     for one in endpoints:
-        answer = found[one.path, "serialization"]
+        answer = found[_id(one), "serialization"]
         paths.setdefault(PREFIX + one.path, {})[one.method.lower()] = _operation(one, answer)
     return {
         "openapi": "3.1.0",
@@ -55,7 +63,11 @@ def document(endpoints: Sequence[Endpoint]) -> dict[str, Any]:
             "dollars, counts of tokens are whole; null means unknown, never zero.",
         },
         "paths": paths,
-        "components": {"schemas": {"Error": _ERROR, **described.get("$defs", {})}},
+        "security": [{}, *({name: []} for name in _SECURITY)],
+        "components": {
+            "securitySchemes": _SECURITY,
+            "schemas": {"Error": _ERROR, **described.get("$defs", {})},
+        },
     }
 
 
@@ -63,11 +75,13 @@ def _operation(endpoint: Endpoint, answer: Any) -> dict[str, Any]:
     refusals = {
         status: _reply(text, {"$ref": "#/components/schemas/Error"})
         for status, text in _REFUSALS.items()
-        if (endpoint.body or status not in _OF_BODIES) and (status != "404" or endpoint.in_path)
+        if (endpoint.body or status not in _OF_BODIES)
+        and (status != "404" or endpoint.in_path or endpoint.asker)
     }
     operation: dict[str, Any] = {
-        "operationId": endpoint.respond.__name__,
+        "operationId": _id(endpoint),
         "summary": endpoint.summary,
+        "description": f"Where there are virtual keys: with the role {endpoint.needs} or above.",
         "parameters": _parameters(endpoint),
         "responses": {"200": _reply("The answer.", answer), **refusals},
     }
@@ -75,6 +89,10 @@ def _operation(endpoint: Endpoint, answer: Any) -> dict[str, Any]:
         content = {"application/json": {"schema": _body(endpoint, endpoint.body)}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _id(endpoint: Endpoint) -> str:
+    return endpoint.respond.__name__
 
 
 def _body(endpoint: Endpoint, name: str) -> Any:
@@ -96,7 +114,7 @@ def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
             "schema": _without_null(schema),
         }
         for name, schema in described.get("properties", {}).items()
-        if name != endpoint.body
+        if name in endpoint.parameters
     ]
 
 

@@ -59,6 +59,13 @@ def predict(engine: Engine, asked: AskedPrediction) -> Prediction:
 
 ENDPOINTS = (
     Endpoint(
-        "POST", "/predict", AskedPrediction, Prediction, predict, body="task", schema=_DESCRIPTOR
+        "POST",
+        "/predict",
+        AskedPrediction,
+        Prediction,
+        predict,
+        body="task",
+        schema=_DESCRIPTOR,
+        role="approver",
     ),
 )

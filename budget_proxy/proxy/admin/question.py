@@ -81,6 +81,10 @@ Zone = Annotated[TimeZone, WithJsonSchema({"type": "string", "examples": ["Europ
 Name = Annotated[str, Field(min_length=1, max_length=1_000)]
 
 
+class Nothing(Question):
+    """An empty object."""
+
+
 class OfGroup(Question):
     """Questions to some calls only."""
 

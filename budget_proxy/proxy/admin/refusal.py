@@ -7,8 +7,11 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from budget_proxy.proxy.errors import CHALLENGE
+
 INVALID: Final = "invalid_request_error"
 NOT_FOUND: Final = "not_found_error"
+FORBIDDEN: Final = "permission_error"
 
 
 class Refusal(Exception):
@@ -27,6 +30,11 @@ class Refusal(Exception):
         self.status = status
         self.headers = headers
         self.body: dict[str, Any] = {"error": {"message": message, "type": type_, "param": param}}
+
+
+def unauthorised(message: str) -> Refusal:
+    """The refusal of who does not say who asks."""
+    return Refusal(401, message, type_="authentication_error", headers=[CHALLENGE])
 
 
 def wrong(error: ValidationError, body: str | None = None) -> Refusal:

@@ -7,6 +7,7 @@ from typing import Final
 from budget_proxy.proxy.admin import (
     alerts,
     calls,
+    keys,
     limits,
     predict,
     projection,
@@ -25,4 +26,5 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *limits.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
+    *keys.ENDPOINTS,
 )

@@ -20,10 +20,11 @@ from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.proxy.admin.endpoint import Endpoint
 from budget_proxy.proxy.admin.openapi import PREFIX, document
 from budget_proxy.proxy.admin.question import Question
-from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
+from budget_proxy.proxy.admin.refusal import FORBIDDEN, NOT_FOUND, Refusal
 from budget_proxy.proxy.admin.registry import ENDPOINTS
 from budget_proxy.proxy.caller import Caller
 from budget_proxy.proxy.headers import Headers, first, whole
+from budget_proxy.store.keys import Role, VirtualKey
 from budget_proxy.transport.coding import TooLarge
 
 _THREADS: Final = 2
@@ -54,14 +55,17 @@ class Site:
 
     async def answer(self, caller: Caller) -> None:
         """Answer one request. Raises CallerLeft."""
-        headers: Headers = _HEADERS
         try:
-            status, content = 200, await self._content(caller)
+            content = await self._content(caller)
         except Refusal as refusal:
-            status, content = refusal.status, encoded(refusal.body)
-            headers = (*_HEADERS, *refusal.headers)
-        await caller.start(status, whole(headers, len(content)))
-        await caller.end(b"" if caller.method == "HEAD" else content)
+            await self.refuse(caller, refusal)
+        else:
+            await _send(caller, 200, _HEADERS, content)
+
+    async def refuse(self, caller: Caller, refusal: Refusal) -> None:
+        """Say why one is not answered."""
+        headers = (*_HEADERS, *refusal.headers)
+        await _send(caller, refusal.status, headers, encoded(refusal.body))
 
     async def _content(self, caller: Caller) -> bytes:
         path = caller.raw_path.removeprefix(PREFIX)
@@ -75,8 +79,10 @@ class Site:
             raise Refusal(404, message, type_=NOT_FOUND)
         method = _check_method(caller.method, [one.method for one, _ in found])
         endpoint, given = next(item for item in found if item[0].method == method)
+        _check_role(caller.key, endpoint.needs)
         body = await _body(caller) if endpoint.method == "POST" else None
-        asked = endpoint.ask(given, caller.query, body)
+        asker = None if caller.key is None else caller.key.id
+        asked = endpoint.ask(given, caller.query, body, asker)
         return await self._in_thread(partial(self._respond, endpoint, asked))
 
     async def _in_thread(self, work: Callable[[], bytes]) -> bytes:
@@ -105,6 +111,20 @@ class Site:
         return encoded(document(ENDPOINTS))
 
 
+async def _send(caller: Caller, status: int, headers: Headers, content: bytes) -> None:
+    await caller.start(status, whole(headers, len(content)))
+    await caller.end(b"" if caller.method == "HEAD" else content)
+
+
+def _check_role(key: VirtualKey | None, needed: Role) -> None:
+    """Raise Refusal where the key that was sent does not do; without keys everybody here may."""
+    if key is not None and not key.may(needed):
+        raise Refusal(
+            403, f"this needs a key with the role {needed}; the role of {key.id} is {key.role}",
+            type_=FORBIDDEN,
+        )  # fmt: skip
+
+
 def _check_method(method: str, known: list[str]) -> str:
     """The method that is meant. Raises Refusal where it is none of the known ones."""
     allowed = sorted({*known, "HEAD"} if "GET" in known else set(known))
@@ -125,7 +145,7 @@ async def _body(caller: Caller) -> Any:
     """
     site = first(caller.headers, "sec-fetch-site")
     if site is not None and site not in _OURS and first(caller.headers, "origin") is None:
-        raise Refusal(403, "web pages of other sites may not ask this", type_="permission_error")
+        raise Refusal(403, "web pages of other sites may not ask this", type_=FORBIDDEN)
     kind = (first(caller.headers, "content-type") or "").partition(";")[0].strip().lower()
     if kind != "application/json" or first(caller.headers, "content-encoding") is not None:
         raise Refusal(415, "send JSON that is not compressed, with content-type: application/json")

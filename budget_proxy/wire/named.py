@@ -1,0 +1,31 @@
+"""Every model that a request names, so that a key for some models is a key for no others.
+
+Beside its own model a body may name those that answer in its place, or that its tools ask. Some
+servers do not tell small letters from capitals, so neither is done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from budget_proxy.wire import value
+from budget_proxy.wire.path import model_in
+
+_MODEL: Final = "model"
+_OTHERS: Final = frozenset({"fallbacks", "models", "tools"})
+"""Lists of models, or of objects that have one."""
+
+
+def models_in(path: str, body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The models by name, each once; empty where none is named that can be told."""
+    found = [model_in(path), *_named(body)]
+    for key, items in body.items():
+        if key.lower() in _OTHERS:
+            for item in value.items(items):
+                found += [item] if isinstance(item, str) else _named(value.mapping(item))
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def _named(thing: Mapping[str, Any]) -> Iterator[str]:
+    return (value.text(item) for key, item in thing.items() if key.lower() == _MODEL)
