@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from contextlib import closing
@@ -99,6 +100,7 @@ def test_users_are_stored_by_the_pseudonym_that_rows_have(url: str) -> None:
         (("--tokens", "1", "--soft", "--degrade-model", "m"), "say one of them"),
         (("--tokens", "1", "--user", "*", "--agent", "*"), "one * at most"),
         (("--tokens", "1", "--zone", "Berlin"), "no time zone"),
+        (("--tokens", "1", "--degrade-effort", "lots"), "an effort is one of none, minimal"),
     ],
 )
 def test_what_makes_no_sense_is_one_line_that_says_what_does(
@@ -139,6 +141,26 @@ def test_check_finds_what_differs_and_repairs_it(url: str) -> None:
     told = run("limits", "check", "--repair", "--store", url)
     assert (told.exit_code, "1 accounts were counted anew" in told.stdout) == (1, True)
     assert run("limits", "check", "--store", url).exit_code == 0
+
+
+def test_imported_and_compacted_calls_count(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is imported counts at once, without a price too; what is compacted goes on counting."""
+    monkeypatch.setenv("BUDGET_PROXY_WINDOW", "100")  # rows that compaction leaves at least
+    for amount in (("--output-tokens", "10000"), ("--usd", "1e6")):
+        run("limits", "add", "--window", "lifetime", "--store", url, *amount)
+    call = {"ts": time.time() - 3 * 86_400, "model": "nobody-knows-it", "output_tokens": 50}
+    file = tmp_path / "calls.jsonl"
+    file.write_text("".join(json.dumps({**call, "id": n}) + "\n" for n in range(150)))
+    before = run_json("limits", "--store", url)["limits"]
+    assert run_json("import", file, "--store", url)["written"] == 150
+    found = run_json("limits", "--store", url)["limits"]
+    assert [one["accounts"][0]["used"] for one in (before[0], found[0])] == [300, 7_800]
+    assert found[1]["accounts"][0]["used"] > before[1]["accounts"][0]["used"]
+    assert run_json("history", "compact", "--older-than", "1d", "--store", url)["folded"] == 50
+    assert run_json("limits", "--store", url)["limits"] == found
+    assert run_json("limits", "check", "--store", url)["differences"] == []
 
 
 def test_people_see_bars_and_the_bound(url: str) -> None:

@@ -14,9 +14,11 @@ from budget_proxy.ledger.accounts import Balance
 from budget_proxy.ledger.limits import DIMENSIONS, EACH, MOST, NANO, Limit, Unit
 from budget_proxy.ledger.windows import window_of
 from budget_proxy.policy.rollout import pseudonym
+from budget_proxy.scope import EFFORTS
 from budget_proxy.store.base import Complete, Store
 
 _DIGITS: Final = 9
+_EFFORTS: Final = tuple(effort for effort in EFFORTS if effort != "auto")
 
 Amount = int | float
 """Tokens, or US dollars."""
@@ -171,6 +173,8 @@ def add(
 
     ``charge`` charges rows that have no price. Raises InvalidInput and StoreError.
     """
+    if limit.effort is not None and limit.effort not in _EFFORTS:
+        raise InvalidInput(f"an effort is one of {', '.join(_EFFORTS)}, not {limit.effort!r}")
     start, _ = window_of(limit.window, limit.zone, now)
     limit = replace(limit, where=_where(store, names), created=now)
     unpriced = store.charge(charge, start) if limit.unit == "usd" else 0

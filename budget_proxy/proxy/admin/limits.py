@@ -12,9 +12,9 @@ from budget_proxy.assemble import Engine
 from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.limits import DIMENSIONS, Action, Hold, Limit
 from budget_proxy.ledger.windows import Window
-from budget_proxy.proxy.admin.alerts import Nothing, Number
+from budget_proxy.proxy.admin.alerts import Number
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import Name, Question, Zone
+from budget_proxy.proxy.admin.question import Name, Nothing, Question, Zone
 from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.proxy.health import shown
 from budget_proxy.wire.prices import charged
