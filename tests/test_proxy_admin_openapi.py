@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from schemathesis.specs.openapi.checks import (
 
 from budget_proxy.proxy.admin.openapi import document
 from budget_proxy.proxy.admin.registry import ENDPOINTS
+from budget_proxy.store.billed import Billed
 from tests.command_line import answered
 from tests.proxied import Answer, running
 
@@ -41,6 +43,14 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with running(tmp_path_factory.mktemp("described"), Answer()) as proxy:
         rows = [answered(number, truncated=number % 9 == 0) for number in range(40)]
         proxy.engine.store.append(rows)
+        day = f"{datetime.fromtimestamp(rows[0].ts, UTC):%Y-%m-%d}"
+        facts: dict[str, Any] = {"day": day, "model": "gpt-5.4", "kind": "output"}
+        proxy.engine.store.save_billed(
+            [
+                Billed("openai", "cost", amount=70_000_000, **facts),
+                Billed("openai", "usage", tokens=9_000, requests=41, **facts),
+            ]
+        )
         yield proxy.url
 
 
@@ -91,6 +101,14 @@ def test_every_endpoint_and_parameter_stands_in_the_docs() -> None:
 def test_whatever_is_asked_the_answer_is_as_said(case: schemathesis.Case[Any], url: str) -> None:
     """Good questions and bad ones: a status that is named, and JSON of the shape that is named."""
     case.validate_response(case.call(base_url=url), checks=list(CHECKS))
+
+
+def test_a_bill_that_is_there_is_as_described(url: str) -> None:
+    """Made-up months and providers rarely find one."""
+    response = SCHEMA["/v1/budget/billing"]["GET"].Case().call(base_url=url)
+    assert response.status_code == 200
+    assert response.json()["explanations"]
+    SCHEMA["/v1/budget/billing"]["GET"].Case().validate_response(response, checks=list(CHECKS))
 
 
 @pytest.mark.parametrize("call", ["c0", "c39"])

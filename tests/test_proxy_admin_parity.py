@@ -11,12 +11,15 @@ import httpx
 import pytest
 
 from budget_proxy.proxy.admin.registry import ENDPOINTS
+from budget_proxy.store import open_store
+from budget_proxy.store.billed import Billed
 from tests.command_line import answered, history, run_json
 from tests.proxied import Answer, Running, running
 
 DAY = 86_400.0
 NOW = float(int(time.time()))
 BEFORE = f"{datetime.fromtimestamp(NOW - DAY, tz=UTC):%Y-%m-%d}"
+MONTH = BEFORE[:7]
 TASK = "fix the login bug"
 TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
     "/report": [
@@ -66,6 +69,13 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
     ],
     "/limits": [([], {})],
     "/alerts": [([], {}), (["--all"], {"all": "true"})],
+    "/billing": [
+        ([], {}),
+        (
+            ["--month", MONTH, "--provider", "openai"],
+            {"month": MONTH, "provider": "openai"},
+        ),
+    ],
     "/predict": [
         ([TASK], {}),
         (
@@ -76,7 +86,9 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
 }
 """Options of each command, and the same as parameters."""
 
-COMMANDS = {"/projection": "project", "/suggestions": "suggest"}
+COMMANDS = {
+    "/projection": "project", "/suggestions": "suggest", "/billing": "billing reconcile",
+}  # fmt: skip
 """Commands that are called otherwise than their path."""
 
 CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
@@ -103,6 +115,16 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for number in range(90)
     ]
     history(folder / "history.db", *rows)
+    store = open_store(f"sqlite:///{folder / 'history.db'}")
+    facts: dict[str, Any] = {"model": "gpt-5.4", "kind": "output", "imported": NOW}
+    store.save_billed(
+        [
+            Billed("openai", "cost", BEFORE, amount=70_000_000, **facts),
+            Billed("anthropic", "cost", BEFORE, amount=5_000_000, **facts),
+            Billed("openai", "usage", BEFORE, tokens=1_200, requests=9, **facts),
+        ]
+    )
+    store.close()
     with running(folder, Answer()) as proxy:
         assert proxy.engine.fitted()
         assert httpx.get(f"{proxy.url}/v1/budget/alerts").json()["waiting"] is False
@@ -128,7 +150,7 @@ def test_twins_say_the_same(
     """To the last digit, at the same moment; a prediction's id is its own."""
     monkeypatch.setattr(time, "time", lambda: NOW)
     url = proxied.engine.store.url
-    said = run_json(COMMANDS.get(path, path[1:]), *options, "--store", url)
+    said = run_json(*COMMANDS.get(path, path[1:]).split(), *options, "--store", url)
     body = {"description": TASK} if path == "/predict" else None
     method = "GET" if body is None else "POST"
     reply = httpx.request(method, f"{proxied.url}/v1/budget{path}", params=params, json=body)

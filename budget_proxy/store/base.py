@@ -10,6 +10,7 @@ from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.keys import Kept
+from budget_proxy.store.billed import Billed, Spent, Taken
 from budget_proxy.store.pages import Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -286,6 +287,19 @@ class Store(Protocol):
         """Change a virtual key in one transaction; what it is then, ``None`` if it is not there.
 
         What ``change`` raises passes through, and nothing is changed.
+    def save_billed(self, lines: Sequence[Billed]) -> Taken:
+        """Write an export's lines in place of those of the same provider, report and day.
+
+        In one transaction; what stays and goes: ``billed.sorted_out``.
+        """
+
+    def billed(self, first: str, last: str) -> list[Billed]:
+        """What was billed from one day (2026-10-01, UTC) to another, both included."""
+
+    def spent(self, start: float, end: float) -> list[Spent]:
+        """What rows by time [start, end) used and cost, by half hours, in order.
+
+        Folded rows are not among them, nor those that nobody was paid for.
         """
 
     def close(self) -> None:

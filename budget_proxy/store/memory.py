@@ -14,6 +14,8 @@ from typing import Any
 from budget_proxy.store.alerts import Seen, seen
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
+from budget_proxy.store.billed import Billed
+from budget_proxy.store.kept_bills import KeptBills
 from budget_proxy.store.keys import Kept
 from budget_proxy.store.measures import sums_of
 from budget_proxy.store.pages import Page, Place, page_of, place_of
@@ -36,7 +38,7 @@ from budget_proxy.store.sums import (
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
-class MemoryStore(Remembered, Reckoned, RememberedKeys):
+class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -57,6 +59,7 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys):
         self._alerts = Alerts()
         self._reckoning = Reckoning()
         self._keys: dict[str, Kept] = {}
+        self._billed: list[Billed] = []
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -267,6 +270,7 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys):
                 "applied": len(self._applied),
                 **self._reckoning.counts(),
                 "keys": len(self._keys),
+                "billed": len(self._billed),
             }
 
     def horizon(self, keep: int) -> int:

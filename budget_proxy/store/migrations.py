@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from budget_proxy.store.alerting import TABLES as ALERT_TABLES
 from budget_proxy.store.alerting import m006_alerts
 from budget_proxy.store.beginnings import m001_first_tables, m002_pending, m003_features
+from budget_proxy.store.billing import m012_billed
 from budget_proxy.store.keying import m011_keys
 from budget_proxy.store.limiting import TABLES as LIMIT_TABLES
 from budget_proxy.store.limiting import m013_limits
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 SET = "budget_proxy"
 TABLES = (
     "calls", "sessions", "guidance", "features", "fits", "meta", "sums", *ALERT_TABLES, "applied",
-    *LIMIT_TABLES, "keys",
+    *LIMIT_TABLES, "keys", "billed",
 )  # fmt: skip
 
 
@@ -229,6 +230,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m007_applied,
     m009_pages,
     m011_keys,
+    m012_billed,
     m013_limits,
 )
 """In the order of application."""

@@ -29,6 +29,7 @@ from budget_proxy.store import (
     sessioning,
     summing,
 )
+from budget_proxy.store.accounted import Accounted
 from budget_proxy.store.alerted import Alerted
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import WITHIN, Complete, Group
@@ -53,7 +54,7 @@ _INSERT_CALL: Final = (
 )
 
 
-class SQLiteStore(Alerted, Limited, Keyed):
+class SQLiteStore(Alerted, Limited, Keyed, Accounted):
     """A history in a file, given by path or by URL (``sqlite:///relative``, ``sqlite:////absolute``).
 
     Opening makes missing directories. Raises StoreError: with what to do about it where the

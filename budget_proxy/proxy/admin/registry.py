@@ -6,6 +6,7 @@ from typing import Final
 
 from budget_proxy.proxy.admin import (
     alerts,
+    billing,
     calls,
     keys,
     limits,
@@ -24,6 +25,7 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *suggestions.ENDPOINTS,
     *alerts.ENDPOINTS,
     *limits.ENDPOINTS,
+    *billing.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
     *keys.ENDPOINTS,
