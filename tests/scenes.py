@@ -23,6 +23,7 @@ def scene(*records: CallRecord, days: float = 30.0, strategy: str = "auto", **po
     store.append(records)
     return Scene(
         sums=sums_of(records),
+        work=sums_of(records),
         days=days,
         rows=Rows(partial(store.newest, start=0.0)),
         policy=Policy(**policy),

@@ -40,7 +40,7 @@ def of(*rows: CallRecord) -> Comparison:
     """The two weeks of a history side by side, by agent."""
     store = MemoryStore()
     store.append(rows)
-    return compare(store, BEFORE, AFTER, "agent")
+    return compare(store.sums, BEFORE, AFTER, "agent")
 
 
 def change(found: Comparison, measure: str) -> Change:
@@ -114,7 +114,7 @@ def test_two_days_are_too_few_to_tell_noise_from_change() -> None:
     store = MemoryStore()
     store.append([budgeted(1.5), budgeted(0.5), budgeted(0.5)])
     days = Span(MIDNIGHT - 2 * DAY, MIDNIGHT - DAY), Span(MIDNIGHT - DAY, MIDNIGHT)
-    calls = change(compare(store, *days, "agent"), "calls_a_day")
+    calls = change(compare(store.sums, *days, "agent"), "calls_a_day")
     assert (calls.before, calls.after, calls.difference) == (1.0, 2.0, 1.0)
     assert calls.beyond_noise is None
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from budget_proxy.analytics import efficiency
 from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_report
 from budget_proxy.analytics.figures import Figures
-from budget_proxy.store.measures import USE_EDGES, efficiency_of, sums_of
+from budget_proxy.store.measures import USE_EDGES, sums_of
+from budget_proxy.store.scoring import efficiency_of
 from budget_proxy.types import CallRecord
 from tests.makers import NOW, record
 

@@ -43,7 +43,7 @@ def test_a_history_is_caught_up_with_once(store: Store) -> None:
     """The first look raises what is to be raised, the second finds nothing new."""
     store.append(traffic())
     first = Follower(store).catch_up(NOW)
-    assert (first.rows, first.skipped, first.waiting) == (1_200, 0, False)
+    assert (first.rows, first.skipped, first.waiting) == (1_200, 0, 0)
     raised = [n.alert.cause for n in first.notices if n.change == "raised"]
     assert raised == ["longer", "truncation"]
     assert Follower(store).catch_up(NOW).notices == ()
@@ -125,11 +125,16 @@ def test_a_history_that_is_far_ahead_is_taken_up_near_its_end(
 
 
 def test_time_that_is_short_leaves_rows_for_the_next_look(store: Store) -> None:
-    """With no time at all nothing is done, and more is said to be waiting."""
+    """With no time at all some rows are taken in, and it is said how many wait."""
     store.append(traffic())
     follower = Follower(store)
-    assert follower.catch_up(NOW, within=-1.0) == following.CaughtUp(0, 0, waiting=True, notices=())
-    assert follower.catch_up(NOW).rows == 1_200
+    first = follower.catch_up(NOW, within=-1.0)
+    assert (first.rows, first.waiting) == (1_000, 200)
+    second = follower.catch_up(NOW, within=-1.0)
+    assert (second.rows, second.waiting) == (200, 0)
+    both = first.then(second)
+    assert (both.rows, both.waiting) == (1_200, 0)
+    assert [n.alert.cause for n in both.notices if n.change == "raised"] == ["longer", "truncation"]
 
 
 def test_a_limit_is_told_to_the_watch_of_the_history(store: Store) -> None:

@@ -64,7 +64,7 @@ def test_a_cut_answer_needed_more_than_it_got() -> None:
 def test_what_cannot_be_measured_says_why(given: dict[str, Any], reason: str) -> None:
     """And has no use, no efficiency and no promise."""
     found = judged(record(**{"recommended": 1000, "output_tokens": 300, **given}))
-    assert found == Judgement("untold", None, None, None, reason)
+    assert found == Judgement("untold", reason=reason)
 
 
 def test_weights_are_no_promise() -> None:
@@ -95,6 +95,11 @@ ROWS = st.builds(
     exact=st.booleans(),
     finish_reason=st.sampled_from(["stop", "length", "error"]),
     strategy=st.sampled_from(["learned", "heuristic", "import"]),
+    q50=st.none() | st.integers(100, 900),
+    q75=st.just(950),
+    q90=st.just(1200),
+    q95=st.just(1300),
+    q99=st.just(2000),
 )
 
 
@@ -111,4 +116,7 @@ def test_judgements_add_up_to_the_figures_of_a_report(rows: list[CallRecord]) ->
     assert sum(one.use or 0 for one in found) == pytest.approx(sums.utilisation)
     assert sum(one.efficiency or 0 for one in found) == pytest.approx(sums.efficiency)
     assert sum(one.attainable or 0 for one in found) == pytest.approx(sums.confidence)
+    expected = [one.attainable_efficiency for one in found]
+    assert sum(one or 0 for one in expected) == pytest.approx(sums.expected_efficiency)
+    assert sum(one is not None for one in expected) == sums.expected
     assert all((one.reason == "") == (one.verdict != "untold") for one in found)

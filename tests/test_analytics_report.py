@@ -17,8 +17,9 @@ from budget_proxy.analytics.report import Report, keep, make_report
 from budget_proxy.analytics.spenders import spenders
 from budget_proxy.analytics.truncations import truncations
 from budget_proxy.store import open_store
-from budget_proxy.store.measures import risk_of, sums_of
+from budget_proxy.store.measures import sums_of
 from budget_proxy.store.memory import MemoryStore
+from budget_proxy.store.scoring import risk_of
 from budget_proxy.store.sums import total
 from budget_proxy.types import CallRecord
 from tests.makers import NOW, record
@@ -60,6 +61,18 @@ def test_rates_stand_beside_what_forecasts_expected() -> None:
     assert found.attainable == pytest.approx(0.6)
     assert found.attainable_under == pytest.approx(0.1)
     assert found.attainable_over == pytest.approx(0.3)
+    # (.3 + 1.0 + .8 + .5) / 4, and as worked out in tests/test_store_scoring.py
+    assert found.efficiency == pytest.approx(0.65)
+    assert found.attainable_efficiency == pytest.approx(0.5650, abs=0.0001)
+    assert (found.expected, found.promised, found.measured) == (4, 4, 4)
+
+
+def test_what_was_attainable_is_of_the_calls_that_it_is_known_of() -> None:
+    """Of a call whose forecast is not whole, and of one without probabilities, it is not."""
+    rows = (budgeted(800), budgeted(800, q99=None), budgeted(800, strategy="heuristic"))
+    found = made(*rows).efficiency.overall
+    assert (found.measured, found.promised, found.expected) == (3, 2, 1)
+    assert found.attainable_efficiency == pytest.approx(0.5650, abs=0.0001)
 
 
 def test_success_figures_against_the_origins_targets() -> None:

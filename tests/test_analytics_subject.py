@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-from math import log, sqrt
+import random
+from math import exp, log, sqrt
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from budget_proxy.analytics.late import Late
@@ -25,7 +26,7 @@ def sign(number: int, **given: Any) -> Signs:
 def use(share: float, promised: float = 0.5) -> Use:
     """A budget used to a share."""
     over, under = share < 0.5, share > 0.95
-    return Use(share, not (over or under), over, under, share / 2, promised)
+    return Use(share, not (over or under), over, under, share / 2, promised, expected=share / 2)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=120))
@@ -86,6 +87,66 @@ def test_use_of_late_is_what_a_weighted_mean_says(shares: list[float]) -> None:
     spread = sqrt(max(mean([s * s / 4 for s in shares]) - efficiency**2, 0.0))
     bound = efficiency + 1.959963984540054 * spread / sqrt(calls)
     assert figures["efficiency_at_most"] == pytest.approx(bound, abs=1e-6)
+
+
+@given(
+    st.lists(st.sampled_from([0.3, 0.5, 0.6, 0.8, 1.0]), max_size=60),
+    st.floats(0.45, 1.0),
+    st.sampled_from([0.3, 0.5]),
+    st.sampled_from([0.6, 0.8, 1.0]),
+)
+def test_a_wager_on_a_drop_gains_nothing_while_there_is_none(
+    before: list[float], expected: float, low: float, high: float
+) -> None:
+    """Whatever came before: of efficiencies whose mean is what may be, e ** step is 1 on average.
+
+    What may be is 60 %, or ten points below what was expected. Half of a point less is a gain.
+    """
+    late = Late()
+    for efficiency in before:
+        late.learn(use(0.7)._replace(efficiency=efficiency, expected=expected))
+    least = min(0.6, expected - 0.1)
+    assume(low < least < high or least == high)
+    chance = (least - low) / (high - low)  # of the higher one
+
+    def gain(chance: float) -> float:
+        steps = [
+            late.drop(use(0.7)._replace(efficiency=one, expected=expected)) for one in (low, high)
+        ]
+        return (1 - chance) * exp(steps[0]) + chance * exp(steps[1])
+
+    assert gain(chance) == pytest.approx(1.0)
+    assert gain(chance - 0.005) > 1.0
+
+
+def test_efficiencies_that_are_no_lower_than_may_be_hardly_ever_alarm() -> None:
+    """Of 100,000 calls at the limit the CUSUM alone alarms at most five times."""
+    draw = random.Random(4)  # noqa: S311 (no secret)
+    late, total, alarms = Late(), 0.0, 0
+    for _ in range(100_000):
+        # .3 and 1.0 as often as .6 and .5: .58 on average, where .68 was expected
+        efficiency = draw.choice([0.3, 1.0, 0.3, 1.0, 0.5, 0.5, 0.5, 0.54])
+        one = use(0.7)._replace(efficiency=efficiency, expected=0.68)
+        total = max(total + late.drop(one), 0.0)
+        late.learn(one)
+        if total >= BOUNDS[Probe.INEFFICIENT]:
+            total, alarms = 0.0, alarms + 1
+    assert alarms <= 5
+
+
+def test_a_state_of_an_earlier_version_is_taken_up() -> None:
+    """It had one test less, and knew of confidence, and not of the efficiency, what to expect."""
+    subject = Subject(("a", "t", "m"), group=True)
+    for number in range(60):
+        subject.learn(sign(number, use=use(0.7)), young=False, known=NOTHING)
+    values = subject.dump()
+    for place in (2, 3, 4):
+        values[place] = values[place][: Probe.INEFFICIENT]
+    values[-1] = values[-1][:10]
+    old = Subject.load(subject.scope, values, group=True)
+    assert old.late.figures()["possible"] == pytest.approx(0.40 + 0.45 * 0.5)
+    assert len(old.sums) == len(old.since) == len(old.firsts) == len(BOUNDS)
+    old.learn(sign(61, use=use(0.7)), young=False, known=NOTHING)
 
 
 def test_of_late_tells_as_much_as_two_hundred_calls() -> None:

@@ -184,13 +184,13 @@ def test_budgets_that_fit_as_well_as_was_promised_are_no_alert() -> None:
 
 
 def test_inefficient_budgets_are_an_alert() -> None:
-    """Uses of 51 % fit, but efficiency is .6 at best: just below is a drop."""
+    """Uses of 52 % fit, but efficiency is .6 at best: 2.5 points below take some 200 calls."""
     rows = numbered(
         replace(
             row, output_tokens=round(580 * (0.52 if i % 4 else 0.97)), q50=None, q90=None, q95=None,
             confidence=0.75,
         )
-        for i, row in enumerate(calls(200, cost=None, api="task"))
+        for i, row in enumerate(calls(220, cost=None, api="task"))
     )  # fmt: skip
     assert raised(rows) == [("efficiency-drop", GROUP)]
 

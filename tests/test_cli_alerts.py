@@ -1,10 +1,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from budget_proxy.analytics.noticeboard import Noticeboard
+from budget_proxy.analytics.rendering import alerts as rendering
+from budget_proxy.analytics.rendering.blocks import Note
+from budget_proxy.cli import alerts as command
 from tests.command_line import history, run, run_json
+from tests.makers import NOW
 from tests.receiver import receiving
 from tests.watched import GROUP, calls, cut, numbered
 
@@ -28,7 +34,7 @@ def test_json_has_the_alerts_and_where_the_watch_has_got(url: str) -> None:
     assert (first["agent"], first["task_type"], first["model"]) == GROUP
     assert first["figures"]["share"] > 0.1
     assert (found["rows"], found["waiting"], found["skipped"], found["delivered"]) == (
-        810, False, 0, None,
+        810, 0, 0, None,
     )  # fmt: skip
     again = run_json("alerts", "--store", url)
     assert again["rows"] == 0
@@ -45,6 +51,27 @@ def test_people_are_told_what_happened_since_when_and_what_to_do(url: str) -> No
     assert "2027-01-15 10:" in run("alerts", "--store", url, "--zone", "Europe/Berlin").stdout
     for text in ("truncation", "unpriced", "own-model", "2027-01-15 09:", "budget-proxy predict"):
         assert text in result.stdout
+
+
+def test_every_row_is_looked_at_however_long_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command whose time is over after the first thousand rows goes on to the last."""
+    monkeypatch.setattr(command, "_SILENT", 0.0)
+    monkeypatch.setattr(command, "_STEP", 0.0)
+    rows = numbered(calls(2_100), cut(calls(200, seed=1), 0.2))
+    found = run_json("alerts", "--store", history(tmp_path / "h.db", *rows))
+    assert (found["rows"], found["waiting"]) == (2_300, 0)
+    assert [one["cause"] for one in found["alerts"]] == ["truncation"]
+
+
+def test_rows_that_wait_are_told_of() -> None:
+    """That there is no alert is said of what was looked at alone."""
+    board = Noticeboard("", (), 0, (), rows=3_000, skipped=0, waiting=17_000, unwatched=0)
+    told = rendering.alerts(board, ZoneInfo("UTC"), NOW, "sqlite:///h.db")
+    first, second = (block.text for block in told.blocks if isinstance(block, Note))
+    assert first == "No alerts so far."
+    assert second.startswith("Looked at 3,000 of 20,000 rows:")
 
 
 def test_a_history_without_alerts_says_so(tmp_path: Path) -> None:

@@ -86,6 +86,31 @@ def test_an_unknown_command_is_named() -> None:
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("trends", "--last", "x"), "'--last'"),
+        (("trends", "--last", "1.5"), "integer"),
+        (("project", "--days", "soon"), "'--days'"),
+        (("project", "--limit-usd", "much"), "'--limit-usd'"),
+        (("alerts", "--ack", "first"), "'--ack'"),
+        (("report", "--colour"), "--colour"),
+        (("report", "extra"), "extra"),
+        (("trends", "--last"), "--last"),
+        (("budgets",), "budgets"),
+        (("--loud",), "--loud"),
+    ],
+)
+def test_wrong_use_is_one_line_too(arguments: tuple[str, ...], says: str) -> None:
+    """It names the option, and where help is."""
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("budget-proxy: ")
+    assert says in line
+    assert " --help`" in line
+
+
+@pytest.mark.parametrize(
     ("error", "code"),
     [
         (InvalidInput("say what"), 2),

@@ -29,7 +29,7 @@ def test_all_is_well(url: str) -> None:
     """Every check has a line, none fails, and nothing needs doing."""
     found = _checks(url)
     assert list(found) == [
-        "python", "settings", "store", "rows", "clock", "retention", "salt", "prices",
+        "python", "settings", "store", "schema", "rows", "clock", "retention", "salt", "prices",
         "openai upstream",
         "openai key", "anthropic upstream", "anthropic key", "openai SDK", "anthropic SDK",
         "engine",
@@ -75,6 +75,32 @@ def test_what_the_settings_do_not_keep_is_told(
     monkeypatch.delenv("BUDGET_PROXY_KEEP_DAYS")
     monkeypatch.setattr(checks, "_MANY", 149)
     assert "Set keep_days or keep_calls" in _checks(url)["retention"]["advice"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "state", "message", "advice"),
+    [
+        ("DROP TABLE alerts", "fail", "lacks alerts", "a copy of the file from before"),
+        ("DROP TABLE calls", "fail", "lacks calls", "move it away"),
+        ("ALTER TABLE sums DROP COLUMN risk", "fail", "lacks sums.risk", "Put back a copy"),
+        ("CREATE TABLE mine (x)", "warn", "does not know mine", "may stay"),
+        (
+            "ALTER TABLE calls ADD COLUMN shade TEXT", "warn", "does not know calls.shade",
+            "a newer version",
+        ),
+    ],
+)  # fmt: skip
+def test_tables_and_columns_that_differ_are_named(
+    url: str, tmp_path: Path, statement: str, state: str, message: str, advice: str
+) -> None:
+    """What is missing fails, what nobody knows is worth a word; both with what to do."""
+    connection = sqlite3.connect(tmp_path / "history.db")
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    found = _checks(url, exit_code=int(state == "fail"))["schema"]
+    assert (found["state"], found["message"]) == (state, message)
+    assert advice in found["advice"]
 
 
 def test_a_file_that_is_no_history_fails(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.command_line import history
 from tests.makers import NOW, record
+from tests.watched import calls, numbered
 
 
 def watched(*arguments: str) -> tuple[str, str]:
@@ -53,3 +54,19 @@ def test_a_compaction_shows_how_far_it_is(tmp_path: Path) -> None:
     assert json.loads(output)["folded"] == 600
     assert "Folding" in seen
     assert "100%" in seen
+
+
+def test_a_look_that_takes_long_shows_how_far_it_is(tmp_path: Path) -> None:
+    """Alerts, by the rows that nobody looked at yet."""
+    url = history(tmp_path / "h.db", *numbered(calls(19_000)))
+    output, seen = watched("alerts", "--store", url, "--json")
+    assert json.loads(output)["rows"] == 19_000
+    assert "Looking" in seen
+    assert "100%" in seen
+
+
+def test_a_look_that_takes_no_time_shows_nothing(tmp_path: Path) -> None:
+    """A bar that is gone before it is read would only be in the way."""
+    url = history(tmp_path / "h.db", *numbered(calls(50)))
+    _output, seen = watched("alerts", "--store", url, "--json")
+    assert seen == ""

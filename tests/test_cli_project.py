@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,13 @@ def spent(day: int, cost: float | None, **given: Any) -> Any:
     """A call on that day after FIRST."""
     moment = FIRST + timedelta(days=day)
     return answered(day, ts=moment.timestamp(), cost=cost, input_tokens=900, **given)
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is noon on that day."""
+    now = datetime.fromisoformat(f"{AT}T12:00:00Z").timestamp()
+    monkeypatch.setattr(time, "time", lambda: now)
 
 
 @pytest.fixture
@@ -151,6 +159,7 @@ def test_too_little_history_says_so(tmp_path: Path, count: int, words: str) -> N
         ["--days", "0"], ["--days", "1000"], ["--measure", "euros"], ["--method", "magic"],
         ["--by", "day"], ["--zone", "Mars/Olympus"], ["--window", "year"], ["--limit-usd", "0"],
         ["--limit-tokens", "-1"], ["--at", "yesterday"], ["--at", "2026-13-01"],
+        ["--at", "2026-12-01"],
     ],
 )  # fmt: skip
 def test_wrong_values_are_one_line_on_stderr(url: str, arguments: list[str]) -> None:
@@ -163,7 +172,7 @@ def test_wrong_values_are_one_line_on_stderr(url: str, arguments: list[str]) -> 
 def test_a_stream_without_utf_gets_plain_characters(url: str) -> None:
     """The plot is of ASCII alone there."""
     done = subprocess.run(
-        [sys.executable, "-m", "budget_proxy", "project", "--store", url, "--at", AT],
+        [sys.executable, "-m", "budget_proxy", "project", "--store", url, "--at", "2026-11-01"],
         env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, timeout=60,
         check=True,
     )  # fmt: skip
@@ -195,3 +204,10 @@ def test_limits_in_force_are_projected(url: str) -> None:
     assert found[1]["reach"]["probability"] < 0.05
     assert found[3]["reach"] is None
     assert "Limit 1 of coder" in run("project", "--store", url, "--at", AT).stdout
+
+
+def test_a_day_that_is_still_to_come_is_refused(url: str) -> None:
+    """Nothing is known of it: that would be a projection of nothing. Today is as good as any."""
+    result = run("project", "--store", url, "--at", "2026-12-01")
+    assert "still to come" in result.stderr
+    assert run("project", "--store", url, "--at", AT).exit_code == 0

@@ -146,6 +146,27 @@ def test_a_history_that_gives_no_reason_says_what_it_takes(tmp_path: Path) -> No
     assert "Nothing was applied" in run("suggest", "--store", url, "--applied").stdout
 
 
+def test_a_strategy_that_learns_already_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of budgets nothing is suggested then, and what was applied says how to undo it."""
+    monkeypatch.chdir(tmp_path)
+    ruled = recent(
+        200, model="gpt-4.1", strategy="heuristic", recommended=2000, output_tokens=500,
+    )  # fmt: skip
+    url = history(tmp_path / "history.db", *ruled)
+    output = run("suggest", "--store", url, "--kind", "budget").stdout
+    assert "the strategy is auto already" in " ".join(output.split())
+    Path(FILE).write_text('strategy = "heuristic"\n')
+    (found,) = run_json("suggest", "--store", url, "--kind", "budget")["suggestions"]
+    made = run_json(*shlex.split(found["command"])[1:])
+    again = run(*shlex.split(found["command"])[1:])
+    assert (again.exit_code, len(again.stderr.splitlines())) == (2, 1)
+    assert f"suggest --undo {made['number']}`" in again.stderr
+    unknown = run("suggest", "--store", url, "--apply", "abcdef")
+    assert "there is no suggestion abcdef" in unknown.stderr
+
+
 def test_older_calls_are_left_out(tmp_path: Path) -> None:
     """The last 30 days count, unless more is asked for."""
     old = time.time() - 40 * 86_400

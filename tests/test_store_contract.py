@@ -390,8 +390,7 @@ def test_counts_by_table(store: Store) -> None:
         "accounts": 0,
         "leases": 0,
         "lessees": 0,
-        "keys": 0,
-        "applied": 0, "billed": 0,
+        "keys": 0, "billed": 0,
         "alerts": 0, "alert_events": 0, "alert_mutes": 0, "watch": 0,
     }  # fmt: skip
 

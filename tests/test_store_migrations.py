@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,12 @@ import pytest
 
 from budget_proxy.errors import StoreError
 from budget_proxy.store import migrations
+from budget_proxy.store.measures import sums_of
 from budget_proxy.store.rows import CALL_COLUMNS, SESSION_COLUMNS, WRITTEN_COLUMNS, write_call
 from budget_proxy.store.sqlite import SQLiteStore
+from budget_proxy.store.sums import KEYS, total
 from tests.makers import NOW, record
+from tests.test_store_contract import many
 
 
 def columns(path: Path, table: str) -> list[str]:
@@ -122,6 +126,38 @@ def test_days_of_an_earlier_version_become_sums(
     assert (sums.first, sums.last, new.calls) == (NOW, NOW + 5, 1)
     assert [found.calls for found in store.sums(start=NOW + 86_400)] == [1]
     assert store.folded() == [(1_799_971_200, "a", "m")]
+    store.close()
+
+
+def test_calls_that_are_there_have_an_attainable_efficiency(tmp_path: Path) -> None:
+    """An upgrade adds it up for every row that sums were made of, and for no other."""
+    path = tmp_path / "history.db"
+    store = SQLiteStore(path)
+    store.migrate()
+    store.append(many(300))
+    assert store.fold(store.horizon(0), NOW + 3 * 86_400, limit=80)
+    store.sums()
+    store.append([replace(row, call_id=f"later {row.call_id}") for row in many(40)])
+    expected = total(sums_of(store.calls()))
+    assert expected.expected > 100
+    store.close()
+    connection = sqlite3.connect(path)
+    for name in ("expected", "expected_efficiency"):
+        connection.execute(f"ALTER TABLE sums DROP COLUMN {name}")
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm010_attainable_efficiency'")
+    connection.commit()
+    connection.close()
+    store = SQLiteStore(path)
+    assert store.migrate() == ["m010_attainable_efficiency"]
+    found = total(store.sums(by=KEYS))
+    assert found.expected == expected.expected < found.promised
+    assert found.expected_efficiency == pytest.approx(expected.expected_efficiency)
+    halves = [
+        store.sums(start=NOW + 3 * 86_400 + 1800 * i, end=NOW + 3 * 86_400 + 1800 * (i + 1))
+        for i in range(4)
+    ]
+    rows = [row for row in store.calls() if 0 <= row.ts - NOW - 3 * 86_400 < 7200]
+    assert sum(one.expected for half in halves for one in half) == total(sums_of(rows)).expected
     store.close()
 
 

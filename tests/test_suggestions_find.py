@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from budget_proxy.analytics.suggestions.base import KINDS, LEAST
-from budget_proxy.analytics.suggestions.find import scene_of, suggestions
+from budget_proxy.analytics.suggestions.find import kinds_of, scene_of, suggestions
 from budget_proxy.analytics.suggestions.rows import SAMPLE, Rows
 from budget_proxy.analytics.suggestions.totals import totals
 from budget_proxy.settings import load
@@ -47,6 +47,34 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     opened: Store = SQLiteStore(tmp_path / "h.db") if request.param == "sqlite" else MemoryStore()
     opened.migrate()
     return opened
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"agent": "b"},
+        {"task_type": "bug-fix"},
+        {"model": "gpt-4.1"},
+        {"model": "gpt-5.4"},
+        {"agent": "a", "model": "claude-sonnet-4-5"},
+        {"agent": "a", "task_type": "bug-fix", "model": "gpt-4.1"},
+        {"task_type": "review"},
+    ],
+)
+def test_suggestions_about_some_calls_are_those_of_all_that_are_about_them(
+    store: Store, where: dict[str, str]
+) -> None:
+    """With the same evidence; what holds of more calls than were asked for is left out."""
+    store.append([*troubled("a"), *troubled("b")])
+    every = suggestions(scene_of(store, load(), NOW + DAY, NOW - DAY))
+    asked = scene_of(store, load(), NOW + DAY, NOW - DAY, **where)
+    found = suggestions(asked, kinds_of(None, where))
+    store.close()
+    expected = [one for one in every if all(getattr(one, k) == v for k, v in where.items())]
+    assert bool(expected) == ("review" not in where.values())
+    assert {one.id: (one.kind, one.text, one.n, one.evidence) for one in found} == {
+        one.id: (one.kind, one.text, one.n, one.evidence) for one in expected
+    }
 
 
 def test_what_is_worth_most_comes_first_whatever_its_kind(store: Store) -> None:

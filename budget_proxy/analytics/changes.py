@@ -22,8 +22,8 @@ from budget_proxy.analytics.calibration import wilson
 from budget_proxy.analytics.efficiency import COLUMNS, By
 from budget_proxy.analytics.figures import Group
 from budget_proxy.analytics.slope import student
-from budget_proxy.store.base import Store
-from budget_proxy.store.measures import USE_EDGES, efficiency_of
+from budget_proxy.store.measures import USE_EDGES
+from budget_proxy.store.scoring import efficiency_of
 from budget_proxy.store.sums import DAY, KEYS, Sums, merged, total
 from budget_proxy.types import frozen
 
@@ -140,18 +140,25 @@ _POINTS: Final = tuple(
 """The efficiency of uses between USE_EDGES: one each, but for the edges themselves."""
 
 
+Read = Callable[..., Sequence[Sums]]
+"""``Store.sums`` of some calls."""
+
+
 def compare(
-    store: Store,
+    sums: Read,
     before: Span,
     after: Span,
     by: By,
     read: tuple[Sequence[Sums], Sequence[Sums]] | None = None,
 ) -> Comparison:
-    """Compare two spans of a history; ``read``: their sums, if known. Raises StoreError."""
+    """Compare two spans by what ``sums`` gives; ``read``: their sums, if known.
+
+    Raises what ``sums`` does.
+    """
     spans = (before, after)
-    found = read or [store.sums(start=span.start, end=span.end, by=COLUMNS[by]) for span in spans]
+    found = read or [sums(start=span.start, end=span.end, by=COLUMNS[by]) for span in spans]
     sides = [merged(side, COLUMNS[by]) for side in found]
-    parts = [[(_counted(store, part), part.days) for part in span.parts()] for span in spans]
+    parts = [[(_counted(sums, part), part.days) for part in span.parts()] for span in spans]
     old, new = map(total, sides)
     changes = (*_totals(spans, (old, new), parts), *shares(old, new), _efficiency(old, new))
     earlier, later = (_by_group(side, COLUMNS[by]) for side in sides)
@@ -165,9 +172,9 @@ def compare(
     )
 
 
-def _counted(store: Store, part: Span) -> Sums:
+def _counted(sums: Read, part: Span) -> Sums:
     only = ("calls", "output_tokens", "cost")
-    return total(store.sums(start=part.start, end=part.end, by=(), only=only))
+    return total(sums(start=part.start, end=part.end, by=(), only=only))
 
 
 def shares(before: Sums, after: Sums, error: float = _ERROR) -> Iterator[Change]:

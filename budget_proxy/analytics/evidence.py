@@ -88,6 +88,7 @@ _FIGURES: Final[Mapping[str, Callable[[Sequence[Shown], Subject], Figures]]] = M
         causes.SPIKE: _spike,
         causes.OVER: _budgets,
         causes.UNDER: _budgets,
+        causes.EFFICIENCY: _budgets,
     }
 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final
 
 from budget_proxy.analytics.calibration import (
@@ -13,7 +14,8 @@ from budget_proxy.analytics.calibration import (
     reliability,
 )
 from budget_proxy.store.measures import MODES, USE_EDGES
-from budget_proxy.store.sums import Sums
+from budget_proxy.store.sums import SUMMED, Sums
+from budget_proxy.types import LEVELS
 
 Group = tuple[str, ...]
 
@@ -21,9 +23,27 @@ _TOKENS: Final = ("input", "output", "reasoning", "cache_read", "cache_write")
 _SAME: Final = (
     "calls", "attempts", "failed", "priced", "unpriced", "estimated", "truncated",
     "truncated_by_us", "cut_tokens", "cut_cost", "resent", "measured", "untold", "promised",
-    "guided", "guidance_tokens",
+    "expected", "guided", "guidance_tokens",
 )  # fmt: skip
 """Counts that sums and figures call alike."""
+
+_same: Final[Callable[[Sums], tuple[Any, ...]]] = attrgetter(*_SAME)
+
+
+_USES: Final = tuple(f"use_{index + 1}" for index in range(len(USE_EDGES) + 1))
+_TENTHS: Final = range(1, 11)
+_promised: Final[Callable[[Sums], tuple[int, ...]]] = attrgetter(
+    *(f"promised_{n}" for n in _TENTHS)
+)
+_SPREAD: Final = frozenset(
+    {
+        *_USES,
+        *(f"{name}_{100 * level:.0f}" for name in ("told", "held") for level in LEVELS),
+        *(f"{name}_{tenth}" for name in ("confidence", "accurate") for tenth in _TENTHS),
+    }
+)
+PLAIN: Final = tuple(name for name in SUMMED if name not in _SPREAD)
+"""The sums that figures without their spread are made of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +70,11 @@ class Figures:
     the share with .50 <= use <= .95, ``over_allocated`` below, ``under_allocated`` above or
     cut; ``efficiency`` the mean of ``efficiency_of``. ``attainable`` is the accuracy that
     could be expected: the mean confidence of the ``promised`` calls, those among the measured
-    that have a calibrated forecast. ``uses`` counts use between USE_EDGES. ``budget`` is the
-    mean recommended budget of the measured calls, in tokens an answer, ``used`` what they used
-    of all their budgets together, ``reserve`` the mean reserve of an attempt.
+    that have a calibrated forecast. ``attainable_efficiency`` is the mean efficiency that the
+    forecasts of the ``expected`` calls let one expect: all that are promised, but for those whose
+    sums an earlier version made. ``uses`` counts use between USE_EDGES. ``budget`` is the mean
+    recommended budget of the measured calls, in tokens an answer, ``used`` what they used of all
+    their budgets together, ``reserve`` the mean reserve of an attempt.
 
     ``seconds`` is the mean time an attempt took, ``score`` the mean quality given by feedback.
     """
@@ -95,6 +117,8 @@ class Figures:
     attainable: float | None
     attainable_over: float | None
     attainable_under: float | None
+    expected: int
+    attainable_efficiency: float | None
     uses: tuple[int, ...]
     calibration: tuple[Coverage, ...]
     reliability: tuple[Reliability, ...]
@@ -104,19 +128,22 @@ class Figures:
     score: float | None
 
 
-def figures_of(sums: Sums, group: Group = ()) -> Figures:
-    """What sums say, under the name of a group."""
+def figures_of(sums: Sums, group: Group = (), *, spread: bool = True) -> Figures:
+    """What sums say, under the name of a group; with ``spread`` how uses and promises spread.
+
+    Without it ``uses``, ``calibration`` and ``reliability`` are empty, and PLAIN sums will do.
+    """
     return Figures(
         group=group,
-        **{name: getattr(sums, name) for name in _SAME},
+        **dict(zip(_SAME, _same(sums), strict=True)),
         **_tokens(sums),
         **_money(sums),
         **_budgets(sums),
         estimated_share=_share(sums.estimated, sums.attempts),
         reserve=_share(sums.reserve, sums.reserved),
-        uses=tuple(getattr(sums, f"use_{index + 1}") for index in range(len(USE_EDGES) + 1)),
-        calibration=coverage(sums),
-        reliability=reliability(sums),
+        uses=tuple(getattr(sums, name) for name in _USES) if spread else (),
+        calibration=coverage(sums) if spread else (),
+        reliability=reliability(sums) if spread else (),
         modes=_known({mode: getattr(sums, mode) for mode in sorted(MODES)}),
         arms=_known({"holdout": sums.holdout, "treatment": sums.calls - sums.holdout}),
         seconds=_share(sums.seconds, sums.timed),
@@ -154,6 +181,7 @@ def _budgets(sums: Sums) -> dict[str, Any]:
         "over_allocated": _share(sums.over, measured),
         "under_allocated": _share(sums.under, measured),
         "efficiency": _share(sums.efficiency, measured),
+        "attainable_efficiency": _share(sums.expected_efficiency, sums.expected),
         **_attainable(sums),
     }
 
@@ -161,7 +189,7 @@ def _budgets(sums: Sums) -> dict[str, Any]:
 def _attainable(sums: Sums) -> dict[str, float | None]:
     """Rates as forecasts expected them: what is neither accurate nor under is over."""
     accurate = _share(sums.confidence, sums.promised)
-    told = sum(getattr(sums, f"promised_{tenth}") for tenth in range(1, 11))
+    told = sum(_promised(sums))
     under = _share(sums.risk, told)  # not of rows that an earlier version folded
     over = None
     if accurate is not None and under is not None:

@@ -27,16 +27,23 @@ _TRIES: Final = 5
 class CaughtUp:
     """How far a watch has got.
 
-    ``rows`` were taken in, ``skipped`` passed over since they were too many; ``waiting`` says
-    that more are there, for which time was short. ``unwatched`` counts groups, agents and
-    models that were let go again, since others came.
+    ``rows`` were taken in, ``skipped`` passed over since they were too many; ``waiting`` ones are
+    left, for which time was short. ``unwatched`` counts groups, agents and models that were let
+    go again, since others came.
     """
 
     rows: int
     skipped: int
-    waiting: bool
+    waiting: int
     notices: tuple[Notice, ...]
     unwatched: int = 0
+
+    def then(self, later: CaughtUp) -> CaughtUp:
+        """Both looks as one."""
+        return CaughtUp(
+            self.rows + later.rows, self.skipped + later.skipped, later.waiting,
+            self.notices + later.notices, later.unwatched,
+        )  # fmt: skip
 
 
 class Follower:
@@ -52,17 +59,18 @@ class Follower:
         self._version = 0
 
     def catch_up(self, now: float, *, within: float | None = None) -> CaughtUp:
-        """Take in the rows since the last checkpoint, for ``within`` seconds at most.
+        """Take in the rows since the last checkpoint, for ``within`` seconds.
 
-        ``now`` is the time that is noted with what is to be told. Raises StoreError.
+        However short these are, some rows are taken in, so that looks come to an end. ``now`` is
+        the time that is noted with what is to be told. Raises StoreError.
         """
         start = time.monotonic()
         watch, skipped = self._current()
-        rows, waiting = 0, True
+        rows, more = 0, True
         notices: list[Notice] = []
-        while waiting and (within is None or time.monotonic() - start <= within):
+        while more:
             found = self._store.seen(watch.row, limit=_CHUNK)
-            waiting = len(found) == _CHUNK
+            more = len(found) == _CHUNK
             if not found:
                 break
             news = self._learn(watch, found)
@@ -72,8 +80,11 @@ class Follower:
             else:  # another process was faster
                 watch, missed = self._current()
                 skipped += missed
-                waiting = True
-        return CaughtUp(rows, skipped, waiting, tuple(notices), watch.unwatched)
+                more = True
+            if within is not None and time.monotonic() - start > within:
+                break
+        waiting = self._newest() - watch.row if more else 0
+        return CaughtUp(rows, skipped, max(waiting, 0), tuple(notices), watch.unwatched)
 
     def limit(
         self, name: str, used: float, size: float, ts: float, now: float, *, said: str = ""
@@ -100,13 +111,16 @@ class Follower:
             return self._watch, 0
         saved = self._store.watched()
         watch = Watch.load(saved.row, saved.parts, saved.alerts)
-        newest = max((row.id or 0 for row in self._store.recent(1)), default=0)
-        skipped = max(newest - MOST_BEHIND - watch.row, 0)
+        skipped = max(self._newest() - MOST_BEHIND - watch.row, 0)
         watch.row += skipped
         for row in self._store.seen(watch.row - RING, until=watch.row, limit=RING):
             watch.remember(row)
         self._watch, self._version = watch, saved.version
         return watch, skipped
+
+    def _newest(self) -> int:
+        """The id of the newest row; ids have no gaps but where old rows were let go."""
+        return max((row.id or 0 for row in self._store.recent(1)), default=0)
 
     def _save(self, watch: Watch, news: list[Notice], now: float) -> bool:
         progress = Progress(

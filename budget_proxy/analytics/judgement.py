@@ -28,14 +28,16 @@ class Judgement:
 
     ``use`` is output tokens / choices / recommended (a lower bound where the answer was cut),
     ``efficiency`` 0.3 to 1 by mission.md's table, ``attainable`` the probability that the
-    forecast itself gave to ``accurate``; all ``None`` where untold, ``attainable`` also where the
-    forecast was no calibrated one.
+    forecast itself gave to ``accurate``, ``attainable_efficiency`` the efficiency that it let one
+    expect; all ``None`` where untold, what was attainable also where the forecast was no
+    calibrated one.
     """
 
     verdict: Verdict
     use: float | None = None
     efficiency: float | None = None
     attainable: float | None = None
+    attainable_efficiency: float | None = None
     reason: str = ""
 
 
@@ -50,6 +52,7 @@ def judged(record: CallRecord, *, resent: bool = False) -> Judgement:
         found["utilisation"],
         found["efficiency"],
         found.get("confidence"),
+        found.get("expected_efficiency"),
     )
 
 

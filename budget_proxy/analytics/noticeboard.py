@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import isfinite
+from math import inf, isfinite
 from typing import Final
 
+from budget_proxy.analytics.cases import MOST_OPEN
 from budget_proxy.analytics.causes import CAUSES
 from budget_proxy.analytics.encoding import named
 from budget_proxy.analytics.following import CaughtUp, Follower
 from budget_proxy.errors import InvalidInput
-from budget_proxy.store.alerts import Alert, Mute
+from budget_proxy.store.alerts import KEPT, Alert, Mute
 from budget_proxy.store.base import Store
 from budget_proxy.types import frozen
 
@@ -20,8 +21,10 @@ GROUP: Final = "group"
 Calls = tuple[str | None, str | None, str | None]
 """Agent, task type and model; ``None`` stands for all."""
 
+_ALL: Final[Calls] = (None, None, None)
+
 _WITHIN: Final = 0.2
-"""Seconds for rows that no server has looked at: the rest waits for the next time."""
+"""Seconds for rows that no server has looked at, while a question waits: the rest comes next."""
 
 
 @frozen
@@ -47,7 +50,7 @@ class Noticeboard:
     """The alerts of the history ``store``, and what is muted; ``hidden`` alerts are left out.
 
     ``rows`` were looked at for it, ``skipped`` passed over since they were too many; ``waiting``
-    says that more are there. ``unwatched`` counts groups that are not watched any more.
+    ones are still to be looked at. ``unwatched`` counts groups that are not watched any more.
     ``delivered`` counts what was sent, where that was asked for.
     """
 
@@ -57,7 +60,7 @@ class Noticeboard:
     mutes: tuple[Muted, ...]
     rows: int
     skipped: int
-    waiting: bool
+    waiting: int
     unwatched: int
     delivered: dict[str, int] | None = None
 
@@ -67,12 +70,18 @@ def look(store: Store, now: float) -> CaughtUp:
     return Follower(store).catch_up(now, within=_WITHIN)
 
 
-def noticeboard(store: Store, state: CaughtUp, now: float, *, every: bool = False) -> Noticeboard:
-    """The open alerts that are not muted, or ``every`` one, after a look. Raises StoreError."""
-    mutes = store.mutes(now)
+def noticeboard(
+    store: Store, state: CaughtUp, now: float, *, every: bool = False, calls: Calls = _ALL
+) -> Noticeboard:
+    """The open alerts that are not muted, or ``every`` one, after a look. Raises StoreError.
+
+    Those about some ``calls`` only: an alert about all agents is about none of them.
+    """
+    mutes, asked = store.mutes(now), Mute(inf, None, *calls)
     found = [
         Posted(**named(alert), muted=_is_muted(alert, mutes, now))
-        for alert in store.alerts(every=every)
+        for alert in store.alerts(every=every, limit=MOST_OPEN + KEPT)
+        if asked.covers(alert)
     ]
     shown = tuple(alert for alert in found if every or not alert.muted)
     told = tuple(Muted(**{**named(mute), "until": _finite(mute.until)}) for mute in mutes)

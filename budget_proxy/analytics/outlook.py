@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.advice import advice
@@ -13,6 +13,7 @@ from budget_proxy.analytics.efficiency import By
 from budget_proxy.analytics.projection import Method, Projection, check_days, paths, project
 from budget_proxy.analytics.reach import Reach, Window, reach, window_of
 from budget_proxy.analytics.series import Daily, Measure, Series, daily
+from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.limits import EACH, NANO, Unit
 from budget_proxy.store.base import Store
 
@@ -62,8 +63,8 @@ class Outlook:
 
     ``groups`` have trends of their own, so that they need not add up to ``whole``: medians do
     not, and what one group's trend says another's noise may hide. ``in_force`` are the limits by
-    day, week or month of all calls, or of an agent. ``limits`` lacks those for
-    which there is too little history.
+    day, week or month of all calls or of an agent, where some calls alone are asked for those of
+    these. ``limits`` lacks those for which there is too little history.
     """
 
     window: Window
@@ -78,10 +79,22 @@ class Outlook:
     advice: tuple[str, ...]
 
 
-def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question) -> Outlook:
-    """Answer from the history as it was at ``now``. Raises InvalidInput."""
+def check_begun(at: float, now: float) -> None:
+    """Raise InvalidInput where the day that begins ``at`` a time has not begun by ``now``."""
+    if at > now:
+        raise InvalidInput(
+            "that day is still to come: projections are made from what is known; name today or a "
+            "day before"
+        )
+
+
+def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, **where: Any) -> Outlook:
+    """Answer from the history as it was at ``now``. Raises InvalidInput.
+
+    ``where``: columns that sums know; limits are then reached, or not, by these calls alone.
+    """
     check_days(asked.days)
-    history = daily(store, zone, now, by=asked.by)
+    history = daily(store, zone, now, by=asked.by, **where)
     whole = history.whole(asked.measure)
     groups = history.by_group(asked.measure) if asked.by else []
     projected = project(whole, asked.days, asked.method)
@@ -101,14 +114,18 @@ def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question) -> Outloo
         projected,
         tuple(project(one, asked.days, asked.method) for one in groups),
         limits,
-        tuple(_in_force(store, now, asked)),
+        tuple(_in_force(store, now, asked, where)),
         advice(projected, whole, groups, limits),
     )
 
 
-def _in_force(store: Store, now: float, asked: Question) -> Iterator[InForce]:
+def _in_force(
+    store: Store, now: float, asked: Question, where: Mapping[str, Any]
+) -> Iterator[InForce]:
     histories: dict[str, Daily] = {}
     for limit in store.limits():
+        if where and dict(limit.where) != where:
+            continue
         agent = dict(limit.where).get("agent")
         measure: Measure | None = _MEASURES.get(limit.unit)
         told = limit.window in _WINDOWS and len(limit.where) == (agent is not None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
 from math import inf, nextafter
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo
 import orjson
 
 from budget_proxy.analytics.calibration import Reliability, confidence_error
-from budget_proxy.analytics.changes import Comparison, Span, compare
+from budget_proxy.analytics.changes import Comparison, Read, Span, compare
 from budget_proxy.analytics.efficiency import By, EfficiencyReport, efficiency_report
 from budget_proxy.analytics.figures import figures_of
 from budget_proxy.analytics.periods import Period, Unit, periods
@@ -102,21 +103,24 @@ def make_report(
     since: float | None = None,
     until: float | None = None,
     by: By = "agent",
+    **where: Any,
 ) -> Report:
     """Make the report on the calls in [``since``, ``until``); groups that changed are ``by``.
 
-    Raises StoreError.
+    ``where``: columns that sums know. Raises StoreError, and InvalidInput where ``where`` names
+    no column.
     """
-    sums = store.sums(start=since, end=until)
+    sums = store.sums(start=since, end=until, **where)
     found = efficiency_report(sums)
     after_all = now if found.end is None else nextafter(found.end, inf)
     end = until if until is not None else max(now, after_all) if since is not None else after_all
     first = max(since or 0.0, found.start or 0.0)
-    cut = store.page(limit=_NEWEST, start=since, end=until, truncated=True)
-    earlier = [] if since is None else store.sums(start=2 * since - end, end=since)
-    pair = _neighbours(store, since, earlier, Span(first, end)) if sums or earlier else None
+    cut = store.page(limit=_NEWEST, start=since, end=until, truncated=True, **where)
+    earlier = [] if since is None else store.sums(start=2 * since - end, end=since, **where)
+    asked = partial(store.sums, **where)
+    pair = _neighbours(asked, since, earlier, Span(first, end)) if sums or earlier else None
     read = None if since is None else (earlier, sums)
-    previous = compare(store, *pair, by, read) if pair else None
+    previous = compare(asked, *pair, by, read) if pair else None
     comparable = since is not None and pair is not None and pair[0].start == 2 * since - end
     unit = _unit(first, end)
     spans = periods(unit, zone, first, end)[-_PERIODS:] if found.start is not None else []
@@ -132,9 +136,11 @@ def make_report(
         spenders={way: spenders(sums, earlier if comparable else None, way) for way in _BY},
         truncations=truncations(sums, cut.rows),
         previous=previous,
-        since_last=_since_last(store, end if until else max(now, end), previous, by),
+        since_last=_since_last(
+            store.meta(_LAST, ""), asked, end if until else max(now, end), previous, by
+        ),
         unit=unit,
-        course=tuple(_stretch(store, span, since, until) for span in spans),
+        course=_course(store, spans, since, until, where) if spans else (),
     )
 
 
@@ -149,7 +155,7 @@ def keep(store: Store, report: Report) -> None:
 
 
 def _neighbours(
-    store: Store, since: float | None, earlier: Sequence[Sums], whole: Span
+    read: Read, since: float | None, earlier: Sequence[Sums], whole: Span
 ) -> tuple[Span, Span] | None:
     """The time before, and the time it is compared with; ``None`` where no call is as old.
 
@@ -163,27 +169,43 @@ def _neighbours(
         return None
     after, start = Span(since, whole.end), 2 * since - whole.end
     first = total(earlier).first
-    if first - start > _LATE * (since - start) and not store.sums(end=start, by=()):
+    if first - start > _LATE * (since - start) and not read(end=start, by=()):
         start = first
     return Span(start, since), after
 
 
-def _since_last(store: Store, end: float, previous: Comparison | None, by: By) -> Comparison | None:
-    text = store.meta(_LAST, "")
+def _since_last(
+    text: str, read: Read, end: float, previous: Comparison | None, by: By
+) -> Comparison | None:
     if not text:
         return None
     known = orjson.loads(text)
     before, after = Span(known["start"], known["end"]), Span(known["end"], end)
     if previous is not None and (before, after) == (previous.before, previous.after):
         return previous
-    return compare(store, before, after, by) if after.days >= _LEAST_SINCE else None
+    return compare(read, before, after, by) if after.days >= _LEAST_SINCE else None
 
 
-def _stretch(store: Store, span: Period, since: float | None, until: float | None) -> Stretch:
-    low = span.start if since is None else max(span.start, since)
-    high = span.end if until is None else min(span.end, until)
-    sums = total(store.sums(start=low, end=high, by=(), only=_PLOTTED))
-    figures = figures_of(sums)
+def _course(
+    store: Store,
+    spans: Sequence[Period],
+    since: float | None,
+    until: float | None,
+    where: Mapping[str, Any],
+) -> tuple[Stretch, ...]:
+    """The parts of some periods that lie between ``since`` and ``until``."""
+    first, last = spans[0].start, spans[-1].end
+    edges = (
+        first if since is None else max(first, since),
+        *(span.start for span in spans[1:]),
+        last if until is None else min(last, until),
+    )
+    found = store.course(edges, by=(), only=_PLOTTED, **where)
+    return tuple(_stretch(span, total(sums)) for span, sums in zip(spans, found, strict=True))
+
+
+def _stretch(span: Period, sums: Sums) -> Stretch:
+    figures = figures_of(sums, spread=False)
     return Stretch(
         span.start, span.end, span.name, figures.calls, figures.output_tokens,
         figures.cost if figures.attempts else 0.0, figures.accuracy, figures.attainable,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
 from budget_proxy.analytics.figures import Group
-from budget_proxy.analytics.periods import Period, periods
+from budget_proxy.analytics.periods import periods
 from budget_proxy.store.base import Store
 from budget_proxy.store.sums import Sums
 
@@ -107,31 +107,29 @@ class Daily:
 
 
 def daily(store: Store, zone: ZoneInfo, now: float, *, by: By | None = None,
-          days: int = LOOK_BACK) -> Daily:  # fmt: skip
+          days: int = LOOK_BACK, **where: Any) -> Daily:  # fmt: skip
     """The last whole ``days`` before ``now`` (Unix seconds), and the running one.
 
     From the first call on, if that is later; what lies after ``now`` is not looked at.
+    ``where``: columns that sums know.
     """
     today = datetime.fromtimestamp(now, zone).date()
-    begun = [sums.first for sums in store.sums(end=now, by=(), only=())]
+    begun = [sums.first for sums in store.sums(end=now, by=(), only=(), **where)]
     earliest = datetime.combine(today - days * _DAY, time.min, zone).timestamp()
     spans = periods("day", zone, max(min(begun, default=now), earliest), now)
     if spans[-1].end <= now:  # it is midnight to the second
         spans += periods("day", zone, now, now)
     groups: dict[Group, list[Sums | None]] = {}
     columns = () if by is None else COLUMNS[by]
-    for number, span in enumerate(spans):
-        for sums in _sums(store, span, now, columns):
+    edges = (*(span.start for span in spans), now)
+    for number, found in enumerate(store.course(edges, by=columns, only=_READ, **where)):
+        for sums in found:
             name = tuple(getattr(sums, column) for column in columns)
             groups.setdefault(name, [None] * len(spans))[number] = sums
     running = spans[-1]
     elapsed = (now - running.start) / (running.end - running.start)
     whole = len(spans) - 1
     return Daily(today - whole * _DAY, whole, elapsed, groups)
-
-
-def _sums(store: Store, span: Period, now: float, by: Sequence[str]) -> list[Sums]:
-    return store.sums(start=span.start, end=min(span.end, now), by=by, only=_READ)
 
 
 def amount_of(sums: Sums, measure: Measure) -> float:

@@ -9,17 +9,22 @@ from math import erfc, exp, log, pi, sqrt
 from typing import Final, NamedTuple
 
 from budget_proxy.store.alerts import Seen
-from budget_proxy.store.measures import (
-    CALIBRATED,
+from budget_proxy.store.measures import CALIBRATED
+from budget_proxy.store.scoring import (
     OVER,
     UNDER,
     UNDER_EFFICIENCY,
     efficiency_of,
+    expected_efficiency,
 )
 from budget_proxy.types import NO_ANSWER, NO_PROVIDER
 
 PLAIN: Final = 0.5
 """What counts as attainable where a forecast promises nothing: the origin's own accuracy."""
+
+FITTING: Final = 0.85
+MISSING: Final = 0.40
+"""The efficiency of a budget that fits, and of one that does not, if forecasts tell no more."""
 
 _Q90: Final = 1.2815515655446004  # the standard normal's
 _NARROWEST: Final = 0.15
@@ -29,7 +34,10 @@ _FARTHEST: Final = 5.0
 
 
 class Use(NamedTuple):
-    """How a budget was used: ``share`` of it, and the accuracy that was ``promised``."""
+    """How a budget was used: ``share`` of it.
+
+    ``promised`` is the accuracy, ``expected`` the efficiency that the forecast let one expect.
+    """
 
     share: float
     fits: bool
@@ -37,6 +45,7 @@ class Use(NamedTuple):
     under: bool
     efficiency: float
     promised: float
+    expected: float
 
 
 class Signs(NamedTuple):
@@ -130,10 +139,12 @@ def _above(row: Seen, used: float, limit: float) -> tuple[bool | None, bool | No
 
 
 def _use(row: Seen, share: float) -> Use:
-    promised = PLAIN
+    promised, expected = PLAIN, None
     if row.strategy in CALIBRATED and row.confidence is not None:
-        promised = row.confidence
+        promised, expected = row.confidence, expected_efficiency(row)
+    if expected is None:
+        expected = MISSING + (FITTING - MISSING) * promised
     under = share > UNDER or row.truncated
     over = share < OVER and not under
     efficiency = UNDER_EFFICIENCY if row.truncated else efficiency_of(share)
-    return Use(share, not (over or under), over, under, efficiency, promised)
+    return Use(share, not (over or under), over, under, efficiency, promised, expected)

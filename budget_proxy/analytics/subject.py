@@ -13,7 +13,7 @@ from math import log, sqrt
 from typing import Any, Final, Self
 
 from budget_proxy.analytics.causes import CHANGES, TRUNCATION
-from budget_proxy.analytics.late import MOST_COST, Late
+from budget_proxy.analytics.late import MARGIN, MOST_COST, Late, late_of
 from budget_proxy.analytics.scopes import Scope
 from budget_proxy.analytics.signs import Signs
 
@@ -35,10 +35,13 @@ class Probe(IntEnum):
     MISFIT = 11
     ESTIMATED = 12
     SPIKE = 13
+    INEFFICIENT = 14
 
 
 PROBES: Final = tuple(Probe)
-BOUNDS: Final = (15.0, 15.0, 12.0, 12.0, 16.0, 12.0, 16.0, 16.0, 16.0, 16.0, 16.0, 12.0, 12.0, 30.0)
+BOUNDS: Final = (
+    15.0, 15.0, 12.0, 12.0, 16.0, 12.0, 16.0, 16.0, 16.0, 16.0, 16.0, 12.0, 12.0, 30.0, 10.0,
+)  # fmt: skip
 """Where each alarms: docs/analytics.md says how they were chosen."""
 
 WARM_UP: Final = 30
@@ -46,9 +49,6 @@ WARM_UP: Final = 30
 
 LEAST_MEASURED: Final = 50
 """Measured calls before the use of budgets is judged."""
-
-MARGIN: Final = 0.10
-"""How far the realised accuracy must lie below the attainable."""
 
 _STEP: Final = 0.7  # the change that is looked for, in standard deviations
 _DRIFT: Final = 0.5 * _STEP * _STEP
@@ -148,7 +148,8 @@ class Subject:
         tested = steps
         if self.calls <= WARM_UP:
             tested = [None] * len(PROBES)
-            tested[Probe.MISFIT] = steps[Probe.MISFIT]
+            for test in (Probe.MISFIT, Probe.INEFFICIENT):
+                tested[test] = steps[test]
         elif young:
             tested = list(steps)
             _forget_forecasts(tested)
@@ -172,6 +173,7 @@ class Subject:
             if call.use is not None:
                 usual = min(max(call.use.promised - MARGIN, 0.02), 0.98)
                 steps[Probe.MISFIT] = _bit(usual, _FIT_FALLS * usual)[call.use.fits]
+                steps[Probe.INEFFICIENT] = self.late.drop(call.use)
             weight, total = self.cost
             if call.cost is not None and weight > 0.5 * WARM_UP and total > 0:
                 steps[Probe.SPIKE] = min(call.cost * weight / total, MOST_COST) - _SPIKE
@@ -202,14 +204,17 @@ class Subject:
 
     @classmethod
     def load(cls, scope: Scope, values: list[Any], *, group: bool) -> Self:
-        """Take up what ``dump`` gave."""
+        """Take up what ``dump`` gave, here or in a version that tested less."""
         subject = cls(scope, group=group)
         (
             subject.calls, subject.last, subject.sums, subject.since, subject.firsts,
             subject.peaks, subject.recent, subject.shifts, subject.lengths, subject.level,
             subject.price, subject.cut, subject.cost, late,
         ) = values  # fmt: skip
-        subject.late = Late(*late)
+        lacking = len(PROBES) - len(subject.sums)
+        for numbers in (subject.sums, subject.since, subject.firsts):
+            numbers.extend([0] * lacking)
+        subject.late = late_of(late)
         return subject
 
     def _weigh_length(self, call: Signs, steps: Steps) -> None:
@@ -308,16 +313,20 @@ class Subject:
     def _is_certain(self, test: Probe) -> bool:
         """Whether more than a test's sum speaks for it, where more is asked for.
 
-        Lengths that differ from usual ones may be another mix of tasks; the accuracy of budgets
-        must lie below its bound.
+        Lengths that differ from usual ones may be another mix of tasks; accuracy and efficiency of
+        budgets must lie below what is told of for certain.
         """
         if test in {Probe.LEVEL_UP, Probe.LEVEL_DOWN}:
             return self._evidence(test - Probe.LEVEL_UP) >= _EVIDENCE
         if test is Probe.MISFIT:
             late = self.late.figures()
-            enough = self.late.measured >= LEAST_MEASURED
-            return enough and late["accuracy_at_most"] < late["attainable"] - MARGIN
+            return self._is_used() and late["accuracy_at_most"] < late["attainable"] - MARGIN
+        if test is Probe.INEFFICIENT:
+            return self._is_used() and self.late.is_low("efficiency_at_most")
         return True
+
+    def _is_used(self) -> bool:
+        return self.late.measured >= LEAST_MEASURED
 
 
 def _fade(usual: list[float], number: float) -> None:

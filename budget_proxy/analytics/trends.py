@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
@@ -9,11 +10,11 @@ from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
-from budget_proxy.analytics.figures import Figures, Group, figures_of
+from budget_proxy.analytics.figures import PLAIN, Figures, Group, figures_of
 from budget_proxy.analytics.periods import Period, Unit, latest
 from budget_proxy.analytics.slope import Slope, slope_of
 from budget_proxy.store.base import Store
-from budget_proxy.store.sums import Sums, merged, total
+from budget_proxy.store.sums import Sums, total
 
 Direction = Literal["improving", "declining", "rising", "falling", "stable", "unknown"]
 
@@ -32,12 +33,15 @@ _MEANS: Final[dict[str, Callable[[Figures], float | None]]] = {
 }
 _SHARES: Final[dict[str, Callable[[Figures], float | None]]] = {
     "efficiency": lambda figures: figures.efficiency,
+    "attainable_efficiency": lambda figures: figures.attainable_efficiency,
     "accuracy": lambda figures: figures.accuracy,
     "attainable": lambda figures: figures.attainable,
 }
 MEASURES: Final = (*_TOTALS, *_MEANS, *_SHARES)
 """The measures by name, in the order they are shown."""
 
+
+_NONE: Final = Sums()
 
 LAST: Final[dict[Unit, int]] = {"hour": 48, "day": 30, "week": 26, "month": 12}
 """How many periods of a kind are looked at where nobody says."""
@@ -54,9 +58,10 @@ class Trend:
     efficiency, but it has 0 calls. ``line`` is their least-squares line, for totals without the
     running period and those that began before the first call.
 
-    ``direction``: of ``efficiency``, ``accuracy`` and ``attainable`` improving or declining where
-    the slope is beyond .01 a period; of the other measures rising or falling where it is beyond
-    1 % of their mean a period. ``certain``: the slope's 95 % interval is on one side of 0.
+    ``direction``: of ``efficiency``, ``accuracy`` and what of them was attainable improving or
+    declining where the slope is beyond .01 a period; of the other measures rising or falling where
+    it is beyond 1 % of their mean a period. ``certain``: the slope's 95 % interval is on one side
+    of 0.
     """
 
     measure: str
@@ -68,7 +73,11 @@ class Trend:
 
 @dataclass(frozen=True, slots=True)
 class GroupTrends:
-    """The trends of one group, and its figures period by period."""
+    """The trends of one group, and its figures period by period.
+
+    In these the distribution of use, calibration and reliability are left out: a period's calls
+    are too few for them.
+    """
 
     group: Group
     figures: tuple[Figures, ...]
@@ -123,11 +132,13 @@ def trends(
 ) -> list[GroupTrends]:
     """The trends over some periods, of all calls or of the ``most`` groups with the most calls.
 
-    What other groups there are is the last one, "(other)". ``where``: columns that sums know.
-    Raises StoreError, and InvalidInput where ``where`` names no column.
+    A period begins where the one before ends. What other groups there are is the last one,
+    "(other)". ``where``: columns that sums know. Raises StoreError, and InvalidInput where
+    ``where`` names no column.
     """
     columns = COLUMNS[by] if by else ()
-    found = [store.sums(start=span.start, end=span.end, by=columns, **where) for span in spans]
+    edges = (*(span.start for span in spans), spans[-1].end)
+    found = store.course(edges, by=columns, only=PLAIN, **where)
     began = next((sums.first for sums in store.sums(by=(), only=(), **where)), inf)
     whole = [began <= span.start and span.end <= now for span in spans]
     return [
@@ -138,20 +149,25 @@ def trends(
 def _groups(
     found: Sequence[Sequence[Sums]], columns: Sequence[str], most: int
 ) -> dict[Group, list[Figures]]:
-    def name(sums: Sums) -> Group:
-        return tuple(getattr(sums, column) for column in columns)
-
-    totals = merged((sums for part in found for sums in part), columns)
-    kept = {name(sums) for sums in totals[:most]} or {()}
-    other = (OTHER,) * len(columns)
-    groups = [*(name(sums) for sums in totals[:most]), *([other] if totals[most:] else [])]
-    figures: dict[Group, list[Figures]] = {group: [] for group in groups or [()]}
-    for part in found:
-        of = {name(sums): sums for sums in part if name(sums) in kept}
-        rest = [sums for sums in part if name(sums) not in kept]
-        for group, so_far in figures.items():
-            sums = total(rest) if totals[most:] and group == other else of.get(group, Sums())
-            so_far.append(figures_of(sums, group))
+    calls: defaultdict[Group, int] = defaultdict(int)
+    named = [
+        {tuple(getattr(sums, name) for name in columns): sums for sums in part} for part in found
+    ]
+    for part in named:
+        for group, sums in part.items():
+            calls[group] += sums.calls
+    ranked = sorted(calls, key=lambda group: (-calls[group], group)) or [()]
+    kept, rest = ranked[:most], set(ranked[most:])
+    figures: dict[Group, list[Figures]] = {
+        group: [figures_of(part.get(group, _NONE), group, spread=False) for part in named]
+        for group in kept
+    }
+    if rest:
+        other = (OTHER,) * len(columns)
+        sums_of_rest = (
+            total(sums for group, sums in part.items() if group in rest) for part in named
+        )
+        figures[other] = [figures_of(sums, other, spread=False) for sums in sums_of_rest]
     return figures
 
 

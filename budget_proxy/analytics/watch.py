@@ -18,7 +18,7 @@ from budget_proxy.analytics.evidence import Shown, figures_of
 from budget_proxy.analytics.rates import Rate, tokens_of
 from budget_proxy.analytics.scopes import WIDER, Scope, blamed, covers, meet
 from budget_proxy.analytics.signs import Signs, is_unpriced, signs
-from budget_proxy.analytics.subject import LEAST_MEASURED, MARGIN, Probe, Steps, Subject
+from budget_proxy.analytics.subject import Probe, Steps, Subject
 from budget_proxy.store.alerts import Alert, Seen
 
 RING: Final = 2_000
@@ -38,12 +38,10 @@ Lengths and prices change for many at once, and forecasts follow, so that not al
 happens now and then, such as cuts, the others must show something to be named too.
 """
 
-_LOW_EFFICIENCY: Final = 0.60
 _RATES: Final = 256
 _CUT_CALLS: Final = 256
 _UNPRICED: Final = 5
 _LENGTHS: Final = frozenset({causes.LONGER, causes.SHORTER})
-_FITTING, _MISSING = 0.85, 0.40  # the efficiency of a budget that fits, and of one that does not
 
 _CAUSES: Final[Mapping[Probe, str]] = {
     Probe.LONGER: causes.LONGER,
@@ -59,11 +57,15 @@ _CAUSES: Final[Mapping[Probe, str]] = {
     Probe.ABOVE_95: causes.COVERAGE,
     Probe.ESTIMATED: causes.ESTIMATED,
     Probe.SPIKE: causes.SPIKE,
+    Probe.INEFFICIENT: causes.EFFICIENCY,
 }
 _PROBES: Final[dict[str, tuple[Probe, ...]]] = {
     cause: tuple(test for test, its in _CAUSES.items() if its == cause)
     for cause in set(_CAUSES.values())
-} | dict.fromkeys((causes.OVER, causes.UNDER, causes.EFFICIENCY), (Probe.MISFIT,))
+} | dict.fromkeys((causes.OVER, causes.UNDER), (Probe.MISFIT,))
+
+_OF_GROUPS: Final = frozenset({Probe.MISFIT, Probe.INEFFICIENT})
+"""How budgets are used only groups tell."""
 
 
 class Watch:
@@ -101,8 +103,6 @@ class Watch:
         self._ring.append((group, call, steps, shift))
         for subject, test in alarms:
             notices += self._alarm(subject, test, call)
-        if call.use is not None:
-            notices += self._efficiency(self._subject(group), call)
         notices += self._priced(row)
         return notices + self.cases.pass_(group, call, self._is_calm)
 
@@ -184,7 +184,7 @@ class Watch:
         cause = _CAUSES.get(test) or _direction(subject)
         first, since = subject.firsts[test], subject.since[test]
         scope = subject.scope
-        if test is not Probe.MISFIT:  # of which budgets fit only groups tell
+        if test not in _OF_GROUPS:
             model = scope[2] if test is Probe.DEARER else None  # a price is a model's
             steps = ((group, its[test]) for group, _, its, _ in self._after(first) if its)
             told = ((group, step) for group, step in steps if step is not None)
@@ -210,22 +210,6 @@ class Watch:
                     subject.follow()
                 self._touched[subject.scope] = None
 
-    def _efficiency(self, subject: Subject, call: Signs) -> list[Notice]:
-        late = subject.late
-        if late.measured < LEAST_MEASURED or late.measured % 10:
-            return []
-        figures = late.figures()
-        possible = _MISSING + (_FITTING - _MISSING) * figures["attainable"]
-        if figures["efficiency_at_most"] >= min(_LOW_EFFICIENCY, possible - MARGIN):
-            return []
-        figures |= {"possible": possible, "calls": late.measured}
-        return self.cases.file(
-            Finding(
-                causes.EFFICIENCY, subject.scope, call.ts, call.ts, call.row, call.row,
-                late.measured, figures,
-            )
-        )  # fmt: skip
-
     def _priced(self, row: Seen) -> list[Notice]:
         """One alert for all models without a price."""
         known = row.cost is not None
@@ -249,8 +233,8 @@ class Watch:
         subject = self._subjects.get(scope) or self._subjects.get(group)
         if subject is None or not tests:
             return True
-        if cause == causes.EFFICIENCY:
-            return subject.late.figures().get("efficiency", 1.0) >= _LOW_EFFICIENCY
+        if cause == causes.EFFICIENCY and subject.late.is_low():
+            return False
         shows = (cause == causes.TRUNCATION and call.cut) or (
             cause == causes.ESTIMATED and call.estimated
         )

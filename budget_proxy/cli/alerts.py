@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -24,7 +24,14 @@ from budget_proxy.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from budget_proxy.analytics.following import CaughtUp
     from budget_proxy.store.base import Store
+
+_SILENT: Final = 0.25
+"""Seconds that a look may take before it shows how far it is."""
+
+_STEP: Final = 0.1
+"""Seconds from one state of the progress bar to the next."""
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +91,7 @@ def alerts(
     scope, place, now = (agent, task_type, model), zone_of(zone), time.time()
     history = open_history(store, existing=True)
     try:
-        state = board.look(history, now)
+        state = _look(history, now)
         if ack is not None:
             board.acknowledge(history, ack, now)
         if mute is not None:
@@ -114,6 +121,24 @@ def _check_muting(*, scope: tuple[str | None, ...], span: str | None, given: str
             "--agent, --task-type, --model and --for say what --mute and --unmute are about; the "
             "list shows every alert"
         )
+
+
+def _look(history: Store, now: float) -> CaughtUp:
+    """Look at every row that no server has looked at, with a progress bar if that takes long."""
+    from budget_proxy.analytics.following import Follower
+    from budget_proxy.cli.progress import Bar, progress_place
+
+    follower = Follower(history)
+    state = follower.catch_up(now, within=_SILENT)
+    if not state.waiting:
+        return state
+    with progress_place() as place:
+        bar = Bar(place, "Looking", state.rows + state.waiting)
+        while state.waiting:
+            bar.show(state.rows)
+            state = state.then(follower.catch_up(now, within=_STEP))
+        bar.show(state.rows)
+    return state
 
 
 def _deliver(history: Store) -> dict[str, int]:

@@ -6,10 +6,11 @@ its name was typed, or all are listed, and keeps heavy imports inside the comman
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -39,6 +40,9 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The commands in the order of the help, each with its module in this package."""
 
+_MISUSE: Final[Any] = typer.BadParameter.__base__
+"""The library's error where options are wrong, which it gives no name of its own."""
+
 EXIT_USER: Final = 2
 EXIT_FAILED: Final = 1
 
@@ -63,15 +67,36 @@ class Commands(TyperGroup):
         found = get_command(alone)
         return found.commands[cmd_name] if isinstance(found, TyperGroup) else found
 
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """Read the options that stand before the command."""
+        with _in_one_line():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
+        with _in_one_line():
             return super().invoke(ctx)
-        except BudgetProxyError as error:
-            message = " ".join(str(error).split())
-            typer.echo(f"budget-proxy: {message}", err=True)
-            code = EXIT_USER if isinstance(error, ConfigError | InvalidInput) else EXIT_FAILED
-            raise typer.Exit(code) from None
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    """Tell of an error in one line on stderr, and exit."""
+    try:
+        yield
+    except BudgetProxyError as error:
+        code = EXIT_USER if isinstance(error, ConfigError | InvalidInput) else EXIT_FAILED
+        _exit(str(error), code)
+    except _MISUSE as error:
+        said = error.format_message()
+        if "\n" in said.strip():  # the help, where nothing was asked for
+            raise
+        path = "budget-proxy" if error.ctx is None else error.ctx.command_path
+        _exit(f"{said[:1].lower()}{said[1:].rstrip('.')}; see `{path} --help`", EXIT_USER)
+
+
+def _exit(message: str, code: int) -> NoReturn:
+    typer.echo(f"budget-proxy: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code) from None
 
 
 app: Final = typer.Typer(

@@ -10,7 +10,7 @@ import secrets
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -53,6 +53,7 @@ class Bench:
     store_url: str | None
     settings: Settings | None = None
     store: Store | None = None
+    path: Path | None = None
     usable: bool = True
     recent: list[CallRecord] = field(default_factory=list)
 
@@ -87,16 +88,13 @@ def check_store(bench: Bench) -> Iterator[Check]:
     url = bench.store_url or (bench.settings.store if bench.settings else None) or default_store()
     try:
         bench.store = open_store(url)
+        bench.path = getattr(bench.store, "path", None)
         bench.recent = bench.store.recent(_RECENT)
     except StoreError as error:
-        yield Check(
-            "store",
-            "fail",
-            str(error),
-            _NO_STORE,
-        )
+        _close(bench)
+        yield Check("store", "fail", str(error), _NO_STORE)
         return
-    path = getattr(bench.store, "path", None)
+    path = bench.path
     fault = fault_of(path) if path is not None else None
     if fault is not None:
         bench.usable = False
@@ -104,6 +102,33 @@ def check_store(bench: Bench) -> Iterator[Check]:
         yield Check("store", "fail", f"{bench.store.url}: {fault}", advice)
         return
     yield Check("store", "ok", f"{bench.store.url} opens, is whole and can be written")
+
+
+def check_schema(bench: Bench) -> Iterator[Check]:
+    """Tell whether the file has the tables and columns that this version makes, and no others."""
+    from budget_proxy.store.shape import difference
+
+    if bench.path is None:
+        return
+    try:
+        found = difference(bench.path)
+    except StoreError:
+        return  # of which the check of the store tells
+    if found.missing:
+        _close(bench)
+        advice = (
+            "Somebody took that away. Put back a copy of the file from before, or move it away: a "
+            "new one is made at the next start."
+        )
+        yield Check("schema", "fail", f"lacks {_listed(found.missing)}", advice)
+    elif found.unknown:
+        advice = (
+            "Nothing here reads them. If a newer version made them, use that version here, too; "
+            "what you made yourself may stay."
+        )
+        yield Check("schema", "warn", f"does not know {_listed(found.unknown)}", advice)
+    else:
+        yield Check("schema", "ok", "every table and column is there, and no other")
 
 
 def check_rows(bench: Bench) -> Iterator[Check]:
@@ -168,8 +193,7 @@ def check_prices(bench: Bench) -> Iterator[Check]:
     elif not unpriced:
         yield Check("prices", "ok", f"known for all of {len({row.model for row in paid})} models")
     else:
-        more = f" and {len(unpriced) - _LISTED} more" if len(unpriced) > _LISTED else ""
-        names = ", ".join(unpriced[:_LISTED]) + more
+        names = _listed(unpriced)
         advice = "Their cost shows as unknown. A newer genai-prices may list them."
         yield Check("prices", "warn", f"unknown for {names}", advice)
 
@@ -232,6 +256,7 @@ CHECKS: Final[tuple[Callable[[Bench], Iterator[Check]], ...]] = (
     check_python,
     check_settings,
     check_store,
+    check_schema,
     check_rows,
     check_retention,
     check_salt,
@@ -267,6 +292,18 @@ def fault_of(path: Path) -> str | None:
     except sqlite3.Error as error:
         return str(error)
     return None if found == "ok" else f"damaged: {found}"
+
+
+def _close(bench: Bench) -> None:
+    """Leave a history alone that later checks could not use."""
+    if bench.store is not None:
+        bench.store.close()
+    bench.store, bench.usable = None, False
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(names[:_LISTED]) + more
 
 
 def _is_key(text: str) -> bool:

@@ -79,7 +79,7 @@ def project(
 ) -> None:  # fmt: skip
     """Project cost, tokens or calls, with 95 % intervals, and when limits are reached."""
     from budget_proxy.analytics.encoding import named
-    from budget_proxy.analytics.outlook import Question, outlook
+    from budget_proxy.analytics.outlook import Question, check_begun, outlook
     from budget_proxy.analytics.rendering import outlook as rendering
 
     told = format_of(form, out, as_json=as_json)
@@ -97,7 +97,11 @@ def project(
         window=chosen("--window", window, _WINDOWS),
     )
     where = zone_of(zone)
-    now = time.time() if at is None else day_began(at, where)
+    now = time.time()
+    if at is not None:
+        begun = day_began(at, where)
+        check_begun(begun, now)
+        now = begun
     history = open_history(store, existing=True)
     found = outlook(history, where, now, asked)
     url = history.url

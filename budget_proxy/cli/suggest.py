@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import time
 from collections.abc import Mapping, Sequence
@@ -57,6 +58,10 @@ def suggest(
     agent: Annotated[
         str | None, typer.Option("--agent", metavar="NAME", help="Only about this agent's calls.")
     ] = None,
+    task_type: Annotated[
+        str | None,
+        typer.Option("--task-type", metavar="NAME", help="Only about calls of this kind."),
+    ] = None,
     model: Annotated[
         str | None, typer.Option("--model", metavar="NAME", help="Only about this model's calls.")
     ] = None,
@@ -89,11 +94,13 @@ def suggest(
     if changing:
         check_printed(changing, told, out)
     as_json = told == "json"
-    kinds, grouping = _kinds(kind), chosen("--by", by or "agent", _BY)
+    grouping = chosen("--by", by or "agent", _BY)
     key = None if by is None else _BY[grouping]
-    now, history = time.time(), open_history(store, existing=True)
-    where = {name: value for name, value in (("agent", agent), ("model", model)) if value}
+    asked = {"agent": agent, "task_type": task_type, "model": model}
+    where = {name: value for name, value in asked.items() if value}
+    kinds = _kinds(kind, where)
     options = options_of(since, store, where)
+    now, history = time.time(), open_history(store, existing=True)
     try:
         if undo is not None:
             _put_back(history, undo, now, dry_run=dry_run, as_json=as_json)
@@ -102,14 +109,13 @@ def suggest(
         else:
             scene, found = _found(history, now, since, kinds, where)
             if apply is not None:
-                wanted = _wanted(found, apply)
+                wanted = _wanted(found, apply, history)
                 _apply(history, wanted, now, options, dry_run=dry_run, as_json=as_json)
                 return
             listed = listing(history.url, scene, found, key, options)
-            calls = sum(one.calls for one in scene.sums)
             answer(
                 told, out, lambda: listed,
-                lambda: suggestions(listed, calls, since, NAMES[grouping]),
+                lambda: suggestions(listed, scene, since, NAMES[grouping]),
             )  # fmt: skip
     finally:
         history.close()
@@ -126,10 +132,11 @@ def _changing(apply: str | None, undo: int | None, *, applied: bool, dry_run: bo
     return asked[0] if asked else None
 
 
-def _kinds(kind: str | None) -> tuple[Kind, ...]:
+def _kinds(kind: str | None, where: Mapping[str, str]) -> tuple[Kind, ...]:
     from budget_proxy.analytics.suggestions.base import KINDS
+    from budget_proxy.analytics.suggestions.find import kinds_of
 
-    return KINDS if kind is None else (chosen("--kind", kind, KINDS),)
+    return kinds_of(None if kind is None else chosen("--kind", kind, KINDS), where)
 
 
 def _found(
@@ -142,10 +149,16 @@ def _found(
     return scene, suggestions(scene, kinds)
 
 
-def _wanted(found: Sequence[Suggestion], wanted: str) -> Suggestion:
+def _wanted(found: Sequence[Suggestion], wanted: str, history: Store) -> Suggestion:
     for one in found:
         if one.id == wanted:
             return one
+    for made in history.applied():
+        if made.undone is None and json.loads(made.suggestion)["id"] == wanted:
+            raise InvalidInput(
+                f"{wanted} has been applied already, and is no suggestion any more; "
+                f"`budget-proxy suggest --undo {made.id}` puts back what was there before"
+            )
     known = ", ".join(one.id for one in found if one.setting) or "none"
     raise InvalidInput(f"there is no suggestion {wanted}; those that can be applied: {known}")
 

@@ -41,8 +41,10 @@ class Seen(NamedTuple):
     cut_by_us: bool
     ceiling: int | None
     q50: float | None
+    q75: float | None
     q90: float | None
     q95: float | None
+    q99: float | None
     recommended: int | None
     strategy: str
     confidence: float | None

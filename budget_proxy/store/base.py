@@ -9,8 +9,8 @@ from budget_proxy.ledger.accounts import Account, Balance, Grant, Open
 from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
-from budget_proxy.store.keys import Kept
 from budget_proxy.store.billed import Billed, Spent, Taken
+from budget_proxy.store.keys import Kept
 from budget_proxy.store.pages import Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -168,6 +168,16 @@ class Store(Protocol):
         ones out.
         """
 
+    def course(
+        self,
+        edges: Sequence[float],
+        *,
+        by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
+        **where: Any,
+    ) -> list[list[Sums]]:
+        """``sums`` of each span of time between two ``edges``, which ascend; all at once."""
+
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last."""
 
@@ -287,6 +297,8 @@ class Store(Protocol):
         """Change a virtual key in one transaction; what it is then, ``None`` if it is not there.
 
         What ``change`` raises passes through, and nothing is changed.
+        """
+
     def save_billed(self, lines: Sequence[Billed]) -> Taken:
         """Write an export's lines in place of those of the same provider, report and day.
 

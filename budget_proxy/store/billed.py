@@ -11,8 +11,8 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from math import floor, isnan
 from typing import Final, Literal
 
-from budget_proxy.store.measures import MOST_TOKENS, NO_PROVIDER
-from budget_proxy.types import NO_ANSWER, CallRecord, frozen
+from budget_proxy.store.measures import MOST_TOKENS
+from budget_proxy.types import NO_ANSWER, NO_PROVIDER, CallRecord, frozen
 
 Report = Literal["cost", "usage"]
 Kind = Literal["input", "cache_read", "cache_write", "cache_write_1h", "output", "all", "other"]

@@ -22,8 +22,8 @@ from budget_proxy.store.billed import (
     Taken,
     sorted_out,
 )
-from budget_proxy.store.measures import MOST_TOKENS, NO_PROVIDER
-from budget_proxy.types import NO_ANSWER
+from budget_proxy.store.measures import MOST_TOKENS
+from budget_proxy.types import NO_ANSWER, NO_PROVIDER
 
 if TYPE_CHECKING:
     from sqlite_utils import Database

@@ -1,5 +1,7 @@
 """What one row adds to the sums: the definitions, in Python. In SQL: store/summing.py.
 
+How a budget's use is scored, and what was to be expected of it, is in store/scoring.py.
+
 A call is measured by its first answer, also if our cap cut it: the resend is another draw, and
 counting it in place of the long first one would make forecasts look better.
 """
@@ -12,6 +14,14 @@ from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Any, Final
 
+from budget_proxy.store.scoring import (
+    OVER,
+    UNDER,
+    UNDER_EFFICIENCY,
+    efficiency_of,
+    expected_efficiency,
+    risk_of,
+)
 from budget_proxy.store.sums import Sums
 from budget_proxy.types import LEVELS, NO_ANSWER, NO_PROVIDER, CallRecord
 
@@ -23,14 +33,6 @@ USE_EDGES: Final = (0.25, 0.50, 0.60, 0.75, 0.85, 0.95, 1.25, 2.0)
 
 CONFIDENCE_EDGES: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Edges of the tenths of confidence: [0, .1), [.1, .2) ... [.9, 1]."""
-
-OVER: Final = 0.50
-UNDER: Final = 0.95
-
-EFFICIENCIES: Final = ((0.75, 0.85, 1.0), (0.60, 0.95, 0.8), (0.50, 0.60, 0.6))
-"""The efficiency of a use between two bounds, the first that holds; else OTHERWISE."""
-UNDER_EFFICIENCY: Final = 0.5
-OTHERWISE: Final = 0.3
 
 MODES: Final = ("observe", "guide", "enforce")
 MOST_TOKENS: Final = 10**11
@@ -44,38 +46,6 @@ _OF_TOKENS: Final = frozenset(
         "ceiling", "used", "recommended",
     }
 )  # fmt: skip
-
-
-def efficiency_of(use: float) -> float:
-    """The efficiency of one call by its use (mission.md section 3).
-
-    1.0 within .75-.85; .8 within .60-.95; .6 within .50-.60; .5 above .95; .3 below .50.
-    """
-    if use > UNDER:
-        return UNDER_EFFICIENCY
-    for low, high, points in EFFICIENCIES:
-        if low <= use <= high:
-            return points
-    return OTHERWISE
-
-
-def risk_of(record: CallRecord) -> float | None:
-    """P(use > .95) by a row's quantiles; ``None`` where one is missing.
-
-    Between two quantiles by the logarithm of the tokens, as ``Forecast.cdf``; for it stands
-    (x - a) / (x + a), since SQL has none everywhere: that moves no probability by more than .015
-    where a quantile is less than four times the one before. Below q50 it is .5, above q99 .01.
-    """
-    quantiles = (record.q50, record.q75, record.q90, record.q95, record.q99)
-    if not record.recommended or None in quantiles:
-        return None
-    edge, known = UNDER * record.recommended, [value or 0.0 for value in quantiles]
-    place = next((index for index, value in enumerate(known) if edge < value), len(known))
-    if place in {0, len(known)}:
-        return 1 - LEVELS[max(place - 1, 0)]
-    low, high = known[place - 1], known[place]
-    share = (edge - low) / (edge + low) * (high + low) / (high - low)
-    return 1 - LEVELS[place - 1] - share * (LEVELS[place] - LEVELS[place - 1])
 
 
 def sums_of(records: Iterable[CallRecord]) -> list[Sums]:
@@ -189,6 +159,10 @@ def _promised(
     yield "promised", 1
     yield "confidence", confidence
     yield "risk", risk_of(record) or 0.0
+    expected = expected_efficiency(record)
+    if expected is not None:
+        yield "expected", 1
+        yield "expected_efficiency", expected
     yield f"promised_{tenth}", 1
     yield f"confidence_{tenth}", confidence
     yield f"accurate_{tenth}", accurate

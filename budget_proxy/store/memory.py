@@ -7,17 +7,18 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from heapq import nlargest
-from itertools import islice
+from itertools import islice, pairwise
 from math import inf
 from typing import Any
 
 from budget_proxy.store.alerts import Seen, seen
 from budget_proxy.store.applied import Applied
-from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS, WITHIN, Complete, Group
+from budget_proxy.store.base import KEPT_SIGNALS, WITHIN, Complete, Group
 from budget_proxy.store.billed import Billed
 from budget_proxy.store.kept_bills import KeptBills
 from budget_proxy.store.keys import Kept
 from budget_proxy.store.measures import sums_of
+from budget_proxy.store.noted import Noted
 from budget_proxy.store.pages import Page, Place, page_of, place_of
 from budget_proxy.store.reckoned import Reckoned, Reckoning
 from budget_proxy.store.remembered import Alerts, Remembered
@@ -38,7 +39,7 @@ from budget_proxy.store.sums import (
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
-class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills):
+class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -206,52 +207,6 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills):
                     return True
         return False
 
-    def meta(self, name: str, default: str) -> str:
-        """Read a setting of this installation; ``default`` is set if it was not there (atomic)."""
-        with self._lock:
-            return self._meta.setdefault(name, default)
-
-    def save_applied(self, made: Applied) -> int:
-        """Remember a suggestion that was applied; its number."""
-        with self._lock:
-            self._applied.append(replace(made, id=len(self._applied) + 1))
-            return len(self._applied)
-
-    def applied(self, number: int | None = None) -> list[Applied]:
-        """Give the suggestions that were applied, newest first; with ``number`` that one alone."""
-        with self._lock:
-            return [made for made in reversed(self._applied) if number in {None, made.id}]
-
-    def mark_undone(self, number: int, ts: float) -> bool:
-        """Remember when an applied suggestion was undone; false if there is none to undo."""
-        with self._lock:
-            for index, made in enumerate(self._applied):
-                if made.id == number and made.undone is None:
-                    self._applied[index] = replace(made, undone=ts)
-                    return True
-        return False
-
-    def swap_meta(self, name: str, old: str, new: str) -> bool:
-        """Change a setting from ``old`` to ``new``; false where it is not ``old``."""
-        with self._lock:
-            if self._meta.get(name) != old:
-                return False
-            self._meta[name] = new
-            return True
-
-    def save_fit(self, fit: Fit) -> None:
-        """Keep a fit, and the content of the newest KEPT_FITS of its strategy."""
-        with self._lock:
-            its = self._fits[fit.strategy]
-            its.append(fit)
-            if len(its) > KEPT_FITS:
-                its[-KEPT_FITS - 1] = replace(its[-KEPT_FITS - 1], content=b"")
-
-    def fits(self, strategy: str, limit: int = 1_000) -> list[Fit]:
-        """Give the newest ``limit`` fits of a strategy, oldest first."""
-        with self._lock:
-            return self._fits[strategy][-limit:] if limit else []
-
     def counts(self) -> Mapping[str, int]:
         """Count the rows by table."""
         with self._lock:
@@ -331,6 +286,21 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills):
                 if all(getattr(sums, name) == value for name, value in where.items())
             ]
         return merged(parts, by)
+
+    def course(
+        self,
+        edges: Sequence[float],
+        *,
+        by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
+        **where: Any,
+    ) -> list[list[Sums]]:
+        """Give ``sums`` of each span of time between two ``edges``.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
+        spans = pairwise(edges)
+        return [self.sums(start=low, end=high, by=by, only=only, **where) for low, high in spans]
 
     def reclaim(self, pages: int = 1000) -> int:  # noqa: ARG002 (there is no file)
         """Nothing to give back."""

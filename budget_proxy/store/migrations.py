@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from budget_proxy.store.alerting import TABLES as ALERT_TABLES
 from budget_proxy.store.alerting import m006_alerts
+from budget_proxy.store.attained import m010_attainable_efficiency
 from budget_proxy.store.beginnings import m001_first_tables, m002_pending, m003_features
 from budget_proxy.store.billing import m012_billed
 from budget_proxy.store.keying import m011_keys
@@ -229,6 +230,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m006_alerts,
     m007_applied,
     m009_pages,
+    m010_attainable_efficiency,
     m011_keys,
     m012_billed,
     m013_limits,

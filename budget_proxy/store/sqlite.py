@@ -27,6 +27,7 @@ from budget_proxy.store import (
     picking,
     rows,
     sessioning,
+    summed,
     summing,
 )
 from budget_proxy.store.accounted import Accounted
@@ -311,12 +312,26 @@ class SQLiteStore(Alerted, Limited, Keyed, Accounted):
 
         Raises InvalidInput where ``where`` names no column.
         """
+        edges = (-inf if start is None else start, inf if end is None else end)
+        return self.course(edges, by=by, only=only, **where)[0]
+
+    def course(
+        self,
+        edges: Sequence[float],
+        *,
+        by: Sequence[str] = KEYS[:3],
+        only: Collection[str] = SUMMED,
+        **where: Any,
+    ) -> list[list[Sums]]:
+        """Give ``sums`` of each span of time between two ``edges``, as one snapshot.
+
+        Raises InvalidInput where ``where`` names no column.
+        """
         rows.check_columns(where)
         wanted = {name: rows.condition(name, value) for name, value in where.items()}
         self._catch_up()
-        low, high = -inf if start is None else start, inf if end is None else end
         with self._snapshot() as connection:
-            return summing.read(connection, low, high, by, only, wanted)
+            return summed.read(connection, edges, by, only, wanted)
 
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last.

@@ -1,6 +1,7 @@
 """Sums of a SQLite history's rows, kept beside them: the definitions in SQL (docs/schema.md).
 
 What a row adds is said once more in store/measures.py, in Python; a test holds both equal.
+store/summed.py reads them.
 Rows up to the id ``summed`` (in ``meta``) are in the sums, but for pending ones, which are added
 when somebody asks. Every function works on an open connection; the transaction around it is the
 caller's. All raise sqlite3.Error.
@@ -9,7 +10,7 @@ caller's. All raise sqlite3.Error.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import inf
 from typing import Any, Final
@@ -17,15 +18,11 @@ from typing import Any, Final
 from budget_proxy.store.measures import (
     CALIBRATED,
     CONFIDENCE_EDGES,
-    EFFICIENCIES,
     MODES,
     MOST_TOKENS,
-    OTHERWISE,
-    OVER,
-    UNDER,
-    UNDER_EFFICIENCY,
     USE_EDGES,
 )
+from budget_proxy.store.scoring import OVER, UNDER, efficiency_sql, expected_sql, risk_sql
 from budget_proxy.store.sums import (
     DAY,
     FINE,
@@ -33,10 +30,7 @@ from budget_proxy.store.sums import (
     KEYS,
     LATEST,
     SUMMED,
-    Sums,
     bucket_of,
-    merged,
-    pieces_of,
 )
 from budget_proxy.types import LEVELS, NO_ANSWER, NO_PROVIDER
 
@@ -44,7 +38,6 @@ EVERY: Final = 4_096
 """Rows after which sums are brought up to date: no question has more to add up by itself."""
 
 _STEP: Final = 20_000
-_MOST: Final = 2**62
 
 
 def _tokens(expression: str) -> str:
@@ -53,12 +46,6 @@ def _tokens(expression: str) -> str:
 
 def _any(values: Iterable[str]) -> str:
     return ", ".join(f"'{value}'" for value in sorted(values))
-
-
-def _efficiency() -> str:
-    bands = " ".join(f"WHEN use BETWEEN {a} AND {b} THEN {c}" for a, b, c in EFFICIENCIES)
-    under = f"WHEN truncated OR use > {UNDER} THEN {UNDER_EFFICIENCY}"
-    return f"CASE {under} {bands} ELSE {OTHERWISE} END"
 
 
 def _uses() -> Iterator[tuple[str, str]]:
@@ -73,16 +60,6 @@ def _levels() -> Iterator[tuple[str, str]]:
         q, told = f"q{100 * level:.0f}", f"known AND calibrated AND bound >= q{100 * level:.0f}"
         yield f"told_{q[1:]}", f"sum({told})"
         yield f"held_{q[1:]}", f"sum({told} AND length <= {q} AND NOT truncated)"
-
-
-def _risk() -> str:
-    """The same as measures.risk_of."""
-    edge, names = f"{UNDER} * recommended", [f"q{100 * level:.0f}" for level in LEVELS]
-    parts = [f"WHEN {' + '.join(names)} IS NULL THEN 0", f"WHEN {edge} < {names[0]} THEN 0.5"]
-    for (low, high), (a, b) in zip(pairwise(LEVELS), pairwise(names), strict=True):
-        share = f"({edge} - {a}) / ({edge} + {a}) * ({b} + {a}) / ({b} - {a})"
-        parts.append(f"WHEN {edge} < {b} THEN {1 - low} - {share} * {high - low}")
-    return f"CASE {' '.join(parts)} ELSE {1 - LEVELS[-1]} END"
 
 
 def _tenths() -> Iterator[tuple[str, str]]:
@@ -142,18 +119,26 @@ _SUMS: Final[Mapping[str, str]] = {
     "recommended": _tokens("CASE WHEN use IS NOT NULL THEN choices * recommended END"),
     "over": f"sum{_OVER}",
     "under": f"sum(use IS NOT NULL AND {_UNDER})",
-    "efficiency": f"sum(CASE WHEN use IS NOT NULL THEN {_efficiency()} END)",
+    "efficiency": f"sum(CASE WHEN use IS NOT NULL THEN {efficiency_sql()} END)",
     "promised": f"sum({_PROMISED})",
     "confidence": "sum(CASE WHEN use IS NOT NULL AND calibrated THEN confidence END)",
     **dict(_uses()),
     **dict(_levels()),
     "cut_tokens": _tokens("CASE WHEN truncated THEN output_tokens END"),
     "cut_cost": "sum(CASE WHEN truncated THEN cost END)",
-    "risk": f"sum(CASE WHEN {_PROMISED} THEN {_risk()} END)",
+    "risk": "sum(risk)",
     **dict(_tenths()),
+    "expected": "count(risk)",
+    "expected_efficiency": f"sum(CASE WHEN risk IS NOT NULL THEN {expected_sql()} END)",
 }
-_COLUMNS: Final = ", ".join(f"coalesce({_SUMS[name]}, 0)" for name in SUMMED)
-_APART: Final = len(KEYS) + 2  # where the sums of a row begin
+
+
+def summed(name: str) -> str:
+    """One of SUMMED, over the rows of ``of_rows``."""
+    return f"coalesce({_SUMS[name]}, 0)"
+
+
+_COLUMNS: Final = ", ".join(map(summed, SUMMED))
 
 _AS_ABOVE: Final = (
     "attempt", "finish_reason", "mode", "arm", "exact", "truncated", "cut_by_us", "cost", "api",
@@ -166,15 +151,16 @@ _ROW: Final = f"""
 a AS (SELECT *, max(n, 1) AS choices, strategy IN ({_any(CALIBRATED)}) AS calibrated,
   attempt > 1 AND coalesce((SELECT cut_by_us FROM calls AS p
     WHERE p.call_id = calls.call_id AND p.id < calls.id ORDER BY p.id DESC LIMIT 1), 0) AS resent
-  FROM calls WHERE {{where}}),
+  FROM {{source}} WHERE {{where}}),
 b AS (SELECT *, exact AND NOT resent AND coalesce(output_tokens, 0) <> 0
     AND finish_reason NOT IN ({_any(NO_ANSWER)}) AS known,
   1.0 * output_tokens / choices AS length,
   CASE WHEN truncated THEN 1.0 * output_tokens / choices
     ELSE coalesce(nullif(1.0 * ceiling, 0), 9e999) END AS bound FROM a),
-m AS MATERIALIZED (SELECT {", ".join(_AS_ABOVE)}, known, length, bound,
+c AS (SELECT {{also}}{", ".join(_AS_ABOVE)}, known, length, bound,
   CASE WHEN known AND recommended <> 0 AND bound / recommended >= {UNDER}
-    THEN 1.0 * output_tokens / (choices * recommended) END AS use FROM b)
+    THEN 1.0 * output_tokens / (choices * recommended) END AS use FROM b),
+m AS MATERIALIZED (SELECT *, CASE WHEN {_PROMISED} THEN {risk_sql()} END AS risk FROM c)
 """  # noqa: S608 (our own names)
 
 _ADD: Final = (
@@ -183,6 +169,11 @@ _ADD: Final = (
     + ", ".join(f"{name} = {name} + excluded.{name}" for name in SUMMED)
 )
 """The same as sums.added."""
+
+
+def of_rows(where: str, source: str = "calls", also: str = "") -> str:
+    """A table ``m`` of rows as ``summed`` wants them, with ``also`` some columns of the source."""
+    return _ROW.format(where=where, source=source, also=also)
 
 
 def _bucket(span: int) -> str:
@@ -200,7 +191,7 @@ _EMPTY: Final = (
 def _fresh(where: str) -> str:
     """Sum some rows by half hour, into a table of this connection's own."""
     return (
-        f"INSERT INTO temp.fresh ({_COPY}) WITH {_ROW.format(where=where)} "  # noqa: S608 (our own names)
+        f"INSERT INTO temp.fresh ({_COPY}) WITH {of_rows(where)} "  # noqa: S608 (our own names)
         f"SELECT {_bucket(HALF_HOUR)}, {', '.join(KEYS)}, min(ts), max(ts), {_COLUMNS} FROM m "
         f"GROUP BY 1, {', '.join(KEYS)}"
     )
@@ -231,7 +222,7 @@ _FOLDED: Final = [
 def behind(connection: sqlite3.Connection) -> int:
     """How many ids have been given since the sums were up to date."""
     newest = connection.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()[0]
-    return int(newest) - _number(connection, "summed")
+    return int(newest) - number(connection, "summed")
 
 
 def catch_up(connection: sqlite3.Connection, *, lag: int = 0) -> bool:
@@ -239,47 +230,11 @@ def catch_up(connection: sqlite3.Connection, *, lag: int = 0) -> bool:
     left = behind(connection)
     if left <= lag:
         return False
-    summed = _number(connection, "summed")
-    until = summed + min(left, _STEP)
-    _keep(connection, _NEW, (summed, until))
+    newest = number(connection, "summed")
+    until = newest + min(left, _STEP)
+    _keep(connection, _NEW, (newest, until))
     _set(connection, "summed", until)
     return left > _STEP
-
-
-def read(
-    connection: sqlite3.Connection,
-    start: float,
-    end: float,
-    by: Sequence[str],
-    only: Collection[str],
-    where: Mapping[str, Any],
-) -> list[Sums]:
-    """The sums of the rows in [start, end) by some of KEYS, as one snapshot of the history.
-
-    Of those that are kept ``only`` some are read, and 0 in place of the others.
-    """
-    names = SUMMED if only is SUMMED else tuple(sorted(only))
-    terms = [f"{name} IS ?" for name in where]
-    parts: list[Sums] = []
-    if set(where) <= set(KEYS):
-        summed = _number(connection, "summed")
-        pieces = pieces_of(start, end, _number(connection, "fine"))
-        kept = " AND ".join(["span = ? AND start >= ? AND start < ?", *terms])
-        for span, low, high in pieces.kept:
-            numbers = [span, _bounded(low), _bounded(high), *where.values()]
-            parts += _kept(connection, kept, numbers, by, names)
-        # (the plus keeps SQLite from reading all rows up to an id in place of those of an hour)
-        spans = [("+id <= ? AND NOT pending", [summed], edge) for edge in pieces.edges]
-        if behind(connection) > 0:
-            spans.append(("id > ? AND NOT pending", [summed], (start, end)))
-        if connection.execute("SELECT EXISTS (SELECT 1 FROM calls WHERE pending)").fetchone()[0]:
-            spans.append(("pending", [], (start, end)))
-    else:
-        spans = [("true", [], (start, end))]
-    for which, numbers, (low, high) in spans:
-        rows = " AND ".join([which, "ts >= ? AND ts < ?", *terms])
-        parts += _rows(connection, rows, [*numbers, low, high, *where.values()], by)
-    return merged(parts, by)
 
 
 def scored(connection: sqlite3.Connection, call_id: str, score: float) -> bool:
@@ -291,9 +246,9 @@ def scored(connection: sqlite3.Connection, call_id: str, score: float) -> bool:
     ).fetchone()
     if row is None:
         return False
-    number, pending, old, ts, *keys = row
-    connection.execute("UPDATE calls SET score = ? WHERE id = ?", (score, number))
-    if not pending and number <= _number(connection, "summed"):
+    id_, pending, old, ts, *keys = row
+    connection.execute("UPDATE calls SET score = ? WHERE id = ?", (score, id_))
+    if not pending and id_ <= number(connection, "summed"):
         for span in (HALF_HOUR, DAY):
             connection.execute(
                 "UPDATE sums SET scored = scored + ?, score = score + ? "  # noqa: S608 (our own names)
@@ -312,7 +267,7 @@ def let_go(connection: sqlite3.Connection, ids: str) -> None:
     for statement in _FOLDED:
         connection.execute(statement, (ids,))
     newest = connection.execute("SELECT max(start) FROM sums WHERE span = ?", (DAY,)).fetchone()[0]
-    fine = max(_number(connection, "fine"), int(newest or 0) - FINE)
+    fine = max(number(connection, "fine"), int(newest or 0) - FINE)
     _set(connection, "fine", fine)
     connection.execute("DELETE FROM sums WHERE span = ? AND start < ?", (HALF_HOUR, fine))
 
@@ -335,52 +290,11 @@ def _keep(connection: sqlite3.Connection, fresh: str, numbers: Sequence[Any]) ->
         connection.execute(statement)
 
 
-def _kept(
-    connection: sqlite3.Connection,
-    clause: str,
-    numbers: Sequence[Any],
-    by: Sequence[str],
-    names: Sequence[str],
-) -> list[Sums]:
-    columns = "".join(f", sum({name})" for name in names)
-    query = (
-        f"SELECT {_keys(by)}, min(first), max(last){columns} FROM sums "  # noqa: S608 (our own names)
-        f"WHERE {clause} GROUP BY {_grouping(by)}"
-    )
-    found = connection.execute(query, numbers)
-    if names is SUMMED:
-        return [Sums(*row) for row in found]
-    return [Sums(*row[:_APART], **dict(zip(names, row[_APART:], strict=True))) for row in found]
-
-
-def _rows(
-    connection: sqlite3.Connection, clause: str, numbers: Sequence[Any], by: Sequence[str]
-) -> list[Sums]:
-    query = (
-        f"WITH {_ROW.format(where=clause)} "  # noqa: S608 (our own names)
-        f"SELECT {_keys(by)}, min(ts), max(ts), {_COLUMNS} FROM m WHERE true "
-        f"GROUP BY {_grouping(by)}"
-    )
-    return [Sums(*row) for row in connection.execute(query, numbers)]
-
-
-def _keys(by: Sequence[str]) -> str:
-    return ", ".join(name if name in by else f"'' AS {name}" for name in KEYS)
-
-
-def _grouping(by: Sequence[str]) -> str:
-    """By a constant where there are no groups: then no rows give no group."""
-    return ", ".join(name for name in KEYS if name in by) or "''"
-
-
-def _bounded(ts: float) -> float:
-    return max(min(ts, _MOST), -_MOST)
-
-
-def _number(connection: sqlite3.Connection, name: str) -> int:
+def number(connection: sqlite3.Connection, name: str) -> int:
+    """A number that ``meta`` has under this name; 0 where it has none."""
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
     return int(row[0]) if row else 0
 
 
-def _set(connection: sqlite3.Connection, name: str, number: int) -> None:
-    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, number))
+def _set(connection: sqlite3.Connection, name: str, value: int) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", (name, value))

@@ -8,7 +8,7 @@ Knows no database.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from math import ceil, floor, inf
 from operator import attrgetter
 from typing import Any, Final
@@ -23,6 +23,8 @@ FINE: Final = 62 * DAY
 
 LATEST: Final = 253_402_300_799
 """The last second that Python can write down: a clock that is further ahead counts as it."""
+
+_Group = tuple[str, str, str, str]
 
 
 @frozen
@@ -52,7 +54,8 @@ class Sums:
     ``cut_tokens`` is the output of the truncated attempts, ``cut_cost`` what is known of their
     price. Of the promised calls ``risk`` is the sum of P(use > .95) as it was forecast;
     ``promised_4`` have a ``confidence_4`` in the fourth tenth, and ``accurate_4`` were neither
-    over nor under.
+    over nor under. ``expected`` of them know what efficiency their forecast lets one expect, in
+    all ``expected_efficiency``.
     """
 
     agent: str = ""
@@ -158,9 +161,11 @@ class Sums:
     accurate_8: int = 0
     accurate_9: int = 0
     accurate_10: int = 0
+    expected: int = 0
+    expected_efficiency: float = 0.0
 
     @property
-    def group(self) -> tuple[str, str, str, str]:
+    def group(self) -> _Group:
         """What the rows have in common: the values of KEYS."""
         return (self.agent, self.task_type, self.model, self.arm)
 
@@ -175,20 +180,21 @@ values: Final[Callable[[Sums], tuple[Any, ...]]] = attrgetter(*COLUMNS)
 
 def added(parts: Iterable[Sums]) -> list[Sums]:
     """Parts that have the same in common as one, most calls first."""
-    groups: dict[tuple[str, str, str, str], list[Sums]] = {}
-    for part in parts:
-        groups.setdefault(part.group, []).append(part)
-    wholes = [_whole(members) for members in groups.values()]
-    return sorted(wholes, key=lambda sums: (-sums.calls, sums.group))
+    return merged(parts, KEYS)
 
 
 def merged(parts: Iterable[Sums], by: Sequence[str]) -> list[Sums]:
     """Parts told apart by no more than ``by`` (some of KEYS), most calls first."""
-    blank: dict[str, Any] = {name: "" for name in KEYS if name not in by}
-    return added(
-        replace(part, **blank) if any(getattr(part, name) for name in blank) else part
-        for part in parts
-    )
+    groups: dict[_Group, list[Sums]] = {}
+    for part in parts:
+        agent, task_type, model, arm = part.group
+        group = (
+            agent if "agent" in by else "", task_type if "task_type" in by else "",
+            model if "model" in by else "", arm if "arm" in by else "",
+        )  # fmt: skip
+        groups.setdefault(group, []).append(part)
+    wholes = [_whole(group, members) for group, members in groups.items()]
+    return sorted(wholes, key=lambda sums: (-sums.calls, sums.group))
 
 
 def total(parts: Iterable[Sums]) -> Sums:
@@ -197,11 +203,11 @@ def total(parts: Iterable[Sums]) -> Sums:
     return found[0] if found else Sums()
 
 
-def _whole(members: Sequence[Sums]) -> Sums:
-    if len(members) == 1:
+def _whole(group: _Group, members: Sequence[Sums]) -> Sums:
+    if len(members) == 1 and members[0].group == group:
         return members[0]
-    first, last, *sums = list(zip(*map(values, members), strict=True))[4:]
-    return Sums(*members[0].group, min(first), max(last), *map(sum, sums))
+    first, last, *sums = list(zip(*map(values, members), strict=True))[len(KEYS) :]
+    return Sums(*group, min(first), max(last), *map(sum, sums))
 
 
 def bucket_of(ts: float, span: int) -> int:

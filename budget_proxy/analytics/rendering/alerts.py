@@ -23,7 +23,8 @@ from budget_proxy.store.alerts import Alert
 def alerts(found: Noticeboard, place: ZoneInfo, now: float, url: str) -> Document:
     """What the noticeboard of the history ``url`` has, with times in a zone."""
     notes = tuple(map(Note, _notes(found)))
-    sections: tuple[tuple[Block, ...], ...] = ((Note("No alerts."), *notes),)
+    none = "No alerts so far." if found.waiting else "No alerts."
+    sections: tuple[tuple[Block, ...], ...] = ((Note(none), *notes),)
     if found.alerts:
         sections = ((), (_table(found, place), _texts(found)), notes)
     told = f"as of {moment(now, place)} {place.key}"
@@ -59,7 +60,8 @@ def _notes(found: Noticeboard) -> Iterator[str]:
     if found.skipped:
         yield f"{whole(found.skipped)} rows were too far back to be looked at."
     if found.waiting:
-        yield "More rows wait to be looked at: ask again, or let `budget-proxy serve` run."
+        some, every = whole(found.rows), whole(found.rows + found.waiting)
+        yield f"Looked at {some} of {every} rows: ask again, or let `budget-proxy serve` run."
     if found.unwatched:
         yield f"{whole(found.unwatched)} groups, seen longest ago, are not watched any more."
 

@@ -77,15 +77,21 @@ def facts(all_: Figures) -> dict[str, str]:
 def _use(all_: Figures) -> dict[str, str]:
     if not all_.measured:
         return {"Use of budgets": "not measured: no answer yet that had a budget before it"}
-    known = "" if all_.promised == all_.measured else f"; attainable of {whole(all_.promised)}"
+    known = _known(all_, all_.promised)
     return {
         "Use of budgets": f"{percent(all_.utilisation)} on average, "
-        f"efficiency {percent(all_.efficiency)}",
+        f"efficiency {percent(all_.efficiency)} (attainable "
+        f"{percent(all_.attainable_efficiency)}){_known(all_, all_.expected)}",
         "Accuracy": f"{percent(all_.accuracy)} used 50-95 % (attainable "
         f"{percent(all_.attainable)}), {percent(all_.over_allocated)} less "
         f"({percent(all_.attainable_over)}), {percent(all_.under_allocated)} more "
         f"({percent(all_.attainable_under)}){known}",
     }
+
+
+def _known(all_: Figures, count: int) -> str:
+    """Of how many calls it is known what was attainable, unless of all that were measured."""
+    return "" if count == all_.measured else f"; attainable of {whole(count)}"
 
 
 def _cost(figures: Figures) -> str:

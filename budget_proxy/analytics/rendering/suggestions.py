@@ -16,7 +16,8 @@ from budget_proxy.analytics.rendering.blocks import (
     Table,
     visible,
 )
-from budget_proxy.analytics.suggestions.base import Suggestion
+from budget_proxy.analytics.suggestions.base import Scene, Suggestion
+from budget_proxy.analytics.suggestions.budgets import LEARNING
 from budget_proxy.analytics.suggestions.listing import Listing
 from budget_proxy.analytics.suggestions.totals import Total
 
@@ -25,23 +26,28 @@ _OVERLAP: Final = Note(
 )
 
 
-def suggestions(found: Listing, calls: int, since: str, added_up: str) -> Document:
-    """What was found in ``calls`` calls of the last ``since``.
+def suggestions(found: Listing, scene: Scene, since: str, added_up: str) -> Document:
+    """What was found in a scene, which is of the last ``since``.
 
     ``added_up`` names the groups of the sums, such as "Agent".
     """
     told = f"of the last {since}"
-    sections = tuple(map(tuple, _sections(found, calls, told, added_up)))
+    sections = tuple(map(tuple, _sections(found, scene, told, added_up)))
     return Document("Suggestions", told, sections, head=(f"History {found.store}",))
 
 
-def _sections(found: Listing, calls: int, told: str, added_up: str) -> Iterator[Sequence[Block]]:
-    listed = found.suggestions
+def _sections(found: Listing, scene: Scene, told: str, added_up: str) -> Iterator[Sequence[Block]]:
+    listed, calls = found.suggestions, sum(one.calls for one in scene.sums)
     if not listed:
         text = (
             f"Nothing to suggest from {whole(calls)} calls {told}. Suggestions need 50 calls of a "
             "kind, and a bound that holds, not only a mean."
         )
+        if scene.strategy in LEARNING:
+            text += (
+                f" Of how budgets are made there is nothing to suggest either: the strategy is "
+                f"{scene.strategy} already, which learns from this history."
+            )
         yield [Note(text)]
         return
     yield [Note(f"{whole(calls)} calls in {found.days:.1f} days; figures are for a month of 30.")]

@@ -60,12 +60,12 @@ def _periods(figures: Sequence[Figures], spans: Sequence[Period]) -> Table:
     rows = tuple(
         (
             span.name, short(one.calls), short(one.output_tokens), dollars(one.cost),
-            short(one.budget), percent(one.efficiency), percent(one.accuracy),
-            percent(one.attainable), short(one.truncated),
+            short(one.budget), percent(one.efficiency), percent(one.attainable_efficiency),
+            percent(one.accuracy), percent(one.attainable), short(one.truncated),
         )
         for span, one in list(zip(spans, figures, strict=True))[-_ROWS:]
     )  # fmt: skip
-    columns = ("calls", "output", "cost", "budget", "eff.", "acc.", "att.", "cut")
+    columns = ("calls", "output", "cost", "budget", "eff.", "att.", "acc.", "att.", "cut")
     return Table(f"The last {len(rows)} of {len(spans)} periods", ("Period", *columns), rows)
 
 

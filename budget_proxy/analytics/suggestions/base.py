@@ -94,13 +94,15 @@ class Suggestion:
 class Scene:
     """What suggestions are made from.
 
-        ``sums`` are by agent, task type, model and arm, over ``days``; ``rows`` gives newest rows
-        of a group; ``able`` what a model can do by (api, host, model); ``rates`` what a row's
+    ``sums`` are by agent, task type, model and arm, over ``days``; ``work`` has those of other
+    models at the same work, too, where only one was asked for; ``rows`` gives newest rows of a
+    group; ``able`` what a model can do by (api, host, model); ``rates`` what a row's
     tokens would cost on a model today, ``None`` where that is unknown; ``since`` the sums of a
     time (Unix seconds) and later by agent and model. The span ends at ``end``.
     """
 
     sums: Sequence[Sums]
+    work: Sequence[Sums]
     days: float
     rows: Rows
     policy: Policy

@@ -12,9 +12,13 @@ _TARGET: Final = 0.20  # of the calls over-allocated: mission.md's figure after 
 _BEST: Final = 0.80  # use of a budget that fits, the middle of what counts as fully efficient
 
 
+LEARNING: Final = frozenset({"auto", "learned"})
+"""The strategies that learn lengths: of their budgets nothing is suggested."""
+
+
 def ill_fitting(scene: Scene) -> Iterator[Suggestion]:
     """Task types whose budgets are mostly too large, while ``strategy`` is none that learns."""
-    if scene.strategy in {"auto", "learned"}:
+    if scene.strategy in LEARNING:
         return
     for group in scene.by("task_type"):
         if group.measured < LEAST:

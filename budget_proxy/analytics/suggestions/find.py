@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from budget_proxy.analytics.suggestions.base import KINDS, Kind, Scene, Suggestion
+from budget_proxy.analytics.suggestions.base import GROUP, KINDS, Kind, Scene, Suggestion
 from budget_proxy.analytics.suggestions.budgets import ill_fitting
 from budget_proxy.analytics.suggestions.caches import breaking
 from budget_proxy.analytics.suggestions.caps import idle_caps, over_allocated, under_allocated
@@ -41,10 +41,27 @@ _WAYS: Final[dict[Kind, Callable[[Scene], Iterator[Suggestion]]]] = {
 }
 
 
+_APART: Final[Mapping[Kind, tuple[str, ...]]] = {
+    "budget": ("task_type",),
+    "cache": ("agent", "model"),
+    "guidance": ("agent",),
+}
+"""What suggestions of a kind tell calls apart by, where that is not GROUP."""
+
+
+def kinds_of(kind: Kind | None, where: Mapping[str, Any]) -> tuple[Kind, ...]:
+    """The kinds that are asked for: one, or all that are about calls as ``where`` tells them apart.
+
+    What holds of all calls of an agent cannot be told from those of one model.
+    """
+    kinds = KINDS if kind is None else (kind,)
+    return tuple(one for one in kinds if set(where) <= set(_APART.get(one, GROUP)))
+
+
 def suggestions(scene: Scene, kinds: tuple[Kind, ...] = KINDS) -> tuple[Suggestion, ...]:
     """What could be set otherwise, by the money it may save, then by tokens."""
     found = [one for kind in kinds for one in _WAYS[kind](scene)]
-    return tuple(sorted(found, key=_worth))
+    return tuple(sorted(found, key=worth))
 
 
 def scene_of(
@@ -52,14 +69,17 @@ def scene_of(
 ) -> Scene:
     """A history's scene from ``start`` to ``now`` (Unix seconds), under these settings.
 
-    ``where`` asks for the calls of one agent or model, say. Its days count from the first call on,
-    and are one at least, so that an hour's traffic is not blown up to a month's.
+    ``where`` asks for the calls of an agent, a task type, a model (see ``kinds_of``). Its days
+    count from the first call on, and are one at least, so that an hour's traffic is not blown up
+    to a month's.
     """
     sums = store.sums(start=start, by=KEYS, **where)
+    work = {name: value for name, value in where.items() if name != "model"}
     first = min((one.first for one in sums), default=now)
     known = {name: model.model_dump(exclude_none=True) for name, model in settings.models.items()}
     return Scene(
         sums=sums,
+        work=sums if work == where else store.sums(start=start, by=KEYS, **work),
         days=max((now - first) / _DAY, 1.0),
         rows=Rows(partial(store.newest, start=start)),
         policy=policy_of(settings),
@@ -78,6 +98,7 @@ def _rates(row: CallRecord, model: str, now: float) -> Rates | None:
     return rates(api, model, "", None, now) if found is None and api else found
 
 
-def _worth(one: Suggestion) -> tuple[float, int, int, str]:
+def worth(one: Suggestion) -> tuple[float, int, int, str]:
+    """What suggestions are sorted by: less comes first."""
     low, high = one.money or (0.0, 0.0)
     return (-(low + high), -(one.tokens or 0), KINDS.index(one.kind), one.id)

@@ -47,7 +47,9 @@ def command(one: Suggestion, options: str) -> str | None:
 
 def options_of(since: str, store: str | None, where: Mapping[str, str]) -> str:
     """The options by which the command that applies finds the same suggestions."""
-    asked = [word for name, value in where.items() for word in (f"--{name}", value)]
+    asked = [
+        word for name, value in where.items() for word in (f"--{name.replace('_', '-')}", value)
+    ]
     given = [
         *asked,
         *(["--since", since] if since != SPAN else []),

@@ -29,7 +29,7 @@ from budget_proxy.analytics.suggestions.bounds import (
 )
 from budget_proxy.analytics.suggestions.pricing import cost_at, repriced
 from budget_proxy.policy.router import VERY_CRITICAL
-from budget_proxy.store.sums import Sums
+from budget_proxy.store.sums import Sums, merged
 from budget_proxy.types import CallRecord
 
 _MARGIN: Final = 0.2  # standard deviations of the scores: a loss that small counts as none
@@ -64,8 +64,9 @@ def _by_cost(scene: Scene) -> list[tuple[list[Sums], Sums]]:
         (one for one in groups if one.calls >= LEAST and one.cost > 0 and not one.unpriced),
         key=lambda one: -one.cost,
     )
+    every = merged(scene.work, GROUP)
     return [
-        ([other for other in groups if _work(other) == _work(one)], one) for one in dear[:LOOKED_AT]
+        ([other for other in every if _work(other) == _work(one)], one) for one in dear[:LOOKED_AT]
     ]
 
 

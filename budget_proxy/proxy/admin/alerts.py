@@ -3,27 +3,41 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field
 
 from budget_proxy.analytics import noticeboard as board
+from budget_proxy.analytics.encoding import named
 from budget_proxy.analytics.following import CaughtUp
 from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import InvalidInput
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import Name, Nothing, Question, Span
+from budget_proxy.proxy.admin.paging import Paged, page_of
+from budget_proxy.proxy.admin.question import Name, Nothing, OfGroup, Question, Span
 from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.proxy.health import shown
 
 Number = Annotated[int, Field(ge=1, le=2**62)]
+Cursor = Annotated[str, Field(max_length=18, pattern=r"^[0-9]{1,18}$")]
 
 
-class AskedAlerts(Question):
+@dataclass(frozen=True, slots=True)
+class Alerts(board.Noticeboard):
+    """A page of the alerts, and what holds of all of them.
+
+    ``next`` is the cursor of the next page, null at the end.
+    """
+
+    next: str | None = None
+
+
+class AskedAlerts(OfGroup, Paged):
     """What ``/alerts`` is asked."""
 
+    cursor: Cursor | None = Field(None, description="The `next` of the page before.")
     all: bool = Field(False, description="Those that are over, and muted ones, too.")
 
 
@@ -61,10 +75,16 @@ class AskedUnmute(Question):
     muting: Unmuting
 
 
-def alerts(engine: Engine, asked: AskedAlerts) -> board.Noticeboard:
+def alerts(engine: Engine, asked: AskedAlerts) -> Alerts:
     """What is wrong, since when, as `budget-proxy alerts --json`."""
     state = board.look(engine.store, engine.now())
-    return _shown(engine, state, every=asked.all)
+    calls = (asked.agent, asked.task_type, asked.model)
+    found = board.noticeboard(engine.store, state, engine.now(), every=asked.all, calls=calls)
+    after = int(asked.cursor or 0)
+    left = [one for one in found.alerts if one.id > after]
+    page, cursor = page_of(left, asked.limit, lambda one: str(one.id))
+    told = named(found) | {"store": shown(engine.store.url), "alerts": page}
+    return Alerts(**told, next=cursor)
 
 
 def acknowledge(engine: Engine, asked: AskedAck) -> board.Noticeboard:
@@ -97,14 +117,14 @@ def _muted(engine: Engine, muting: Unmuting, until: float) -> board.Noticeboard:
     return _shown(engine, state)
 
 
-def _shown(engine: Engine, state: CaughtUp, *, every: bool = False) -> board.Noticeboard:
-    found = board.noticeboard(engine.store, state, engine.now(), every=every)
+def _shown(engine: Engine, state: CaughtUp) -> board.Noticeboard:
+    found = board.noticeboard(engine.store, state, engine.now())
     return replace(found, store=shown(engine.store.url))
 
 
 _ALERTS = board.Noticeboard
 ENDPOINTS = (
-    Endpoint("GET", "/alerts", AskedAlerts, _ALERTS, alerts),
+    Endpoint("GET", "/alerts", AskedAlerts, Alerts, alerts),
     Endpoint("POST", "/alerts/{number}/ack", AskedAck, _ALERTS, acknowledge, "nothing"),
     Endpoint("POST", "/alerts/mute", AskedMute, _ALERTS, mute, "muting"),
     Endpoint("POST", "/alerts/unmute", AskedUnmute, _ALERTS, unmute, "muting"),

@@ -12,13 +12,13 @@ from pydantic import AfterValidator, Field, WithJsonSchema
 from budget_proxy.analytics.judgement import Judgement, judged, judgements
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
+from budget_proxy.proxy.admin.paging import Paged
 from budget_proxy.proxy.admin.question import InTime, Name, OfGroup, Question
 from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.store.base import Store
 from budget_proxy.store.pages import Place
 from budget_proxy.types import Arm, CallRecord, FinishReason
 
-_MOST: Final = 1_000
 _COLUMNS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "signals")
 _CURSOR: Final = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)_([0-9]{1,18})")
 _values: Final = attrgetter(*_COLUMNS)
@@ -73,7 +73,7 @@ Cursor = Annotated[
 ]
 
 
-class AskedCalls(InTime, OfGroup):
+class AskedCalls(InTime, OfGroup, Paged):
     """What ``/calls`` is asked."""
 
     session: Name | None = Field(None, description="Only this session's calls.")
@@ -81,7 +81,6 @@ class AskedCalls(InTime, OfGroup):
     arm: Arm | None = Field(None, description="Only calls of this arm.")
     finish_reason: FinishReason | None = Field(None, description="Only answers that ended so.")
     truncated: bool | None = Field(None, description="Only answers that were cut, or were not.")
-    limit: int = Field(100, ge=1, le=_MOST, description="Attempts on a page, at most.")
     cursor: Cursor | None = Field(None, description="The `next` of the page before.")
 
     def where(self) -> dict[str, Any]:

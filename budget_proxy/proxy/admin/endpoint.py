@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, unquote
@@ -80,7 +80,12 @@ class Endpoint:
         try:
             return self.question(**given, **path)
         except ValidationError as error:
-            raise wrong(error, self.body) from None
+            raise wrong(error, self.body, self._parts_of_body()) from None
+
+    def _parts_of_body(self) -> Iterable[str]:
+        if self.body is None:
+            return ()
+        return getattr(self.question.model_fields[self.body].annotation, "model_fields", ())
 
     def _given(self, query: str) -> dict[str, Any]:
         known = [name for name in self.parameters if name not in self.in_path]

@@ -7,21 +7,37 @@ from datetime import date, datetime, time
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from budget_proxy.analytics import outlook
 from budget_proxy.analytics.encoding import named
 from budget_proxy.analytics.projection import MOST_DAYS
 from budget_proxy.analytics.series import Measure
 from budget_proxy.assemble import Engine
+from budget_proxy.errors import InvalidInput
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import Question, Zone
+from budget_proxy.proxy.admin.question import OfGroup, Zone
+from budget_proxy.proxy.admin.refusal import Refusal
 from budget_proxy.proxy.health import shown
 
 _DAY = {"type": "string", "format": "date"}
 
 Limit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Day = Annotated[date, Field(ge=date(1971, 1, 1), le=date(9000, 1, 1)), WithJsonSchema(_DAY)]
+
+
+def _day(text: object) -> date:
+    try:
+        return date.fromisoformat(str(text))
+    except ValueError:
+        raise ValueError("should be a day such as 2026-11-27") from None
+
+
+Day = Annotated[
+    date,
+    Field(ge=date(1971, 1, 1), le=date(9000, 1, 1)),
+    BeforeValidator(_day),
+    WithJsonSchema(_DAY),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +47,7 @@ class Projected(outlook.Outlook):
     store: str
 
 
-class AskedProjection(Question):
+class AskedProjection(OfGroup):
     """What ``/projection`` is asked."""
 
     days: int = Field(30, ge=1, le=MOST_DAYS, description="Days ahead, today the first.")
@@ -58,13 +74,18 @@ def projection(engine: Engine, asked: AskedProjection) -> Projected:
     zone = ZoneInfo(asked.zone or engine.settings.time_zone)
     now = engine.now()
     if asked.at is not None:
-        now = datetime.combine(asked.at, time(), zone).timestamp()
+        begun = datetime.combine(asked.at, time(), zone).timestamp()
+        try:
+            outlook.check_begun(begun, now)
+        except InvalidInput as error:
+            raise Refusal(400, f"at: {error}", param="at") from None
+        now = begun
     told: dict[Measure, float | None] = {"cost": asked.limit_usd, "tokens": asked.limit_tokens}
     question = outlook.Question(
         asked.days, asked.measure, asked.method, asked.by,
         {measure: limit for measure, limit in told.items() if limit is not None}, asked.window,
     )  # fmt: skip
-    found = outlook.outlook(engine.store, zone, now, question)
+    found = outlook.outlook(engine.store, zone, now, question, **asked.where())
     return Projected(**named(found), store=shown(engine.store.url))
 
 

@@ -15,7 +15,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
+    field_validator,
     model_validator,
 )
 
@@ -106,6 +108,14 @@ class InTime(Question):
     since: Span | None = Field(
         None, description="Only the last 90s, 30m, 24h, 7d or 2w; in place of start."
     )
+
+    @field_validator("end")
+    @classmethod
+    def _after_start(cls, end: float | None, known: ValidationInfo) -> float | None:
+        start = known.data.get("start")
+        if end is not None and start is not None and end < start:
+            raise ValueError("should be a time after start")
+        return end
 
     @model_validator(mode="after")
     def _one_start(self) -> Self:

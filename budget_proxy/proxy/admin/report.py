@@ -14,7 +14,7 @@ from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.analytics.report import Report, make_report
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
-from budget_proxy.proxy.admin.question import InTime, OfGroup, Question, Span, Zone
+from budget_proxy.proxy.admin.question import InTime, OfGroup, Span, Zone
 from budget_proxy.proxy.health import shown
 from budget_proxy.store.sums import Sums, merged
 
@@ -37,7 +37,7 @@ class Efficiency:
     groups: tuple[Figures, ...]
 
 
-class AskedReport(Question):
+class AskedReport(OfGroup):
     """What ``/report`` is asked."""
 
     since: Span | None = Field(None, description="Only the last 90s, 30m, 24h, 7d or 2w.")
@@ -66,6 +66,7 @@ def report(engine: Engine, asked: AskedReport) -> dict[str, Any]:
         zone=ZoneInfo(asked.zone or engine.settings.time_zone),
         since=None if asked.since is None else now - seconds_of(asked.since),
         by=asked.by,
+        **asked.where(),
     )
     return {"store": shown(engine.store.url), **found.plain()}
 
