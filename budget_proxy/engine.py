@@ -133,6 +133,7 @@ class Core:
         session = found if isinstance(found, Session) else None
         admitted = yield from self.prepare(call, body, session)
         if isinstance(admitted, Refusal):
+            self.ledger.refused(admitted)
             yield admitted
             return
         plan: Plan | None = admitted

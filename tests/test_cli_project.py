@@ -182,6 +182,30 @@ def test_a_stream_without_utf_gets_plain_characters(url: str) -> None:
     assert "?" not in printed.partition("Ahead")[0]
 
 
+def test_limits_in_force_are_projected(url: str) -> None:
+    """Those of an agent by that agent's days alone, in their own zone; in words too."""
+    for options in (
+        ("--agent", "coder", "--usd", "40", "--window", "week"),
+        ("--agent", "writer", "--tokens", "1000000", "--window", "month", "--zone", "Asia/Tokyo"),
+        ("--usd", "500", "--window", "month", "--name", "all"),
+        ("--agent", "nobody", "--usd", "1", "--window", "day"),
+        ("--agent", "*", "--usd", "1", "--window", "day"),
+        ("--usd", "1", "--window", "hour"),
+        ("--user", "u", "--usd", "1", "--window", "day"),
+    ):
+        assert run("limits", "add", "--store", url, *options).exit_code == 0
+    found = run_json("project", "--store", url, "--at", AT)["in_force"]
+    assert [(one["limit"], one["agent"], one["measure"], one["window"]) for one in found] == [
+        (1, "coder", "cost", "week"), (2, "writer", "tokens", "month"), (3, None, "cost", "month"),
+        (4, "nobody", "cost", "day"),
+    ]  # fmt: skip
+    assert found[0]["reach"]["expected"] == "2026-12-03"  # 10 each on four working days
+    assert found[0]["reach"]["probability"] > 0.9
+    assert found[1]["reach"]["probability"] < 0.05
+    assert found[3]["reach"] is None
+    assert "Limit 1 of coder" in run("project", "--store", url, "--at", AT).stdout
+
+
 def test_a_day_that_is_still_to_come_is_refused(url: str) -> None:
     """Nothing is known of it: that would be a projection of nothing. Today is as good as any."""
     result = run("project", "--store", url, "--at", "2026-12-01")

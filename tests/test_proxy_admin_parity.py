@@ -68,6 +68,7 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
         ),
         (["--task-type", "bug-fix"], {"task_type": "bug-fix"}),
     ],
+    "/limits": [([], {})],
     "/alerts": [([], {}), (["--all"], {"all": "true"})],
     "/billing": [
         ([], {}),
@@ -97,12 +98,15 @@ COMMANDS = {
 CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
 """Endpoints that change what `alerts` lists, and then list it."""
 
+OF_LIMITS = {"/limits/check", "/limits/add", "/limits/{number}/remove"}
+"""Endpoints whose twins are commands below `limits` (tests/test_cli_limits.py)."""
+
 OF_KEYS = {
     "/keys", "/keys/self", "/keys/{id}", "/keys/{id}/rotate", "/keys/{id}/revoke",
 }  # fmt: skip
 """Endpoints that are for whoever has a key: tests/test_proxy_admin_keys.py has their twins."""
 
-ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_KEYS}
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_LIMITS, *OF_KEYS}
 """Endpoints that are no command's twin."""
 
 

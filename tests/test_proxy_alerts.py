@@ -4,6 +4,7 @@ import threading
 import time
 from pathlib import Path
 
+import httpx
 import pytest
 
 from budget_proxy.analytics import watcher
@@ -41,3 +42,27 @@ def test_a_webhook_that_is_no_url_is_refused_at_the_start(tmp_path: Path) -> Non
         pytest.raises(ConfigError, match=r"alerts\.webhook"),
     ):
         create_app(engine)
+
+
+def test_a_limit_that_refuses_calls_becomes_an_alert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that is made over HTTP holds within moments; what it refuses is told once."""
+    monkeypatch.setattr(watcher, "EVERY", 0.05)
+    with running(tmp_path, Answer()) as proxy:
+        made = {"tokens": 0, "window": "day", "agent": "tester"}
+        assert httpx.post(f"{proxy.url}/v1/budget/limits/add", json=made).status_code == 200
+        body = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hi"}]}
+        headers = {"authorization": "Bearer k", "x-budget-agent": "tester"}
+        end = time.monotonic() + 30
+        url = f"{proxy.url}/v1/chat/completions"
+        while (reply := httpx.post(url, json=body, headers=headers)).status_code != 429:
+            assert time.monotonic() < end, reply.text
+            time.sleep(0.1)
+        while not proxy.engine.store.alerts():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        (alert,) = proxy.engine.store.alerts()
+    assert (alert.cause, alert.severity) == ("limit", "critical")
+    assert "Calls are refused" in alert.text
+    assert "agent tester" in alert.text

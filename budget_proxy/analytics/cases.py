@@ -19,6 +19,7 @@ from budget_proxy.analytics.causes import (
     HELD,
     LIMIT,
     OPPOSITE,
+    REFUSES,
     UNPRICED,
     explains,
     severity_of,
@@ -169,16 +170,18 @@ class Cases:
                 notices.append(self._resolve(case, call.ts, "no sign of it any more"))
         return notices
 
-    def limit(self, name: str, used: float, size: float, ts: float, row: int) -> list[Notice]:
-        """Take in how far a limit is used."""
+    def limit(
+        self, name: str, used: float, size: float, ts: float, row: int, *, said: str = ""
+    ) -> list[Notice]:
+        """Take in how far a limit is used; ``said``: what became of calls beyond it."""
         share = used / size if size > 0 else 1.0
-        figures = {"limit": name, "used": used, "size": size, "share": share}
+        figures = {"limit": name, "used": used, "size": size, "share": share, "said": said}
         case = self._case(LIMIT, name)
         if case is None:
-            if share < NEARING:
+            if share < NEARING and said != REFUSES:
                 return []
             return self._raise(Finding(LIMIT, ALL, ts, ts, row, row, 0, figures))
-        if share < LEFT:
+        if share < LEFT and said != REFUSES:
             return [self._resolve(case, ts, "it is used less again")]
         return [self._updated(case, ts, figures={**case.alert.figures, **figures})]
 

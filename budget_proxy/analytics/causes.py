@@ -20,6 +20,8 @@ SPIKE: Final = "cost-spike"
 ESTIMATED: Final = "estimated"
 UNPRICED: Final = "unpriced"
 LIMIT: Final = "limit"
+REFUSES: Final = "refuses"
+"""What a limit does that has refused a call; else it would refuse, degrade or alert."""
 HELD: Final = "held-back"
 
 _NAMED: Final = 5
@@ -69,6 +71,8 @@ _HARMLESS: Final = frozenset({SHORTER, ESTIMATED, HELD})
 def severity_of(cause: str, figures: Mapping[str, Any]) -> Severity:
     """How bad it is: by the cause, and by how much."""
     name, bound = _CRITICAL.get(cause, ("", 0.0))
+    if cause == LIMIT and figures.get("said") == REFUSES:
+        return "critical"
     if name and figures.get(name, 0.0) >= bound:
         return "critical"
     return "info" if cause in _HARMLESS else "warning"
@@ -193,10 +197,18 @@ def _unpriced(_place: str, figures: _Figures) -> str:
 
 
 def _limit(_place: str, figures: _Figures) -> str:
+    beyond = {
+        REFUSES: "Calls are refused: raise it, or wait until it begins anew.",
+        "alert": "It is soft: calls beyond it go on.",
+        "degrade": "Calls fall back to what it names when it is reached, and then are refused.",
+    }
     return (
         f"The limit {figures.get('limit')} is used to {figures.share('share')} "
-        f"({figures.get('used', 0):,.10g} of {figures.get('size', 0):,.10g}). Calls are refused "
-        "when it is reached: raise it, or spend less."
+        f"({figures.get('used', 0):,.10g} of {figures.get('size', 0):,.10g}). "
+        + beyond.get(
+            figures.get("said", ""),
+            "Calls are refused when it is reached: raise it, or spend less.",
+        )
     )
 
 

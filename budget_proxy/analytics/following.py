@@ -86,11 +86,13 @@ class Follower:
         waiting = self._newest() - watch.row if more else 0
         return CaughtUp(rows, skipped, max(waiting, 0), tuple(notices), watch.unwatched)
 
-    def limit(self, name: str, used: float, size: float, ts: float, now: float) -> list[Notice]:
-        """Tell the watch how far a limit is used. Raises StoreError."""
+    def limit(
+        self, name: str, used: float, size: float, ts: float, now: float, *, said: str = ""
+    ) -> list[Notice]:
+        """Tell the watch how far a limit is used, and what it does. Raises StoreError."""
         for _ in range(_TRIES):
             watch, _skipped = self._current()
-            news = watch.limit(name, used, size, ts)
+            news = watch.limit(name, used, size, ts, said=said)
             if not news or self._save(watch, news, now):
                 return news
         return []  # the process that keeps being faster will be told of it too

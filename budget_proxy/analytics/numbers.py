@@ -7,6 +7,7 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 NONE: Final = "-"
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _UNITS: Final = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -47,3 +48,11 @@ def moment(ts: float | None, zone: tzinfo = UTC) -> str:
 def written(number: float, measure: str) -> str:
     """So many tokens or calls, or dollars where the measure is "cost"."""
     return dollars(number) if measure == "cost" else f"{short(number)} {measure}"
+
+
+def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
+    """A horizontal bar of ``share`` (0-1) of ``width`` characters."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    if ascii_only:
+        return "#" * round(eighths / 8)
+    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from budget_proxy.analytics.advice import advice
 from budget_proxy.analytics.efficiency import By
 from budget_proxy.analytics.projection import Method, Projection, check_days, paths, project
 from budget_proxy.analytics.reach import Reach, Window, reach, window_of
-from budget_proxy.analytics.series import Measure, Series, daily
+from budget_proxy.analytics.series import Daily, Measure, Series, daily
 from budget_proxy.errors import InvalidInput
+from budget_proxy.ledger.limits import EACH, NANO, Unit
 from budget_proxy.store.base import Store
+
+_MEASURES: Final[Mapping[Unit, Measure]] = {"tokens": "tokens", "usd": "cost"}
+_WINDOWS: Final = frozenset({"day", "week", "month"})
 
 SHOWN: Final = 42
 """Days of the past that are told beside the days ahead."""
@@ -41,12 +45,26 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
+class InForce:
+    """A limit in force, and when its running window reaches it; ``None``: too little history."""
+
+    limit: int
+    name: str
+    agent: str | None
+    measure: Measure
+    window: Window
+    zone: str
+    reach: Reach | None
+
+
+@dataclass(frozen=True, slots=True)
 class Outlook:
     """The answer at ``now`` (Unix seconds); days are those of ``zone``.
 
     ``groups`` have trends of their own, so that they need not add up to ``whole``: medians do
-    not, and what one group's trend says another's noise may hide. ``limits`` lacks those for
-    which there is too little history.
+    not, and what one group's trend says another's noise may hide. ``in_force`` are the limits by
+    day, week or month of all calls or of an agent, where some calls alone are asked for those of
+    these. ``limits`` lacks those for which there is too little history.
     """
 
     window: Window
@@ -57,6 +75,7 @@ class Outlook:
     whole: Projection
     groups: tuple[Projection, ...]
     limits: Mapping[Measure, Reach]
+    in_force: tuple[InForce, ...]
     advice: tuple[str, ...]
 
 
@@ -95,8 +114,31 @@ def outlook(store: Store, zone: ZoneInfo, now: float, asked: Question, **where: 
         projected,
         tuple(project(one, asked.days, asked.method) for one in groups),
         limits,
+        tuple(_in_force(store, now, asked, where)),
         advice(projected, whole, groups, limits),
     )
+
+
+def _in_force(
+    store: Store, now: float, asked: Question, where: Mapping[str, Any]
+) -> Iterator[InForce]:
+    histories: dict[str, Daily] = {}
+    for limit in store.limits():
+        if where and dict(limit.where) != where:
+            continue
+        agent = dict(limit.where).get("agent")
+        measure: Measure | None = _MEASURES.get(limit.unit)
+        told = limit.window in _WINDOWS and len(limit.where) == (agent is not None)
+        if measure is None or not told or not limit.amount or agent == EACH:
+            continue
+        if limit.zone not in histories:
+            histories[limit.zone] = daily(store, ZoneInfo(limit.zone), now, by="agent")
+        history = histories[limit.zone]
+        series = history.whole(measure) if agent is None else history.of((agent,), measure)
+        amount = limit.amount / NANO if measure == "cost" else float(limit.amount)
+        window = cast("Window", limit.window)
+        found = _reach(series, amount, replace(asked, window=window))
+        yield InForce(limit.id, limit.name, agent, measure, window, limit.zone, found)
 
 
 def _reach(series: Series, limit: float, asked: Question) -> Reach | None:

@@ -80,6 +80,10 @@ class Daily:
         """All groups together."""
         return self._series((), measure, list(self.groups))
 
+    def of(self, group: Group, measure: Measure) -> Series:
+        """One group, from its own first day on; zeros where there is none of that name."""
+        return _trimmed(self._series(group, measure, [group] if group in self.groups else []))
+
     def by_group(self, measure: Measure, most: int = _MOST) -> list[Series]:
         """The groups that amounted to most of late, and all the others as "(other)".
 

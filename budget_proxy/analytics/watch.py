@@ -114,9 +114,11 @@ class Watch:
         steps = subject.weigh(call) if subject is not None else []
         self._ring.append((group, call, steps, shift))
 
-    def limit(self, name: str, used: float, size: float, ts: float) -> list[Notice]:
+    def limit(
+        self, name: str, used: float, size: float, ts: float, *, said: str = ""
+    ) -> list[Notice]:
         """Take in how far a limit is used, from whoever knows it."""
-        return self.cases.limit(name, used, size, ts, self.row)
+        return self.cases.limit(name, used, size, ts, self.row, said=said)
 
     # -- one row ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from typing import Final
 
 from budget_proxy.analytics.delivery import Format, Post, deliver, log
 from budget_proxy.analytics.following import Follower
+from budget_proxy.analytics.gauges import Gauges, Refusing
 from budget_proxy.errors import StoreError
 from budget_proxy.store.base import Store
 
@@ -23,7 +24,8 @@ EVERY: Final = 5.0
 class Watcher:
     """Watches ``store`` until it is closed, every EVERY seconds unless other ones are given.
 
-    ``on_fault(stage, error)`` is told what went wrong.
+    ``on_fault(stage, error)`` is told what went wrong; ``refusing(now)`` tells for which accounts
+    of limits this process has refused calls of late.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class Watcher:
         post: Post | None = None,
         form: Format = "generic",
         every: float | None = None,
+        refusing: Refusing = lambda _: (),
     ) -> None:
         self._store = store
         self._on_fault = on_fault
@@ -42,6 +45,7 @@ class Watcher:
         self._every = EVERY if every is None else every
         self._stop = threading.Event()
         self._follower = Follower(store, gentle=True)
+        self._gauges = Gauges(store, self._follower, refusing)
         self._thread = threading.Thread(target=self._run, name="budget-proxy-alerts", daemon=True)
 
     def start(self) -> None:
@@ -58,6 +62,7 @@ class Watcher:
         """Catch up once and deliver what is due; a store that fails is reported."""
         try:
             log(self._follower.catch_up(time.time()).notices)
+            log(self._gauges.look(time.time()))
             if self._post is not None and not self._stop.is_set():
                 deliver(self._store, self._post, self._form, time.time)
         except StoreError as error:

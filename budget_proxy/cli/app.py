@@ -31,6 +31,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "suggest": "suggest",
         "backtest": "backtest",
         "import": "import_",
+        "limits": "limits",
         "billing": "billing",
         "history": "history",
         "keys": "keys",

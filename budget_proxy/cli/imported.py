@@ -106,15 +106,18 @@ def _row(identifier: str, call: RecordedCall, kind: Characteristics) -> CallReco
 
 
 def _priced(record: CallRecord) -> CallRecord:
-    """The record with its cost by whichever provider lists the model under that name."""
+    """The record with its cost by whichever provider lists the model under that name.
+
+    Where none does, with what it counts against limits.
+    """
     from budget_proxy.wire import DIALECTS
-    from budget_proxy.wire.prices import priced
+    from budget_proxy.wire.prices import charged, priced
 
     for api in DIALECTS:
         found = priced(replace(record, api=api))
         if found.cost is not None:
             return replace(found, api=record.api)
-    return record
+    return charged(record)
 
 
 def _name(text: str) -> str:

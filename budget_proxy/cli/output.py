@@ -17,7 +17,7 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from budget_proxy.analytics.encoding import encoded
-from budget_proxy.analytics.numbers import NONE, dollars, moment, percent, short, whole
+from budget_proxy.analytics.numbers import NONE, bar, dollars, moment, percent, short, whole
 
 __all__ = [
     "NONE", "bar", "console", "dollars", "facts", "json_text", "moment", "percent", "print_json",
@@ -27,7 +27,6 @@ __all__ = [
 _WIDTH: Final = 80
 _GAP: Final = 2
 _LEAST: Final = 10
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
 def print_json(value: Any) -> None:
@@ -90,11 +89,3 @@ def facts(rows: Mapping[str, str]) -> Table:
     for name, value in rows.items():
         made.add_row(name, value)
     return made
-
-
-def bar(share: float, width: int, *, ascii_only: bool = False) -> str:
-    """A horizontal bar of ``share`` (0-1) of ``width`` characters."""
-    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    if ascii_only:
-        return "#" * round(eighths / 8)
-    return "█" * (eighths // 8) + _EIGHTHS[eighths % 8].strip()

@@ -45,7 +45,7 @@ class Shortage:
 class _State:
     """One account in this process's memory."""
 
-    __slots__ = ("end", "free", "holds", "limit", "used_at")
+    __slots__ = ("end", "free", "holds", "limit", "refused_at", "used_at")
 
     def __init__(self, limit: Limit, end: float, calibration: Calibration) -> None:
         self.limit = limit
@@ -53,6 +53,7 @@ class _State:
         self.free = 0
         self.holds = Holds(calibration)
         self.used_at = 0.0
+        self.refused_at = -inf
 
 
 class Ledger:
@@ -135,6 +136,20 @@ class Ledger:
             held = tuple(account for account, _ in accounts)
             self._held[claim.key] = (claim.now + self._ttl, held)
         return None
+
+    def refused(self, refusal: Refusal) -> None:
+        """Note that a call was refused for good."""
+        state = self._states.get(refusal.account)
+        if state is not None:
+            state.refused_at = refusal.now
+
+    def refusing(self, now: float, *, within: float = 60.0) -> list[Account]:
+        """The accounts for which a call was refused in the seconds before; for any thread."""
+        return [
+            account
+            for account, state in list(self._states.items())
+            if state.refused_at >= now - within
+        ]
 
     def settle(self, key: Key, record: CallRecord) -> None:
         """Let a claim go, and count what its row counts."""

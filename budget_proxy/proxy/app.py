@@ -183,6 +183,7 @@ def watcher_of(engine: Engine) -> Watcher:
         on_fault=engine.fault,
         post=webhook_of(given.webhook, secret),
         form=given.format,
+        refusing=engine.core.ledger.refusing,
     )
 
 

@@ -11,7 +11,7 @@ from budget_proxy.analytics.numbers import NONE, dollars, short, written
 from budget_proxy.analytics.outlook import Outlook, Question
 from budget_proxy.analytics.projection import Ahead, Projection
 from budget_proxy.analytics.ranges import Range
-from budget_proxy.analytics.reach import Reach
+from budget_proxy.analytics.reach import Reach, Window
 from budget_proxy.analytics.rendering.blocks import (
     NAMES,
     Block,
@@ -21,6 +21,7 @@ from budget_proxy.analytics.rendering.blocks import (
     Note,
     Table,
     named,
+    visible,
 )
 from budget_proxy.analytics.series import Measure
 
@@ -65,18 +66,19 @@ def _facts(found: Outlook, asked: Question) -> dict[str, str]:
     if whole.note:
         rows["Note"] = whole.note
     for name in asked.limits or {}:
-        reached = found.limits.get(name)
-        rows["Limit" if name == measure else f"Limit of {name}"] = (
-            "too little history to say" if reached is None else _reached(reached, name, asked)
-        )
+        title = "Limit" if name == measure else f"Limit of {name}"
+        rows[title] = _reached(found.limits.get(name), name, asked.window)
+    for one in found.in_force:
+        title = f"Limit {one.limit}" + (f" of {one.agent}" if one.agent else "")
+        rows[visible(title)] = _reached(one.reach, one.measure, one.window)
     return rows
 
 
-def _reached(found: Reach, measure: Measure, asked: Question) -> str:
+def _reached(found: Reach | None, measure: Measure, window: Window) -> str:
     """Such as: reached on 2026-12-23 (95 %: 2026-12-21 to not at all), probability 81 %."""
-    what = (
-        f"{written(found.limit, measure)} a {asked.window}, {written(found.spent, measure)} so far"
-    )
+    if found is None:
+        return "too little history to say"
+    what = f"{written(found.limit, measure)} a {window}, {written(found.spent, measure)} so far"
     if found.spent >= found.limit:
         return f"{what}: reached on {found.expected}"
     likely = _likely(found.probability)
