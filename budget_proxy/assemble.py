@@ -382,7 +382,8 @@ class Engine:
         return max((row.id or 0 for row in rows), default=0)
 
     def _preload(self) -> None:
-        """Load the table of prices while the first call is on its way: it takes half a second."""
+        """Load prices while the first call is on its way: half a second. Keep limits up."""
+        self._holding.start()
         if not self._preloaded:
             self._preloaded = True
             threading.Thread(target=preload, name="budget-proxy-preload", daemon=True).start()

@@ -43,6 +43,10 @@ class Holding:
         self._keeper.look()
         self._keeper.start()
 
+    def start(self) -> None:
+        """Keep up from now on; in a forked child anew. Costs nothing where that is so already."""
+        self._keeper.start()
+
     def lease(self, asked: Shortage) -> Mapping[Account, Grant]:
         """What the store grants of what is missing; nothing where it cannot be asked. Blocking."""
         try:
