@@ -1,0 +1,83 @@
+"""A process's part of the limits: noticed, leased, given back, and begun anew in a child."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from budget_proxy.assemble import Engine
+from budget_proxy.errors import BudgetExceeded
+from budget_proxy.ledger.limits import Limit
+from budget_proxy.store import open_store
+from budget_proxy.types import Outcome, Usage
+
+BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 500}
+
+
+def called(engine: Engine) -> str:
+    """What becomes of a call that uses 100 tokens."""
+    try:
+        plan = engine.plan(api="openai.chat", body=BODY)
+    except BudgetExceeded as refusal:
+        return str(refusal)
+    engine.settle(plan, Outcome(usage=Usage(input_tokens=10, output_tokens=90)))
+    return "made"
+
+
+def until(found: Callable[[], bool], within: float = 10.0) -> bool:
+    """Wait for it."""
+    deadline = time.monotonic() + within
+    while not found():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_limits_made_elsewhere_are_noticed(tmp_path: Path) -> None:
+    """Also that they are gone again."""
+    url = f"sqlite:///{tmp_path / 'h.db'}"
+    with Engine.open(url, strategy="quantile", holdout=0.0) as engine:
+        assert called(engine) == "made"
+        assert not engine.limited
+        other = open_store(url)
+        number = other.save_limit(Limit("tokens", 0, "day", created=time.time()))
+        assert until(lambda: engine.limited)
+        assert called(engine).endswith("is 0: no call is allowed")
+        other.remove_limit(number)
+        assert until(lambda: not engine.limited)
+        assert called(engine) == "made"
+        other.close()
+
+
+def test_what_is_left_is_given_back_at_the_end(tmp_path: Path) -> None:
+    """The next process finds all that was not used, at once."""
+    url = f"sqlite:///{tmp_path / 'h.db'}"
+    store = open_store(url)
+    number = store.save_limit(Limit("tokens", 1_000, "lifetime", created=time.time()))
+    with Engine.open(url, strategy="quantile", holdout=0.0) as engine:
+        assert called(engine) == "made"
+    (balance,) = store.balances(time.time())
+    assert (balance.account.limit, balance.used, balance.held) == (number, 100, 0)
+    store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_notices_limits_that_are_made_later(tmp_path: Path) -> None:
+    """Its parent's thread is not there; its first call starts one."""
+    url = f"sqlite:///{tmp_path / 'h.db'}"
+    with Engine.open(url, strategy="quantile", holdout=0.0) as engine:
+        assert called(engine) == "made"
+        child = os.fork()
+        if child == 0:
+            status = 1
+            if called(engine) == "made":
+                other = open_store(url)
+                other.save_limit(Limit("tokens", 0, "day", created=time.time()))
+                status = 0 if until(lambda: called(engine) != "made") else 2
+            os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
