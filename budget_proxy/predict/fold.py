@@ -51,8 +51,7 @@ _BETWEEN: Final = (0.60 - LEVELS[MEDIAN]) / (LEVELS[MEDIAN + 1] - LEVELS[MEDIAN]
 _EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
 _REST: Final = 0.7  # standard deviation of what is left, before any outcome
 _GROUP_STRENGTH, _REST_STRENGTH = 5.0, 8.0
-_BATCHES: Final = ((64, 1), (1000, 8))
-_BATCH: Final = 16
+_EARLY, _SOON = 64, 1000
 _N: Final = len(NUMBERS)
 WIDTH: Final[int] = _N + 3 * len(FACTORS) + 3 + len(sessions.NUMBERS) + len(pace.NUMBERS)
 """How many numbers the networks see."""
@@ -63,18 +62,23 @@ _ROUGH: Final = 40  # outcomes by which the general mean is a mean of all, until
 
 
 class Sight(NamedTuple):
-    """What is seen of a call: the networks' ``numbers``, and ln(tokens) by its effects.
+    """What is seen of a call by all that is known at the time: ln(tokens), and what came before.
 
-    ``centre`` is by all effects, ``coarse`` without those of one text or one run. ``effects`` and
-    ``counts`` of outcomes are by FACTORS.
+    ``centre`` is by all effects, ``coarse`` without those of one text or one run, and so are
+    ``total`` and ``plain``, the sums of effects in them. ``effects``, ``counts`` of outcomes and
+    ``spreads`` are by FACTORS, ``before`` by the numbers of sessions, ``lately`` by those of pace.
     """
 
-    numbers: Singles
     centre: float
     coarse: float
+    total: float
+    plain: float
     rows: list[int]
     effects: list[float]
     counts: list[int]
+    spreads: list[float]
+    before: tuple[float, ...]
+    lately: tuple[float, ...]
 
 
 class Support(NamedTuple):
@@ -93,7 +97,9 @@ Pending = tuple[Case, Outcome, Sight, float]
 
 def batch(count: int) -> int:
     """How many outcomes are learned at once by now: the more are known, the more."""
-    return next((size for below, size in _BATCHES if count < below), _BATCH)
+    if count < _EARLY:
+        return 1
+    return 8 if count < _SOON else 16
 
 
 def _rest_prior() -> Floats:
@@ -143,7 +149,7 @@ class Fold:
 
     def forecast(self, case: Case, seen: Sight) -> Floats:
         """Tokens at LEVELS, ascending, of what ``look`` saw."""
-        members = self.members([case], seen.numbers[None], np.array([seen.centre]))
+        members = self.members([case], self.numbers([case], [seen]), np.array([seen.centre]))
         found = self.calibrated([case], members)
         return np.asarray(np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST)))
 
@@ -163,18 +169,27 @@ class Fold:
         """See a call that is to come, by all that is known."""
         rows = self.effects.find(case.factors)
         effects, counts, spreads = self.effects.look(rows)
-        total = sum(effects)
+        total, general = sum(effects), self.effects.general
         fine = sum([effects[place] for place in FINE])
-        words = 0.0 if self.ridge is None else self.ridge.predict(case.grams)
-        general = self.effects.general
-        seen = np.empty(WIDTH, np.float32)
-        seen[:_N] = case.numbers
-        seen[_N:] = (
-            *effects, *[0.5 * log1p(count) for count in counts], *spreads, total, total - fine,
-            words, *self.sessions.look(case, general), *self.pace.look(case),
+        return Sight(
+            general + total, general + total - fine, total, total - fine, rows, effects, counts,
+            spreads, self.sessions.look(case, general), self.pace.look(case),
         )  # fmt: skip
-        centre = general + total
-        return Sight(seen, centre, centre - fine, rows, effects, counts)
+
+    def numbers(self, cases: list[Case], sights: list[Sight]) -> Singles:
+        """What the networks are told (n, WIDTH) of calls that were seen, of words by what is known.
+
+        Looking is done at once and this when it is needed, which for an outcome can wait.
+        """
+        numbers, ridge = np.empty((len(cases), WIDTH), np.float32), self.ridge
+        for told, case, seen in zip(numbers, cases, sights, strict=True):
+            words = 0.0 if ridge is None else ridge.predict(case.grams)
+            told[:_N] = case.numbers
+            told[_N:] = (
+                *seen.effects, *[0.5 * log1p(count) for count in seen.counts], *seen.spreads,
+                seen.total, seen.plain, words, *seen.before, *seen.lately,
+            )  # fmt: skip
+        return numbers
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
@@ -268,10 +283,10 @@ class Fold:
     def _settle(self) -> None:
         """Learn the pending outcomes: calibrate by them, then count them in their groups."""
         cases = [case for case, _, _, _ in self._pending]
-        numbers = np.array([seen.numbers for _, _, seen, _ in self._pending])
-        centres = np.array([seen.centre for _, _, seen, _ in self._pending])
+        sights = [seen for _, _, seen, _ in self._pending]
+        centres = np.array([seen.centre for seen in sights])
         lengths = np.log([tokens for _, _, _, tokens in self._pending])
-        members = self.members(cases, numbers, centres)
+        members = self.members(cases, self.numbers(cases, sights), centres)
         self.calibrate(cases, members, lengths)
         self.count_lengths(cases, [outcome for _, outcome, _, _ in self._pending])
         self.count_rests(cases, lengths - members[0, :, MEDIAN])
