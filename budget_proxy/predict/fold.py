@@ -56,6 +56,8 @@ _N: Final = len(NUMBERS)
 WIDTH: Final[int] = _N + 3 * len(FACTORS) + 3 + len(sessions.NUMBERS) + len(pace.NUMBERS)
 """How many numbers the networks see."""
 
+_UNTOLD: Final = np.empty((0, WIDTH), np.float32)  # until there are networks to tell it
+
 _LONGEST: Final = log(LONGEST)
 _GOLDEN: Final = 0.6180339887498949
 _ROUGH: Final = 40  # outcomes by which the general mean is a mean of all, until effects are fitted
@@ -149,8 +151,7 @@ class Fold:
 
     def forecast(self, case: Case, seen: Sight) -> Floats:
         """Tokens at LEVELS, ascending, of what ``look`` saw."""
-        members = self.members([case], self.numbers([case], [seen]), np.array([seen.centre]))
-        found = self.calibrated([case], members)
+        found = self.calibrated([case], self._members([case], [seen]))
         return np.asarray(np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST)))
 
     def calibrated(self, cases: list[Case], members: Floats) -> Floats:
@@ -190,6 +191,10 @@ class Fold:
                 seen.total, seen.plain, words, *seen.before, *seen.lately,
             )  # fmt: skip
         return numbers
+
+    def _members(self, cases: list[Case], sights: list[Sight]) -> Floats:
+        numbers = _UNTOLD if self.network is None else self.numbers(cases, sights)
+        return self.members(cases, numbers, np.array([seen.centre for seen in sights]))
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
@@ -283,10 +288,8 @@ class Fold:
     def _settle(self) -> None:
         """Learn the pending outcomes: calibrate by them, then count them in their groups."""
         cases = [case for case, _, _, _ in self._pending]
-        sights = [seen for _, _, seen, _ in self._pending]
-        centres = np.array([seen.centre for seen in sights])
         lengths = np.log([tokens for _, _, _, tokens in self._pending])
-        members = self.members(cases, self.numbers(cases, sights), centres)
+        members = self._members(cases, [seen for _, _, seen, _ in self._pending])
         self.calibrate(cases, members, lengths)
         self.count_lengths(cases, [outcome for _, outcome, _, _ in self._pending])
         self.count_rests(cases, lengths - members[0, :, MEDIAN])
