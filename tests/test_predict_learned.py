@@ -62,6 +62,19 @@ def test_agents_and_models_are_told_apart(trained: Learned) -> None:
     assert long / short == pytest.approx(math.e, rel=0.25)
 
 
+def test_where_only_the_model_tells_it_alone_counts(trained: Learned) -> None:
+    """Of noise by six agents the model's own quantiles get the weight; none where agents tell."""
+    draw, predictor = np.random.default_rng(1), Learned(800)
+    for number in range(800):
+        agent, model = draw.integers(6), draw.integers(2)
+        asked = features(agent=f"a{agent}", model=f"m{model}", session=f"s{number // 5}")
+        tokens = round(math.exp(5 + model + draw.normal(0, 0.6)))
+        predictor.learn_one(asked, Observation(tokens, censored=False, ts=float(number)))
+    noise = fitting("learned").refit(predictor.snapshot()).fold.weights
+    assert noise[:, -1].mean() > 0.4
+    assert trained._fold.weights[:, -1].mean() < 0.1
+
+
 def test_fits_come_early_and_then_by_growth() -> None:
     """The first after 40 outcomes; each waits for as much again, at most for the interval."""
     predictor, fits = Learned(100), []

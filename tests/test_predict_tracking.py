@@ -47,6 +47,39 @@ def test_a_level_above_a_cap_rises_where_more_are_cut_than_was_forecast() -> Non
     assert shifted[5] == pytest.approx(0.5 + NORMAL[5], abs=0.3)
 
 
+def test_a_group_whose_lengths_differ_comes_to_hold_by_itself() -> None:
+    """One of three groups runs longer by half a deviation: its levels follow, the others' hold."""
+    draw, tracking = np.random.default_rng(3), Tracking(LEVELS)
+    forecasts, below = np.array([NORMAL]), np.zeros((3, len(LEVELS)))
+    for number in range(6000):
+        group = number % 3
+        length = draw.normal(0.5 if group == 2 else 0.0, 1.0)
+        shifted = tracking.apply(forecasts, [(1, 10 + group)])
+        if number >= 3000:
+            below[group] += length <= shifted[0]
+        tracking.learn(np.array([length]), shifted, np.array([np.inf]), [(1, 10 + group)])
+    for found in below / 1000:
+        assert found == pytest.approx(LEVELS, abs=0.05)
+
+
+def test_a_group_of_few_outcomes_stays_with_its_parent() -> None:
+    """Ten outcomes above all levels hardly move a group; one never seen is as all calls are."""
+    tracking, forecasts = Tracking(LEVELS), np.array([NORMAL])
+    for _ in range(10):
+        tracking.learn(np.array([9.0]), forecasts, np.array([np.inf]), [(7,)])
+    general = tracking.apply(forecasts)
+    assert (tracking.apply(forecasts, [(8,)]) == general).all()
+    assert np.abs(tracking.apply(forecasts, [(7,)]) - general).max() < 0.15
+
+
+def test_groups_are_bounded() -> None:
+    """Of ever new groups those that learned last are kept."""
+    tracking = Tracking(LEVELS, 8)
+    for key in range(1, 101):
+        tracking.learn(np.array([9.0]), np.array([NORMAL]), np.array([np.inf]), [(key, 1)])
+    assert list(tracking._groups) == [*range(94, 101), 1]
+
+
 def test_shifted_levels_ascend_and_shifts_are_bounded() -> None:
     """However wrong forecasts were, levels do not cross, and no shift runs away."""
     tracking = Tracking(LEVELS)

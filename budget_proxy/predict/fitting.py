@@ -99,7 +99,7 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
     cases, centres, lengths = cases[scored:], seen.centres[scored:], seen.lengths[scored:]
     members = np.empty((START.shape[1], len(cases), len(LEVELS)))
     members[0] = networks[scored - start :]
-    members[1] = by_group[scored:]
+    members[1], members[5] = by_group[:, scored:]
     members[2] = members[0, :, MEDIAN, None] + rests[scored - start :]
     members[3] = recentred(members[0], centres)
     members[4] = centres[:, None] + by_trees
@@ -117,7 +117,7 @@ def _settle_drift(fold: Fold, seen: _Pass) -> None:
     part = slice(max(len(seen.cases) - _RECENT, 0), None)
     cases = seen.cases[part]
     members = fold.members(cases, seen.numbers[part], seen.centres[part])
-    mixed = fold.tracking.apply(stack.combine(members, fold.weights))
+    mixed = fold.mixed(cases, members)
     for case, distance in zip(cases, distances(mixed, seen.lengths[part]).tolist(), strict=True):
         fold.drift.learn(case, distance)
     fold.drift.remember(lived)
@@ -126,12 +126,12 @@ def _settle_drift(fold: Fold, seen: _Pass) -> None:
 def _count_lengths(
     fold: Fold, cases: list[Case], outcomes: list[Outcome]
 ) -> tuple[Floats, list[float]]:
-    """Count lengths by group: what each group forecast before, and every length completed."""
-    forecasts = np.empty((len(cases), len(LEVELS)))
+    """Count lengths by group: what ``by_group`` said before, and every length completed."""
+    forecasts = np.empty((2, len(cases), len(LEVELS)))
     at = 0
     while at < len(cases):
         to = min(at + batch(at), len(cases))
-        forecasts[at:to] = fold.by_group(cases[at:to])
+        forecasts[:, at:to] = fold.by_group(cases[at:to])
         fold.count_lengths(cases[at:to], outcomes[at:to])
         at = to
     tokens = []

@@ -1,10 +1,10 @@
 """All that is learned between refits, outcome by outcome, and the forecast that comes of it.
 
-A forecast mixes four members: networks on what the effects leave, the lengths of the call's
-groups (as ``quantile`` does), what the networks' median leaves, by group, and the effects with the
-networks' spread. What came of a call is learned at once by effects, sessions and pace, and in small
-batches by the rest, so that most of its cost is shared. A batch that is full waits until somebody
-looks, or has time for it before that.
+A forecast mixes six members: networks on what the effects leave, the lengths of the call's groups
+(as ``quantile`` does), what the networks' median leaves, by group, the effects with the networks'
+spread, trees, and all that the call's model ever answered. What came of a call is learned at once
+by effects, sessions and pace, and in small batches by the rest, so that most of its cost is shared.
+A batch that is full waits until somebody looks, or has time for it before that.
 """
 
 from __future__ import annotations
@@ -39,13 +39,17 @@ MEMORY: Final = 300.0
 """Outcomes after which a group has replaced what it knew (as in ``quantile``)."""
 
 LONG: Final = 2000.0
-"""The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
+"""The same for models, and for what lies beyond cuts, of which one outcome in a hundred may tell.
+"""
 
-START: Final = np.tile((0.25, 0.1, 0.25, 0.15, 0.25), (len(LEVELS), 1))
-"""Weights of the members at first: networks, groups, groups of what is left, effects, trees."""
+START: Final = np.tile((0.245, 0.1, 0.245, 0.145, 0.245, 0.02), (len(LEVELS), 1))
+"""Weights of the members at first: networks, groups, groups of what is left, effects, trees, model.
 
-_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0, 0.0), (len(LEVELS), 1))
+The last is the least noisy: it comes to count where many outcomes show that nothing else does."""
+
+_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0, 0.0, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
+_MODEL: Final = GROUPS.index("model") + 1  # groups down to the model
 _AROUND: Final = slice(MEDIAN, MEDIAN + 2)  # the levels on both sides of the least recommended
 _BETWEEN: Final = (0.60 - LEVELS[MEDIAN]) / (LEVELS[MEDIAN + 1] - LEVELS[MEDIAN])
 _EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
@@ -131,6 +135,9 @@ class Fold:
         self.lengths = Mixture(
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
         )
+        self.models = Mixture(
+            _LENGTHS, depth=_MODEL, strength=_GROUP_STRENGTH, memory=LONG, most=most
+        )
         self.rests = Mixture(
             _RESTS, depth=len(GROUPS), strength=_REST_STRENGTH, memory=MEMORY, most=most
         )
@@ -138,7 +145,7 @@ class Fold:
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
         )
         self.tails: Mixture | None = None
-        self.tracking = Tracking(_LEVELS)
+        self.tracking = Tracking(_LEVELS, most)
         self.drift = Drift(most)
         self.trust = Trust()
         self._pending: list[Pending] = []
@@ -156,10 +163,11 @@ class Fold:
 
     def calibrated(self, cases: list[Case], members: Floats) -> Floats:
         """Ln(tokens) at LEVELS (n, levels) of members: mixed, tracked, moved with the drift."""
-        return self._moved(cases, self._mixed(members))
+        return self._moved(cases, self.mixed(cases, members))
 
-    def _mixed(self, members: Floats) -> Floats:
-        return self.tracking.apply(stack.combine(members, self.weights))
+    def mixed(self, cases: list[Case], members: Floats) -> Floats:
+        """The members' mixture (n, levels), tracked."""
+        return self.tracking.apply(stack.combine(members, self.weights), _tracked(cases))
 
     def _moved(self, cases: list[Case], found: Floats) -> Floats:
         drifted = np.array([self.drift.look(case) for case in cases])
@@ -205,16 +213,15 @@ class Fold:
         if self.network is not None and self.trees is not None:
             networks += self.network.predict(numbers)
             members[4] += self.trees.predict(numbers)
-        both = np.concatenate((self._lengths_of(cases), self._rests_of(cases)))
-        found = log_quantiles(both, _LEVELS)
-        members[1] = found[:n]
-        np.add(found[n:], networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
+        groups = self._lengths_of(cases), self._models_of(cases), self._rests_of(cases)
+        members[1], members[5], rests = _apart(groups)
+        np.add(rests, networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
         members[3] = recentred(networks, centres)
         return members
 
     def by_group(self, cases: list[Case]) -> Floats:
-        """Ln(tokens) at LEVELS by the lengths of each call's groups."""
-        return log_quantiles(self._lengths_of(cases), _LEVELS)
+        """Ln(tokens) at LEVELS (2, n, levels) by the lengths of calls' groups, and of models."""
+        return _apart((self._lengths_of(cases), self._models_of(cases)))
 
     def by_rest(self, cases: list[Case]) -> Floats:
         """What the networks' median leaves, at LEVELS, by group."""
@@ -222,6 +229,10 @@ class Fold:
 
     def _lengths_of(self, cases: list[Case]) -> Floats:
         return self.lengths.distributions([self.lengths.find(case.groups) for case in cases])
+
+    def _models_of(self, cases: list[Case]) -> Floats:
+        find = self.models.find
+        return self.models.distributions([find(case.groups[:_MODEL]) for case in cases])
 
     def _rests_of(self, cases: list[Case]) -> Floats:
         return self.rests.distributions([self.rests.find(_rest_chain(case)) for case in cases])
@@ -297,10 +308,10 @@ class Fold:
 
     def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
         """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
-        mixed = self._mixed(members)
+        mixed = self.mixed(cases, members)
         final = self._moved(cases, mixed)
         known = np.log([max(case.ceiling, 1.0) for case in cases])
-        self.tracking.learn(lengths, final, known)
+        self.tracking.learn(lengths, final, known, _tracked(cases))
         for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
             self.drift.learn(case, distance)
         recommended, confidence = recommend_of(np.exp(final[-1]))
@@ -315,13 +326,16 @@ class Fold:
             pairs = list(run)
             if not censored:
                 chains = [case.groups for case, _ in pairs]
+                lengths = [outcome.tokens for _, outcome in pairs]
                 for groups in counted:
-                    groups.add(chains, [outcome.tokens for _, outcome in pairs])
+                    groups.add(chains, lengths)
+                self.models.add([groups[:_MODEL] for groups in chains], lengths)
                 continue
             for case, outcome in pairs:
                 tail = counted[-1].beyond(case.groups, outcome.tokens)
                 for groups in counted:
                     groups.add_spread(case.groups, tail)
+                self.models.add_spread(case.groups[:_MODEL], tail)
         told = [
             (case.groups, min(outcome.reasoning, outcome.tokens) + 1.0)
             for case, outcome in zip(cases, outcomes, strict=True)
@@ -336,6 +350,12 @@ class Fold:
         self.rests.add([_rest_chain(case) for case in cases], lengths.tolist())
 
 
+def _apart(distributions: tuple[Floats, ...]) -> Floats:
+    """Ln(tokens) at LEVELS (parts, n, levels) of as many distributions (n, bins) in each part."""
+    found = log_quantiles(np.concatenate(distributions), _LEVELS)
+    return found.reshape(len(distributions), -1, len(LEVELS))
+
+
 def recentred(networks: Floats, centres: Floats) -> Floats:
     """The effects' ln(tokens) (n), with the spread (n, levels) that networks tell."""
     return networks + (centres - networks[:, MEDIAN])[:, None]
@@ -345,6 +365,11 @@ def recommend_of(values: Floats) -> tuple[int, float]:
     """The recommended budget of tokens at LEVELS, and its confidence."""
     low, high = (log(max(value, 1.0)) for value in values[_AROUND].tolist())
     return recommend(_LEVELS, values, exp(low + _BETWEEN * (high - low)))
+
+
+def _tracked(cases: list[Case]) -> list[tuple[int, int]]:
+    """The groups whose forecasts are tracked: model and agent."""
+    return [(case.factors[0], case.agent) for case in cases]
 
 
 def _rest_chain(case: Case) -> tuple[int, ...]:
