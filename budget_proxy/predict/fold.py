@@ -42,10 +42,13 @@ LONG: Final = 2000.0
 """The same for models, and for what lies beyond cuts, of which one outcome in a hundred may tell.
 """
 
-START: Final = np.tile((0.245, 0.1, 0.245, 0.145, 0.245, 0.02), (len(LEVELS), 1))
+START: Final = np.tile((0.25, 0.1, 0.25, 0.15, 0.25, 0.0), (len(LEVELS), 1))
 """Weights of the members at first: networks, groups, groups of what is left, effects, trees, model.
 
-The last is the least noisy: it comes to count where many outcomes show that nothing else does."""
+The last is the least noisy: where many outcomes show that nothing else tells anything of the upper
+levels, it comes to count. The others need no such help."""
+
+START[LEVELS.index(0.90) :] = 0.245, 0.1, 0.245, 0.145, 0.245, 0.02
 
 _UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0, 0.0, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)

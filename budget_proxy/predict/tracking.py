@@ -2,8 +2,9 @@
 
 Quantile tracking (Angelopoulos, Candès and Tibshirani 2023, "Conformal PID control"; Gibbs and
 Candès 2021): offset += rate x size x (1[y > q] - (1 - level)), on ln(tokens), where size is the
-half the width of the forecast. All calls move one offset, and each call its groups' own beside it,
-which begin at nothing and fade: a group of which little is known stays with its parent, all calls.
+half the width of the forecast. All calls move one offset. Its groups' own come on top: they begin
+at nothing, move by what a call missed beyond those that are learned with it, and fade. A group of
+which little is known so stays with its parent, all calls, and so does one that is all of them.
 """
 
 from __future__ import annotations
@@ -72,12 +73,14 @@ class Tracking:
         rate = RATE / np.maximum(self._seen, _RAREST)
         passed = (lengths[:, None] > shifted) - (1.0 - self._levels)
         steps = rate * np.where(seen, passed, 0.0)
+        beyond = steps - steps.mean(axis=0)
         if not seen.all():
             hidden = np.where(seen, 0.0, self._expected(lengths, shifted, known))
             steps += _HIDDEN_RATE * hidden
+            beyond += _HIDDEN_RATE * hidden
         self.offsets += steps.sum(axis=0)
         np.clip(self.offsets, -_FARTHEST, _FARTHEST, out=self.offsets)
-        for step, keys in zip(steps, groups, strict=False):  # groups may be left out altogether
+        for step, keys in zip(beyond, groups, strict=False):  # groups may be left out altogether
             for key in keys:
                 own = self._group(key)
                 own += step - _FADING * own
