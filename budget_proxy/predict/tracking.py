@@ -25,6 +25,9 @@ _HIDDEN_RATE: Final = 0.05
 """Chosen on development rows whose answers were cut at their 90th percentile; what is expected
 tells less than what is seen, but it is the sooner told that more answers run into the cap."""
 
+_SHARED: Final = 0.5
+"""How much of that each of its groups learns too, though all calls have learned it."""
+
 _SEEN_RATE, _RAREST = 0.01, 0.1
 _FARTHEST: Final = 3.0
 _NARROWEST: Final = 0.05
@@ -77,7 +80,7 @@ class Tracking:
         if not seen.all():
             hidden = np.where(seen, 0.0, self._expected(lengths, shifted, known))
             steps += _HIDDEN_RATE * hidden
-            beyond += _HIDDEN_RATE * hidden
+            beyond += _HIDDEN_RATE * _SHARED * hidden
         self.offsets += steps.sum(axis=0)
         np.clip(self.offsets, -_FARTHEST, _FARTHEST, out=self.offsets)
         for step, keys in zip(beyond, groups, strict=False):  # groups may be left out altogether
