@@ -59,9 +59,9 @@ class Tracking:
         """The offset of all calls, (levels), or of each by its groups (n, levels)."""
         if not (groups and self._groups):
             return self.offsets
-        known, none = self._groups, np.zeros(len(self._levels))
+        known = self._groups
         return np.array(
-            [sum([known.get(key, none) for key in keys], self.offsets) for keys in groups]
+            [sum([known[key] for key in keys if key in known], self.offsets) for keys in groups]
         )
 
     def learn(self, lengths: Floats, shifted: Floats, known: Floats, groups: Groups = ()) -> None:
