@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from budget_proxy.predict.fold import START
 from budget_proxy.predict.learned import SHAPES, Learned
 from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.strategies import fitting
@@ -60,6 +61,21 @@ def test_agents_and_models_are_told_apart(trained: Learned) -> None:
     short = trained.predict_one(features(agent="a0", model="m0")).quantile(0.5)
     long = trained.predict_one(features(agent="a1", model="m0")).quantile(0.5)
     assert long / short == pytest.approx(math.e, rel=0.25)
+
+
+def test_where_only_the_model_tells_it_alone_counts(trained: Learned) -> None:
+    """Of noise by six agents the model's own upper quantiles count; hardly where agents tell."""
+    draw, predictor = np.random.default_rng(1), Learned(800)
+    for number in range(800):
+        agent, model = draw.integers(6), draw.integers(2)
+        asked = features(agent=f"a{agent}", model=f"m{model}", session=f"s{number // 5}")
+        tokens = round(math.exp(5 + model + draw.normal(0, 0.6)))
+        predictor.learn_one(asked, Observation(tokens, censored=False, ts=float(number)))
+    noise = fitting("learned").refit(predictor.snapshot()).fold.weights
+    upper = START[:, -1] > 0.0
+    assert noise[upper, -1].mean() > 0.3
+    assert trained._fold.weights[upper, -1].mean() < 0.1
+    assert not noise[~upper, -1].any()
 
 
 def test_fits_come_early_and_then_by_growth() -> None:

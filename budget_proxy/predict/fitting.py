@@ -19,7 +19,7 @@ from budget_proxy.predict.cases import Case
 from budget_proxy.predict.columns import Columns, Outcome
 from budget_proxy.predict.drift import Drift, distances
 from budget_proxy.predict.effects import Backfit
-from budget_proxy.predict.fold import START, WIDTH, Fold, batch, recentred
+from budget_proxy.predict.fold import START, WIDTH, Fold, Sight, batch, recentred
 from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Singles, Training
 from budget_proxy.predict.ridge import Texts
 
@@ -99,7 +99,7 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
     cases, centres, lengths = cases[scored:], seen.centres[scored:], seen.lengths[scored:]
     members = np.empty((START.shape[1], len(cases), len(LEVELS)))
     members[0] = networks[scored - start :]
-    members[1] = by_group[scored:]
+    members[1], members[5] = by_group[:, scored:]
     members[2] = members[0, :, MEDIAN, None] + rests[scored - start :]
     members[3] = recentred(members[0], centres)
     members[4] = centres[:, None] + by_trees
@@ -117,7 +117,7 @@ def _settle_drift(fold: Fold, seen: _Pass) -> None:
     part = slice(max(len(seen.cases) - _RECENT, 0), None)
     cases = seen.cases[part]
     members = fold.members(cases, seen.numbers[part], seen.centres[part])
-    mixed = fold.tracking.apply(stack.combine(members, fold.weights))
+    mixed = fold.mixed(cases, members)
     for case, distance in zip(cases, distances(mixed, seen.lengths[part]).tolist(), strict=True):
         fold.drift.learn(case, distance)
     fold.drift.remember(lived)
@@ -126,12 +126,12 @@ def _settle_drift(fold: Fold, seen: _Pass) -> None:
 def _count_lengths(
     fold: Fold, cases: list[Case], outcomes: list[Outcome]
 ) -> tuple[Floats, list[float]]:
-    """Count lengths by group: what each group forecast before, and every length completed."""
-    forecasts = np.empty((len(cases), len(LEVELS)))
+    """Count lengths by group: what ``by_group`` said before, and every length completed."""
+    forecasts = np.empty((2, len(cases), len(LEVELS)))
     at = 0
     while at < len(cases):
         to = min(at + batch(at), len(cases))
-        forecasts[at:to] = fold.by_group(cases[at:to])
+        forecasts[:, at:to] = fold.by_group(cases[at:to])
         fold.count_lengths(cases[at:to], outcomes[at:to])
         at = to
     tokens = []
@@ -144,23 +144,26 @@ def _count_lengths(
 
 def _pass(fold: Fold, cases: list[Case], outcomes: list[Outcome], tokens: list[float]) -> _Pass:
     n = len(cases)
-    lengths = np.log(tokens)
-    numbers, centres, coarse = np.empty((n, WIDTH), np.float32), np.empty(n), np.empty(n)
+    lengths, numbers = np.log(tokens), np.empty((n, WIDTH), np.float32)
+    sights: list[Sight] = []
     backfit = Backfit(np.array([case.factors for case in cases], np.uint64))
     texts = Texts([case.grams for case in cases])
     sweeps = set(_schedule(n, _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST))
     fits = set(_schedule(n, _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST))
+    told = 0  # of so many calls, before what words tell changes
     for at, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
         if at in sweeps:
             backfit.sweep(fold.effects, lengths[:at])
         if at in fits:
-            fold.ridge = texts.fit(_clipped(lengths[:at] - coarse[:at]))
+            numbers[told:at] = fold.numbers(cases[told:at], sights[told:])
+            fold.ridge, told = texts.fit(_unexplained(lengths, sights)), at
         seen = fold.look(case)
-        numbers[at], centres[at], coarse[at] = seen.numbers, seen.centre, seen.coarse
+        sights.append(seen)
         fold.absorb(case, outcome, seen, tokens[at])
+    numbers[told:] = fold.numbers(cases[told:], sights[told:])
     backfit.sweep(fold.effects, lengths)
-    fold.ridge = texts.fit(_clipped(lengths - coarse))
-    return _Pass(cases, outcomes, numbers, centres, lengths)
+    fold.ridge = texts.fit(_unexplained(lengths, sights))
+    return _Pass(cases, outcomes, numbers, np.array([seen.centre for seen in sights]), lengths)
 
 
 def _train(fold: Fold, seen: _Pass) -> tuple[Floats, Floats]:
@@ -200,8 +203,10 @@ def _count_rests(fold: Fold, cases: list[Case], rests: Floats) -> Floats:
     return forecasts
 
 
-def _clipped(rests: Floats) -> Floats:
-    return np.minimum(np.maximum(rests, -_LARGEST_REST), _LARGEST_REST)
+def _unexplained(lengths: Floats, sights: list[Sight]) -> Floats:
+    """What the effects that know no text left of the lengths of calls seen, within bounds."""
+    rests: Floats = lengths[: len(sights)] - np.array([seen.coarse for seen in sights])
+    return np.asarray(np.minimum(np.maximum(rests, -_LARGEST_REST), _LARGEST_REST))
 
 
 def _schedule(stop: int, first: int, growth: float, most: int) -> list[int]:

@@ -1,10 +1,10 @@
 """All that is learned between refits, outcome by outcome, and the forecast that comes of it.
 
-A forecast mixes four members: networks on what the effects leave, the lengths of the call's
-groups (as ``quantile`` does), what the networks' median leaves, by group, and the effects with the
-networks' spread. What came of a call is learned at once by effects, sessions and pace, and in small
-batches by the rest, so that most of its cost is shared. A batch that is full waits until somebody
-looks, or has time for it before that.
+A forecast mixes six members: networks on what the effects leave, the lengths of the call's groups
+(as ``quantile`` does), what the networks' median leaves, by group, the effects with the networks'
+spread, trees, and all that the call's model ever answered. What came of a call is learned at once
+by effects, sessions and pace, and in small batches by the rest, so that most of its cost is shared.
+A batch that is full waits until somebody looks, or has time for it before that.
 """
 
 from __future__ import annotations
@@ -39,23 +39,31 @@ MEMORY: Final = 300.0
 """Outcomes after which a group has replaced what it knew (as in ``quantile``)."""
 
 LONG: Final = 2000.0
-"""The same for what lies beyond cuts, of which one outcome in a hundred may tell."""
+"""The same for models, and for what lies beyond cuts, of which one outcome in a hundred may tell.
+"""
 
-START: Final = np.tile((0.25, 0.1, 0.25, 0.15, 0.25), (len(LEVELS), 1))
-"""Weights of the members at first: networks, groups, groups of what is left, effects, trees."""
+START: Final = np.tile((0.25, 0.1, 0.25, 0.15, 0.25, 0.0), (len(LEVELS), 1))
+"""Weights of the members at first: networks, groups, groups of what is left, effects, trees, model.
 
-_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0, 0.0), (len(LEVELS), 1))
+The last is the least noisy: where many outcomes show that nothing else tells anything of the upper
+levels, it comes to count. The others need no such help."""
+
+START[LEVELS.index(0.90) :] = 0.245, 0.1, 0.245, 0.145, 0.245, 0.02
+
+_UNFITTED: Final = np.tile((0.0, 0.5, 0.5, 0.0, 0.0, 0.0), (len(LEVELS), 1))
 _LEVELS: Final = np.array(LEVELS)
+_MODEL: Final = GROUPS.index("model") + 1  # groups down to the model
 _AROUND: Final = slice(MEDIAN, MEDIAN + 2)  # the levels on both sides of the least recommended
 _BETWEEN: Final = (0.60 - LEVELS[MEDIAN]) / (LEVELS[MEDIAN + 1] - LEVELS[MEDIAN])
 _EXPECTED: Final = log(1000.0)  # the grid's ln(tokens) that stands for "as expected"
 _REST: Final = 0.7  # standard deviation of what is left, before any outcome
 _GROUP_STRENGTH, _REST_STRENGTH = 5.0, 8.0
-_BATCHES: Final = ((64, 1), (1000, 8))
-_BATCH: Final = 16
+_EARLY, _SOON = 64, 1000
 _N: Final = len(NUMBERS)
 WIDTH: Final[int] = _N + 3 * len(FACTORS) + 3 + len(sessions.NUMBERS) + len(pace.NUMBERS)
 """How many numbers the networks see."""
+
+_UNTOLD: Final = np.empty((0, WIDTH), np.float32)  # until there are networks to tell it
 
 _LONGEST: Final = log(LONGEST)
 _GOLDEN: Final = 0.6180339887498949
@@ -63,18 +71,23 @@ _ROUGH: Final = 40  # outcomes by which the general mean is a mean of all, until
 
 
 class Sight(NamedTuple):
-    """What is seen of a call: the networks' ``numbers``, and ln(tokens) by its effects.
+    """What is seen of a call by all that is known at the time: ln(tokens), and what came before.
 
-    ``centre`` is by all effects, ``coarse`` without those of one text or one run. ``effects`` and
-    ``counts`` of outcomes are by FACTORS.
+    ``centre`` is by all effects, ``coarse`` without those of one text or one run, and so are
+    ``total`` and ``plain``, the sums of effects in them. ``effects``, ``counts`` of outcomes and
+    ``spreads`` are by FACTORS, ``before`` by the numbers of sessions, ``lately`` by those of pace.
     """
 
-    numbers: Singles
     centre: float
     coarse: float
+    total: float
+    plain: float
     rows: list[int]
     effects: list[float]
     counts: list[int]
+    spreads: list[float]
+    before: tuple[float, ...]
+    lately: tuple[float, ...]
 
 
 class Support(NamedTuple):
@@ -93,7 +106,9 @@ Pending = tuple[Case, Outcome, Sight, float]
 
 def batch(count: int) -> int:
     """How many outcomes are learned at once by now: the more are known, the more."""
-    return next((size for below, size in _BATCHES if count < below), _BATCH)
+    if count < _EARLY:
+        return 1
+    return 8 if count < _SOON else 16
 
 
 def _rest_prior() -> Floats:
@@ -123,6 +138,9 @@ class Fold:
         self.lengths = Mixture(
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
         )
+        self.models = Mixture(
+            _LENGTHS, depth=_MODEL, strength=_GROUP_STRENGTH, memory=LONG, most=most
+        )
         self.rests = Mixture(
             _RESTS, depth=len(GROUPS), strength=_REST_STRENGTH, memory=MEMORY, most=most
         )
@@ -130,7 +148,7 @@ class Fold:
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=MEMORY, most=most
         )
         self.tails: Mixture | None = None
-        self.tracking = Tracking(_LEVELS)
+        self.tracking = Tracking(_LEVELS, most)
         self.drift = Drift(most)
         self.trust = Trust()
         self._pending: list[Pending] = []
@@ -143,16 +161,16 @@ class Fold:
 
     def forecast(self, case: Case, seen: Sight) -> Floats:
         """Tokens at LEVELS, ascending, of what ``look`` saw."""
-        members = self.members([case], seen.numbers[None], np.array([seen.centre]))
-        found = self.calibrated([case], members)
+        found = self.calibrated([case], self._members([case], [seen]))
         return np.asarray(np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST)))
 
     def calibrated(self, cases: list[Case], members: Floats) -> Floats:
         """Ln(tokens) at LEVELS (n, levels) of members: mixed, tracked, moved with the drift."""
-        return self._moved(cases, self._mixed(members))
+        return self._moved(cases, self.mixed(cases, members))
 
-    def _mixed(self, members: Floats) -> Floats:
-        return self.tracking.apply(stack.combine(members, self.weights))
+    def mixed(self, cases: list[Case], members: Floats) -> Floats:
+        """The members' mixture (n, levels), tracked."""
+        return self.tracking.apply(stack.combine(members, self.weights), _tracked(cases))
 
     def _moved(self, cases: list[Case], found: Floats) -> Floats:
         drifted = np.array([self.drift.look(case) for case in cases])
@@ -163,18 +181,31 @@ class Fold:
         """See a call that is to come, by all that is known."""
         rows = self.effects.find(case.factors)
         effects, counts, spreads = self.effects.look(rows)
-        total = sum(effects)
+        total, general = sum(effects), self.effects.general
         fine = sum([effects[place] for place in FINE])
-        words = 0.0 if self.ridge is None else self.ridge.predict(case.grams)
-        general = self.effects.general
-        seen = np.empty(WIDTH, np.float32)
-        seen[:_N] = case.numbers
-        seen[_N:] = (
-            *effects, *[0.5 * log1p(count) for count in counts], *spreads, total, total - fine,
-            words, *self.sessions.look(case, general), *self.pace.look(case),
+        return Sight(
+            general + total, general + total - fine, total, total - fine, rows, effects, counts,
+            spreads, self.sessions.look(case, general), self.pace.look(case),
         )  # fmt: skip
-        centre = general + total
-        return Sight(seen, centre, centre - fine, rows, effects, counts)
+
+    def numbers(self, cases: list[Case], sights: list[Sight]) -> Singles:
+        """What the networks are told (n, WIDTH) of calls that were seen, of words by what is known.
+
+        Looking is done at once and this when it is needed, which for an outcome can wait.
+        """
+        numbers, ridge = np.empty((len(cases), WIDTH), np.float32), self.ridge
+        for told, case, seen in zip(numbers, cases, sights, strict=True):
+            words = 0.0 if ridge is None else ridge.predict(case.grams)
+            told[:_N] = case.numbers
+            told[_N:] = (
+                *seen.effects, *[0.5 * log1p(count) for count in seen.counts], *seen.spreads,
+                seen.total, seen.plain, words, *seen.before, *seen.lately,
+            )  # fmt: skip
+        return numbers
+
+    def _members(self, cases: list[Case], sights: list[Sight]) -> Floats:
+        numbers = _UNTOLD if self.network is None else self.numbers(cases, sights)
+        return self.members(cases, numbers, np.array([seen.centre for seen in sights]))
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
@@ -185,16 +216,15 @@ class Fold:
         if self.network is not None and self.trees is not None:
             networks += self.network.predict(numbers)
             members[4] += self.trees.predict(numbers)
-        both = np.concatenate((self._lengths_of(cases), self._rests_of(cases)))
-        found = log_quantiles(both, _LEVELS)
-        members[1] = found[:n]
-        np.add(found[n:], networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
+        groups = self._lengths_of(cases), self._models_of(cases), self._rests_of(cases)
+        members[1], members[5], rests = _apart(groups)
+        np.add(rests, networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
         members[3] = recentred(networks, centres)
         return members
 
     def by_group(self, cases: list[Case]) -> Floats:
-        """Ln(tokens) at LEVELS by the lengths of each call's groups."""
-        return log_quantiles(self._lengths_of(cases), _LEVELS)
+        """Ln(tokens) at LEVELS (2, n, levels) by the lengths of calls' groups, and of models."""
+        return _apart((self._lengths_of(cases), self._models_of(cases)))
 
     def by_rest(self, cases: list[Case]) -> Floats:
         """What the networks' median leaves, at LEVELS, by group."""
@@ -202,6 +232,10 @@ class Fold:
 
     def _lengths_of(self, cases: list[Case]) -> Floats:
         return self.lengths.distributions([self.lengths.find(case.groups) for case in cases])
+
+    def _models_of(self, cases: list[Case]) -> Floats:
+        find = self.models.find
+        return self.models.distributions([find(case.groups[:_MODEL]) for case in cases])
 
     def _rests_of(self, cases: list[Case]) -> Floats:
         return self.rests.distributions([self.rests.find(_rest_chain(case)) for case in cases])
@@ -268,10 +302,8 @@ class Fold:
     def _settle(self) -> None:
         """Learn the pending outcomes: calibrate by them, then count them in their groups."""
         cases = [case for case, _, _, _ in self._pending]
-        numbers = np.array([seen.numbers for _, _, seen, _ in self._pending])
-        centres = np.array([seen.centre for _, _, seen, _ in self._pending])
         lengths = np.log([tokens for _, _, _, tokens in self._pending])
-        members = self.members(cases, numbers, centres)
+        members = self._members(cases, [seen for _, _, seen, _ in self._pending])
         self.calibrate(cases, members, lengths)
         self.count_lengths(cases, [outcome for _, outcome, _, _ in self._pending])
         self.count_rests(cases, lengths - members[0, :, MEDIAN])
@@ -279,10 +311,10 @@ class Fold:
 
     def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
         """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
-        mixed = self._mixed(members)
+        mixed = self.mixed(cases, members)
         final = self._moved(cases, mixed)
         known = np.log([max(case.ceiling, 1.0) for case in cases])
-        self.tracking.learn(lengths, final, known)
+        self.tracking.learn(lengths, final, known, _tracked(cases))
         for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
             self.drift.learn(case, distance)
         recommended, confidence = recommend_of(np.exp(final[-1]))
@@ -297,13 +329,16 @@ class Fold:
             pairs = list(run)
             if not censored:
                 chains = [case.groups for case, _ in pairs]
+                lengths = [outcome.tokens for _, outcome in pairs]
                 for groups in counted:
-                    groups.add(chains, [outcome.tokens for _, outcome in pairs])
+                    groups.add(chains, lengths)
+                self.models.add([groups[:_MODEL] for groups in chains], lengths)
                 continue
             for case, outcome in pairs:
                 tail = counted[-1].beyond(case.groups, outcome.tokens)
                 for groups in counted:
                     groups.add_spread(case.groups, tail)
+                self.models.add_spread(case.groups[:_MODEL], tail)
         told = [
             (case.groups, min(outcome.reasoning, outcome.tokens) + 1.0)
             for case, outcome in zip(cases, outcomes, strict=True)
@@ -318,6 +353,12 @@ class Fold:
         self.rests.add([_rest_chain(case) for case in cases], lengths.tolist())
 
 
+def _apart(distributions: tuple[Floats, ...]) -> Floats:
+    """Ln(tokens) at LEVELS (parts, n, levels) of as many distributions (n, bins) in each part."""
+    found = log_quantiles(np.concatenate(distributions), _LEVELS)
+    return found.reshape(len(distributions), -1, len(LEVELS))
+
+
 def recentred(networks: Floats, centres: Floats) -> Floats:
     """The effects' ln(tokens) (n), with the spread (n, levels) that networks tell."""
     return networks + (centres - networks[:, MEDIAN])[:, None]
@@ -327,6 +368,11 @@ def recommend_of(values: Floats) -> tuple[int, float]:
     """The recommended budget of tokens at LEVELS, and its confidence."""
     low, high = (log(max(value, 1.0)) for value in values[_AROUND].tolist())
     return recommend(_LEVELS, values, exp(low + _BETWEEN * (high - low)))
+
+
+def _tracked(cases: list[Case]) -> list[tuple[int, int]]:
+    """The groups whose forecasts are tracked: model and agent."""
+    return [(case.factors[0], case.agent) for case in cases]
 
 
 def _rest_chain(case: Case) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 _HEAVIEST: Final = 1e30
 _FEWEST_ROWS: Final = 64
 _NOBODY, _PRIOR = 0, 1  # the first rows: an empty one, and the prior
-_FEW: Final = 3
+_FEW: Final = 4
 _LOG_WIDTHS: Final = np.diff(LOG_EDGES)
 
 

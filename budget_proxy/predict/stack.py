@@ -27,11 +27,13 @@ _TINY: Final = 1e-9
 def fit(members: Floats, lengths: Floats, levels: Floats, start: Floats) -> Floats:
     """Weights (levels, members) for ``members`` (members, n, levels) in ln(tokens).
 
-    ``lengths`` (n) are in tokens; ``start`` has the weights' shape.
+    ``lengths`` (n) are in tokens; ``start`` has the weights' shape. A member that has none there
+    at a level never gets any.
     """
-    weights = start.copy()
+    weights, counts = start.copy(), start > 0.0
     n = len(lengths)
-    apart = members - members.mean(axis=0)
+    apart = members - _mean(members, counts / counts.sum(axis=1, keepdims=True))
+    apart *= counts.T[:, None]
     many = min(n / _PULLED, 1.0)
     pull = _PULL * many * _PULLED / (_PULLED + n)
     for _ in range(_ROUNDS):
@@ -49,6 +51,11 @@ def fit(members: Floats, lengths: Floats, levels: Floats, start: Floats) -> Floa
 
 def combine(members: Floats, weights: Floats) -> Floats:
     """The weighted mean (n, levels) of members (members, n, levels), ascending by level."""
-    mixed: Floats = np.einsum("lm,mnl->nl", weights, members)
+    mixed = _mean(members, weights)
     mixed.sort(axis=1)
     return mixed
+
+
+def _mean(members: Floats, weights: Floats) -> Floats:
+    mean: Floats = np.einsum("lm,mnl->nl", weights, members)
+    return mean

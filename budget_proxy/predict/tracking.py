@@ -2,44 +2,69 @@
 
 Quantile tracking (Angelopoulos, Candès and Tibshirani 2023, "Conformal PID control"; Gibbs and
 Candès 2021): offset += rate x size x (1[y > q] - (1 - level)), on ln(tokens), where size is the
-half the width of the forecast.
+half the width of the forecast. All calls move one offset. Its groups' own come on top: they begin
+at nothing, move by what a call missed beyond those that are learned with it, and fade. A group of
+which little is known so stays with its parent, all calls, and so does one that is all of them.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Groups = Sequence[Sequence[int]]
+"""The keys of the groups of each of n calls, or none at all."""
 
 RATE: Final = 0.01
 _HIDDEN_RATE: Final = 0.05
 """Chosen on development rows whose answers were cut at their 90th percentile; what is expected
 tells less than what is seen, but it is the sooner told that more answers run into the cap."""
 
+_SHARED: Final = 0.5
+"""How much of that each of its groups learns too, though all calls have learned it."""
+
 _SEEN_RATE, _RAREST = 0.01, 0.1
 _FARTHEST: Final = 3.0
 _NARROWEST: Final = 0.05
+_FADING: Final = 0.001
+"""What a group's own offset loses with each of its outcomes, so that some 1,000 make it up."""
 
 
 class Tracking:
-    """An offset in ln(tokens) for each of ``levels``."""
+    """An offset in ln(tokens) for each of ``levels``, and what each group adds to it.
 
-    __slots__ = ("_levels", "_seen", "offsets")
+    Of groups those that learned last are kept, at most ``most`` of them.
+    """
 
-    def __init__(self, levels: Floats) -> None:
+    __slots__ = ("_groups", "_levels", "_most", "_seen", "offsets")
+
+    def __init__(self, levels: Floats, most: int = 4096) -> None:
         self._levels = levels
+        self._most = most
         self.offsets: Floats = np.zeros(len(levels))
         self._seen: Floats = np.ones(len(levels))
+        self._groups: OrderedDict[int, Floats] = OrderedDict()
 
-    def apply(self, forecasts: Floats) -> Floats:
-        """Shift forecasts (n, levels) in ln(tokens); they still ascend."""
-        shifted = forecasts + self.offsets * _spread(forecasts)
+    def apply(self, forecasts: Floats, groups: Groups = ()) -> Floats:
+        """Shift forecasts (n, levels) in ln(tokens), by the groups of each; they still ascend."""
+        shifted = forecasts + self._shifts(groups) * _spread(forecasts)
         return np.maximum.accumulate(shifted, axis=1)
 
-    def learn(self, lengths: Floats, shifted: Floats, known: Floats) -> None:
+    def _shifts(self, groups: Groups) -> Floats:
+        """The offset of all calls, (levels), or of each by its groups (n, levels)."""
+        if not (groups and self._groups):
+            return self.offsets
+        known = self._groups
+        return np.array(
+            [sum([known[key] for key in keys if key in known], self.offsets) for keys in groups]
+        )
+
+    def learn(self, lengths: Floats, shifted: Floats, known: Floats, groups: Groups = ()) -> None:
         """Learn from n lengths in ln(tokens) and what was forecast of them, shifted.
 
         ``known`` are the ln(tokens) that each could have been seen up to. Of a call whose level is
@@ -47,15 +72,32 @@ class Tracking:
         short ones alone would bias it. The rarer a level is seen, the more it learns at a time.
         """
         seen = shifted <= known[:, None]
-        above = ((lengths[:, None] > shifted) & seen).sum(axis=0)
-        counts = seen.sum(axis=0)
-        self._seen += _SEEN_RATE * (counts - len(lengths) * self._seen)
+        self._seen += _SEEN_RATE * (seen.sum(axis=0) - len(lengths) * self._seen)
         rate = RATE / np.maximum(self._seen, _RAREST)
-        self.offsets += rate * (above - counts * (1.0 - self._levels))
+        passed = (lengths[:, None] > shifted) - (1.0 - self._levels)
+        steps = rate * np.where(seen, passed, 0.0)
+        beyond = steps - steps.mean(axis=0)
         if not seen.all():
             hidden = np.where(seen, 0.0, self._expected(lengths, shifted, known))
-            self.offsets += _HIDDEN_RATE * hidden.sum(axis=0)
+            steps += _HIDDEN_RATE * hidden
+            beyond += _HIDDEN_RATE * _SHARED * hidden
+        self.offsets += steps.sum(axis=0)
         np.clip(self.offsets, -_FARTHEST, _FARTHEST, out=self.offsets)
+        for step, keys in zip(beyond, groups, strict=False):  # groups may be left out altogether
+            for key in keys:
+                own = self._group(key)
+                own += step - _FADING * own
+
+    def _group(self, key: int) -> Floats:
+        """What a group that learns adds to the offset of all calls."""
+        known = self._groups
+        if key in known:
+            known.move_to_end(key)
+            return known[key]
+        if len(known) >= self._most:
+            known.popitem(last=False)
+        own = known[key] = np.zeros(len(self._levels))
+        return own
 
     def _expected(self, lengths: Floats, shifted: Floats, known: Floats) -> Floats:
         """By how much more often than it should each level is expected to be passed (n, levels).
