@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from budget_proxy.assemble import Engine
@@ -103,8 +103,11 @@ def _outcome(draw: random.Random, plan: Plan) -> Outcome | None:
     return Outcome(usage=usage, finish_reason="length" if seen == CAP * plan.call.n else "stop")
 
 
-def watch(engine: Engine) -> None:
-    """Tell, as calls are admitted, how much more than what is held they may use at worst."""
+def watch(engine: Engine, tell: Callable[[dict[str, int]], None]) -> None:
+    """Tell, as calls are admitted, how much more than what is held they may use at worst.
+
+    By account (``LIMIT/PART``), as often as that is more than ever before.
+    """
     kept, most = engine.core.ledger, Counter[str]()
     reserve = kept.reserve
 
@@ -118,7 +121,7 @@ def watch(engine: Engine) -> None:
             more = {name: much for name, much in beyond.items() if much > most[name]}
             if more:
                 most.update({name: much - most[name] for name, much in more.items()})
-                tell({"most": more})
+                tell(more)
         return found
 
     kept.reserve = watched  # type: ignore[method-assign]  # the engine's lock is held
@@ -148,7 +151,7 @@ def main(url: str, seed: int, calls: int, threads: int, dies: int = 0) -> None:
     if dies:
         die_writing(dies)
     with Engine.open(url, strategy="quantile", holdout=0.0) as engine:
-        watch(engine)
+        watch(engine, lambda more: tell({"most": more}))
         os.write(1, b"ready\n")
         load = Load(engine, seed, calls)
         load.run(threads)
