@@ -39,6 +39,7 @@ SECONDS = 0.3
 """How long an answer takes."""
 QUIET = 2.5
 """Seconds without an answer after which one who is refused gives up: idle leases are back then."""
+SOME = 10
 _TAG = "budget"
 """What the limit concerns, so that the history is not counted."""
 _DROPPED = 3
@@ -137,10 +138,11 @@ def spread(number: int, middle: float, width: float) -> Ask:
 def recorded(file: Path) -> list[Ask]:
     """The calls of a recording, in an order of chance."""
     found = [
-        Ask("".join(str(one["content"]) for one in call.messages), *tokens)
+        Ask("".join(str(one["content"]) for one in call.messages), call.input_tokens,
+            call.output_tokens)
         for _, call in read_recorded(file, on_bad=lambda _line, _reason: None)
-        if (tokens := (call.input_tokens or 0, call.output_tokens or 0)) and min(tokens) > 0
-    ]
+        if call.input_tokens and call.output_tokens
+    ]  # fmt: skip
     random.Random(1).shuffle(found)  # noqa: S311 (a repeatable order)
     return found
 
@@ -236,7 +238,8 @@ class Crowd:
     """Callers who share what there is to ask.
 
     One who is refused goes away when nothing is under way and nobody was answered for ``quiet``
-    seconds. ``broken`` counts calls that got no answer; they are made again.
+    seconds. ``broken`` counts calls that got no answer; they are made again. ``some`` is set as
+    soon as SOME were answered.
     """
 
     def __init__(self, case: Case, upstream: Upstream, quiet: float = QUIET) -> None:
@@ -244,6 +247,7 @@ class Crowd:
         self._upstream = upstream
         self._quiet = quiet
         self.broken = 0
+        self.some = asyncio.Event()
         self._asks: Iterator[Ask] = itertools.cycle(case.asks[:-HISTORY])
         self._numbers = itertools.count(1)
         self._answered = time.monotonic()
@@ -289,6 +293,8 @@ class Crowd:
                 await anext(stream)
             await stream.close()
         self.admitted += 1
+        if self.admitted >= SOME:
+            self.some.set()
         self._answered = time.monotonic()
 
     def _over(self) -> bool:

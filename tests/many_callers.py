@@ -29,16 +29,21 @@ class Told:
 
 
 class Callers:
-    """Callers of a proxy at ``port`` on loopback; every other call is streamed."""
+    """So many callers of a proxy on loopback; every other call is streamed.
 
-    def __init__(self, number: int, seed: str, seconds: tuple[float, float]) -> None:
+    An answer takes ``seconds``, from and to. ``enough`` is set after that many answers.
+    """
+
+    def __init__(self, number: int, seed: str, seconds: tuple[float, float], enough: int) -> None:
         self.told = Told()
+        self.enough = asyncio.Event()
+        self._least = enough
         self._number = number
         self._seed = seed
         self._seconds = seconds
 
     async def run(self, port: int) -> None:
-        """Call until every connection is broken. A connection that breaks is no error here."""
+        """Call at ``port`` until every connection is broken, which is no error here."""
         await asyncio.gather(*(self._calls(port, caller) for caller in range(self._number)))
 
     async def _calls(self, port: int, caller: int) -> None:
@@ -77,6 +82,8 @@ class Callers:
         self.told.statuses[status] = self.told.statuses.get(status, 0) + 1
         if status == 200:
             self.told.answered.append((name, facts["x-budget-call-id"], time.monotonic()))
+            if len(self.told.answered) >= self._least:
+                self.enough.set()
         else:  # refused: somebody who waits a moment before trying again
             await asyncio.sleep(draw.uniform(0.3, 0.9))
 

@@ -103,8 +103,7 @@ async def _through_a_kill(folder: Path, upstream: str, crowd: Crowd) -> None:
         port = free.getsockname()[1]
     with serving(folder, upstream, "--port", f"{port}") as (url, _, process):
         calling = asyncio.create_task(crowd.run(None, f"{url}/v1"))
-        while crowd.admitted < 10:
-            await asyncio.sleep(0.001)
+        await crowd.some.wait()
         process.kill()
     with serving(folder, upstream, "--port", f"{port}"):
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Limits at both doors, sync and async, plain and streamed, in all three dialects: one behaviour."""
+"""Limits at both doors, sync and async, plain and streamed, in all dialects: one behaviour."""
 
 from __future__ import annotations
 
@@ -143,9 +143,7 @@ def test_a_call_that_waits_goes_on_when_another_one_settles(
         site.provider.before = lambda _: came.append(time.monotonic())
         site.provider.answer = replace(ANSWER, delay=0.4)
         with ThreadPoolExecutor(2) as pool:
-            calls = [
-                pool.submit(site.call, api, body, colour=colour, door=door) for _ in range(2)
-            ]
+            calls = [pool.submit(site.call, api, body, colour=colour, door=door) for _ in range(2)]
         assert all(call.result() for call in calls)
         assert len(rows(site.engine)) == 2
         assert site.engine.core.ledger.open() == {}
