@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import runpy
 import socket
 import time
 from dataclasses import replace
@@ -25,11 +26,13 @@ from tests.budget_cases import (
     of_recordings,
     spent,
 )
+from tests.examples import ROOT
 from tests.proxied import Upstream
 from tests.scripted_calls import answer
 from tests.test_cli_serve import serving
 
 MADE_UP = {f"{case.name}, ${case.dollars}": case for case in (*made_up(), *like_recorded())}
+RECORDED = {"recorded reasoning", "recorded chat"}
 QUICK: dict[str, Door] = {
     "no cap, 84 tokens, $0.01": "wrapper",
     "no cap, 5,000 tokens, $0.05": "wrapper",
@@ -95,6 +98,19 @@ def test_a_budget_is_used_up_although_the_proxy_was_killed(tmp_path: Path) -> No
     assert balance.held == 0
     assert crowd.broken > 0
     assert crowd.admitted <= answered <= crowd.admitted + 48
+
+
+def test_the_page_tells_of_every_case() -> None:
+    """The table is as the benchmark writes it, and every budget in it was used and held."""
+    benchmark = runpy.run_path(str(ROOT / "benchmarks" / "limits.py"))
+    page = benchmark["PAGE"].read_text(encoding="utf-8")
+    between = page.partition(benchmark["BEGIN"])[2].partition(benchmark["END"])[0].strip()
+    lines = [line.strip("| ").split(" | ") for line in between.splitlines()]
+    rows = [line for line in lines[2:] if len(line) == len(benchmark["_HEAD"])]
+    assert lines[0] == list(benchmark["_HEAD"])
+    assert {case.name for case in MADE_UP.values()} | RECORDED == {row[0] for row in rows}
+    assert all(0.85 <= float(row[5]) <= 1.05 for row in rows)
+    assert benchmark["written"](page, between) == page
 
 
 async def _through_a_kill(folder: Path, upstream: str, crowd: Crowd) -> None:
