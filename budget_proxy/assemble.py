@@ -106,9 +106,8 @@ class Engine:
             locked=lambda: self._lock,
             owner=lambda: self.recorder.instance,
             on_fault=self.fault,
+            on_limited=self._preload,
         )
-        if self.limited:
-            self._preload()  # what a call may cost is asked before it is sent
         self._tasks = Tasks(self.core, self.capabilities)
         self.recorder.start_polling(after=self._replay())
         after_fork(self._begin_child)
