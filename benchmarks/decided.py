@@ -12,6 +12,8 @@ from budget_proxy import Outcome, Plan
 class Decided:
     """In an engine's place: every call has the same plan, or none, and nothing is learned."""
 
+    limited = False
+
     def __init__(self, plan: Plan | None = None) -> None:
         self._plan = plan
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from answers import MODELS
 
 from budget_proxy import Engine
+from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.types import CallRecord
 
@@ -39,23 +40,25 @@ def rows() -> Iterator[CallRecord]:
         )
 
 
-def filled(folder: str) -> str:
-    """Write the history to a file in this folder: the store's URL."""
+def filled(folder: str, limits: Sequence[Limit] = ()) -> str:
+    """Write the history to a file in this folder, with limits in force: the store's URL."""
     path = Path(folder) / "history.db"
     store = SQLiteStore(path)
     store.migrate()
     store.append(list(rows()))
+    for limit in limits:
+        store.save_limit(limit)
     store.close()
     return f"sqlite:///{path}"
 
 
 @contextmanager
-def experienced() -> Iterator[Engine]:
+def experienced(limits: Sequence[Limit] = ()) -> Iterator[Engine]:
     """An engine that learned from the history's file, with everything switched on."""
     with (
         tempfile.TemporaryDirectory() as folder,
         Engine.open(
-            filled(folder), mode="enforce", holdout=0.0, caps="always", effort="auto",
+            filled(folder, limits), mode="enforce", holdout=0.0, caps="always", effort="auto",
             thinking="auto", reasoning_floor=1_024,
         ) as engine,
     ):  # fmt: skip

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from typing import Any, cast
 
@@ -24,12 +26,21 @@ from history import AGENT, ROWS, experienced
 from prompts import chat, opening
 from rich.console import Console
 from rich.table import Table
-from rounds import Case, Figure, measure, repeated
+from rounds import Case, Figure, by_turns, measure, repeated
 
 from budget_proxy import Engine, Outcome, Usage
+from budget_proxy.engine import Question
+from budget_proxy.ledger.limits import EACH, Limit
 from budget_proxy.transport.exchange import Reply, Request, Send, exchange
 from budget_proxy.types import Lookup
 
+LIMITS = (
+    Limit("tokens", 10**12, "day"),
+    Limit("usd", 10**15, "month", (("agent", EACH),)),
+    Limit("output_tokens", 10**12, "hour", (("model", EACH),), hold="worst"),
+    Limit("usd", 10**15, "lifetime"),
+    Limit("output_tokens", 10**12, "flight", (("user", EACH),)),
+)
 BODY = chat(opening())
 CONTENT = orjson.dumps({**BODY, "budget": {"agent": AGENT}})
 REPLY = orjson.dumps(ANSWERS[CHAT])
@@ -77,7 +88,7 @@ def fresh() -> bytes:
     return orjson.dumps({**chat(opening()), "budget": {"agent": AGENT}})
 
 
-def planning(engine: Engine) -> Case:
+def planning(engine: Engine, what: str = "") -> Case:
     """Plan and settle, by the public API."""
     outcome = Outcome(usage=Usage(input_tokens=260, output_tokens=240))
 
@@ -85,7 +96,38 @@ def planning(engine: Engine) -> Case:
         body = chat(opening())
         engine.settle(engine.plan(api="openai.chat", body=body, host="api.openai.com"), outcome)
 
-    return Case(f"plan + settle at {ROWS:,} rows", repeated(once), 200, limit=1_000.0)
+    return Case(f"plan + settle at {ROWS:,} rows{what}", repeated(once), 200, limit=1_000.0)
+
+
+def ledger(engine: Engine, what: str) -> Case:
+    """What limits add by themselves: the claim of a call, its reservation, its settlement."""
+    body = chat(opening())
+    core = engine.core
+    plan = engine.plan(api="openai.chat", body=body, host="api.openai.com")
+    record = engine.settle(plan, Outcome(usage=Usage(input_tokens=260, output_tokens=240)))
+
+    def reserved() -> Iterator[Any]:
+        yield (yield from core.reserve(plan, body))
+
+    def once() -> None:
+        steps: Any = reserved()
+        step = next(steps)
+        while isinstance(step, Question):
+            step = steps.send(engine.answer(step))
+        assert step is plan
+        core.ledger.settle((record.call_id, record.attempt), record)
+
+    return Case(f"reserve + settle, {what}", repeated(once), 1_000, limit=50.0)
+
+
+def ratios(cases: Sequence[Case], rounds: int) -> list[Figure]:
+    """Plan and settle where there are limits by the same without (the first case), in one run."""
+    free, *limited = by_turns(cases, rounds)
+    found = []
+    for case, its in zip(cases[1:], limited, strict=True):
+        by = [mine / bare for mine, bare in zip(its, free, strict=True)]
+        found.append(Figure(f"{case.name}, by none: x", statistics.median(by), min(by)))
+    return found
 
 
 def show(figures: list[Figure]) -> None:
@@ -96,7 +138,7 @@ def show(figures: list[Figure]) -> None:
     for figure in figures:
         limit = "" if figure.limit is None else f"{figure.limit:,.0f}"
         verdict = "" if figure.limit is None else "within" if figure.within else "ABOVE"
-        table.add_row(figure.name, f"{figure.median:,.1f}", f"{figure.best:,.1f}", limit, verdict)
+        table.add_row(figure.name, f"{figure.median:,.2f}", f"{figure.best:,.2f}", limit, verdict)
     Console().print(table)
 
 
@@ -106,10 +148,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=7, help="at least 5")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    with experienced() as engine:
-        cases = [*seam(engine), planning(engine)]
-        figures = measure(cases, max(options.rounds, 5))
-        faults = dict(engine.faults)
+    rounds = max(options.rounds, 5)
+    with (
+        experienced() as engine,
+        experienced(LIMITS[:1]) as one,
+        experienced(LIMITS) as five,
+    ):
+        alone = [ledger(one, "1 limit"), ledger(five, "5 limits")]
+        figures = measure([*seam(engine), planning(engine), *alone], rounds)
+        limited = [planning(engine), planning(one, ", 1 limit"), planning(five, ", 5 limits")]
+        figures += ratios(limited, rounds)
+        faults = {**engine.faults, **one.faults, **five.faults}
     if options.json:
         lines = [{**asdict(figure), "within": figure.within} for figure in figures]
         print(json.dumps({"microseconds": lines, "faults": faults}, indent=2))

@@ -106,6 +106,7 @@ class Engine:
             locked=lambda: self._lock,
             owner=lambda: self.recorder.instance,
             on_fault=self.fault,
+            on_limited=self._preload,
         )
         self._tasks = Tasks(self.core, self.capabilities)
         self.recorder.start_polling(after=self._replay())

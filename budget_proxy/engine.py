@@ -154,7 +154,7 @@ class Core:
                 return
             following = self._next(plan, body, outcome)
             if following is not None and self.ledger:
-                again = yield from self._admit(following, body)
+                again = yield from self.reserve(following, body)
                 following = again if isinstance(again, Plan) else None  # what came is all there is
             plan = following
 
@@ -163,7 +163,7 @@ class Core:
     ) -> Generator[Step, Answer, Plan | Refusal]:
         """Plan a call of a session (``None``: one that is not known), and reserve for it."""
         plan = self.plan(call, body, self.sessions.settle_on(call, session))
-        return (yield from self._admit(plan, body)) if self.ledger else plan
+        return (yield from self.reserve(plan, body)) if self.ledger else plan
 
     def plan(self, call: Call, body: Body, session: Session) -> Plan:
         """Decide one call, and keep what its session was given."""
@@ -224,6 +224,17 @@ class Core:
             input_tokens=view.input_tokens,
             patch=written.patch,
             added=written.added,
+        )
+
+    def reserve(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refusal]:
+        """Reserve for a plan: it, a cheaper one that a limit falls back to, or the Refusal."""
+        call = plan.call
+        user = call.scope.user
+        return self._admission.admit(
+            plan,
+            user=pseudonym(self._salt, "user", user) if user else "",
+            most=self._capabilities(call.api, call.host, call.model).max_output,
+            cheaper=partial(self._cheaper, body=body),
         )
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
@@ -313,16 +324,6 @@ class Core:
             gate=self.evidence.gate(agent, kind.task_type, call.model),
             input_tokens=tokens,
             choice=choice,
-        )
-
-    def _admit(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refusal]:
-        call = plan.call
-        user = call.scope.user
-        return self._admission.admit(
-            plan,
-            user=pseudonym(self._salt, "user", user) if user else "",
-            most=self._capabilities(call.api, call.host, call.model).max_output,
-            cheaper=partial(self._cheaper, body=body),
         )
 
     def _cheaper(self, plan: Plan, limit: Limit, body: Body) -> Plan | None:

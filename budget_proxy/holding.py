@@ -24,6 +24,8 @@ class Holding:
 
     ``locked()`` gives the lock that guards the ledger; ``owner()`` is the name that this
     process's rows carry. Limits that are in force already hold from the first call on.
+    ``on_limited`` is told when some come into force that calls reserve of: what a call may cost
+    is then asked before it is sent.
     """
 
     def __init__(
@@ -34,9 +36,11 @@ class Holding:
         locked: Callable[[], AbstractContextManager[Any]],
         owner: Callable[[], str],
         on_fault: OnFault,
+        on_limited: Callable[[], None],
     ) -> None:
         self._ledger = ledger
         self._locked = locked
+        self._on_limited = on_limited
         self._on_fault = on_fault
         self._closing = False
         self._keeper = Keeper(store, self, owner=owner, on_fault=on_fault)
@@ -68,6 +72,8 @@ class Holding:
         """Put other limits into force."""
         with self._locked():
             self._ledger.adopt(limits)
+        if self._ledger:
+            self._on_limited()
 
     def lost(self) -> None:
         """Note that leases are void."""

@@ -1,22 +1,35 @@
 """A process under load, for tests: threads that plan, fail, give up, time out and settle.
 
-Run: python -m tests.ledger_load URL SEED CALLS THREADS. It prints one JSON line at its end: what
-was admitted, refused and left unsettled, and by account the most that was open beyond what was
-held: how far predicted mode may have been passed (``Ledger.open``).
+Run: python -m tests.ledger_load URL SEED CALLS THREADS [DIES]. It prints "ready", and then JSON
+lines. ``{"most": {"LIMIT/PART": N}}`` as often as a call is admitted with which more may be used
+beyond what is held than ever before: the bound of predicted mode, as it is known at that moment,
+so that a process that is killed has told it too. At its end what was admitted, refused and left
+unsettled, and what of the latter is still held when the time of reservations is over.
+
+DIES: in the midst of its so manieth write the process kills itself: rows are written, their
+counters or leases are not, and nothing is committed.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import random
+import signal
 import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import BudgetExceeded
+from budget_proxy.ledger import ledger
+from budget_proxy.ledger.accounts import Account, Grant
+from budget_proxy.ledger.claims import Claim
+from budget_proxy.store import counting
 from budget_proxy.types import Outcome, Plan, Scope, Usage
 
 MODELS = ("gpt-5-mini", "gpt-5.4", "nobody-knows-it")
@@ -32,7 +45,6 @@ class Load:
         self._left = iter(range(calls))
         self._lock = threading.Lock()
         self.counts: Counter[str] = Counter()
-        self.most: Counter[int] = Counter()
 
     def run(self, threads: int) -> None:
         """Make them all."""
@@ -67,19 +79,12 @@ class Load:
             self.counts["refused"] += 1
             return
         self.counts["admitted"] += 1
-        self._note()
         time.sleep(draw.random() * 0.01)
         outcome = _outcome(draw, plan)
         if outcome is None:
             self.counts["left"] += 1
         else:
             self._engine.settle(plan, outcome)
-
-    def _note(self) -> None:
-        with self._engine._lock:
-            open_ = self._engine.core.ledger.open()
-        for account, one in open_.items():
-            self.most[account.limit] = max(self.most[account.limit], one.worst - one.reserved)
 
 
 def _outcome(draw: random.Random, plan: Plan) -> Outcome | None:
@@ -98,17 +103,65 @@ def _outcome(draw: random.Random, plan: Plan) -> Outcome | None:
     return Outcome(usage=usage, finish_reason="length" if seen == CAP * plan.call.n else "stop")
 
 
-def main(url: str, seed: int, calls: int, threads: int) -> dict[str, Any]:
+def watch(engine: Engine, tell: Callable[[dict[str, int]], None]) -> None:
+    """Tell, as calls are admitted, how much more than what is held they may use at worst.
+
+    By account (``LIMIT/PART``), as often as that is more than ever before.
+    """
+    kept, most = engine.core.ledger, Counter[str]()
+    reserve = kept.reserve
+
+    def watched(claim: Claim, granted: Mapping[Account, Grant] | None = None) -> Any:
+        found = reserve(claim, granted)
+        if found is None:
+            beyond = {
+                f"{account.limit}/{account.part}": one.worst - one.reserved
+                for account, one in kept.open().items()
+            }
+            more = {name: much for name, much in beyond.items() if much > most[name]}
+            if more:
+                most.update({name: much - most[name] for name, much in more.items()})
+                tell(more)
+        return found
+
+    kept.reserve = watched  # type: ignore[method-assign]  # the engine's lock is held
+
+
+def die_writing(number: int) -> None:
+    """Have the process kill itself in the midst of a write: every other one before it counts."""
+    add, writes = counting.add, itertools.count(1)
+
+    def dying(*given: Any) -> None:
+        last = next(writes) == number
+        if not (last and number % 2):
+            add(*given)
+        if last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    counting.add = dying  # type: ignore[assignment]
+
+
+def tell(what: dict[str, Any]) -> None:
+    """Print a line at once, whole: another thread may print one too."""
+    os.write(1, json.dumps(what).encode() + b"\n")
+
+
+def main(url: str, seed: int, calls: int, threads: int, dies: int = 0) -> None:
     """Run a load, and tell what became of it."""
+    if dies:
+        die_writing(dies)
     with Engine.open(url, strategy="quantile", holdout=0.0) as engine:
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        watch(engine, lambda more: tell({"most": more}))
+        os.write(1, b"ready\n")
         load = Load(engine, seed, calls)
         load.run(threads)
         engine.flush(60.0)
-    return {"counts": dict(load.counts), "most": {str(k): v for k, v in load.most.items()}}
+        with engine._lock:
+            kept = engine.core.ledger
+            kept.expire(time.time() + ledger.TTL + 1.0)
+            over = [(one.calls, one.worst) for one in kept.open().values()]
+    tell({"counts": dict(load.counts), "over": over, "faults": dict(engine.faults)})
 
 
 if __name__ == "__main__":
-    found = main(sys.argv[1], *map(int, sys.argv[2:5]))
-    sys.stdout.write(json.dumps(found) + "\n")
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -52,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to answer: ``parts`` one by one, ``pause`` seconds between them.
+    """What to answer: ``parts`` one by one, ``pause`` seconds between them, after ``delay``.
 
     ``cut`` closes the connection before the end, ``silent`` never answers at all.
     """
@@ -61,6 +61,7 @@ class Answer:
     headers: Sequence[tuple[str, str]] = JSON
     parts: Sequence[bytes] = (b"{}",)
     pause: float = 0.0
+    delay: float = 0.0
     cut: bool = False
     silent: bool = False
 
@@ -75,11 +76,15 @@ def events(*payloads: Any, named: bool = False, done: bool = False) -> list[byte
 
 
 class Upstream:
-    """A provider on loopback. ``answer`` maps a request to what is answered."""
+    """A provider on loopback. ``answer`` maps a request to what is answered.
+
+    ``under_way`` counts the requests that are not answered to their end.
+    """
 
     def __init__(self, answer: Callable[[Seen], Answer]) -> None:
         self.seen: list[Seen] = []
         self.answer = answer
+        self.under_way = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -108,7 +113,7 @@ class Upstream:
             tasks.add(task)
             task.add_done_callback(tasks.discard)
 
-        server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**27)
+        server = await asyncio.start_server(accept, "127.0.0.1", 0, limit=2**27, backlog=2048)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         self._ready.set()
         await self._stop.wait()
@@ -131,12 +136,16 @@ class Upstream:
         self.seen.append(seen)
         answer = self.answer(seen)
         leaving = asyncio.ensure_future(_gone(reader, seen))
+        self.under_way += 1
         try:
             if answer.silent:
                 await leaving
                 return False
+            if answer.delay:
+                await asyncio.wait({leaving}, timeout=answer.delay)
             await self._write(writer, answer, leaving)
         finally:
+            self.under_way -= 1
             leaving.cancel()
             await asyncio.wait({leaving})
         return not answer.cut and not seen.left.is_set()
@@ -147,6 +156,8 @@ class Upstream:
         lines = [f"HTTP/1.1 {answer.status} Whatever"]
         lines += [f"{name}: {value}" for name, value in answer.headers]
         lines.append("transfer-encoding: chunked")
+        if leaving.done():
+            return
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
         for part in answer.parts:
             if leaving.done():

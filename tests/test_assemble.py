@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from budget_proxy import Engine, InvalidInput, Outcome, Scope, StoreError, Usage
+from budget_proxy import Engine, InvalidInput, Outcome, Scope, StoreError, Usage, assemble
 from budget_proxy.errors import ConfigError
+from budget_proxy.ledger.limits import Limit
+from budget_proxy.store import open_store
 from budget_proxy.types import Lookup, Override
 
 BODY: dict[str, Any] = {"model": "gpt-x", "messages": [{"role": "user", "content": "Review it."}]}
@@ -39,6 +41,24 @@ def test_the_public_example_works() -> None:
         row = engine.settle(plan, DONE)
         assert row.output_tokens == 340
         assert engine.efficiency_report().overall.calls == 1
+
+
+@pytest.mark.parametrize("limited", [True, False])
+def test_prices_are_loaded_before_the_first_call_where_limits_ask_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, limited: bool
+) -> None:
+    """In the background; where there are no limits only the first call has them loaded."""
+    loaded: list[str] = []
+    monkeypatch.setattr(assemble, "preload", lambda: loaded.append(threading.current_thread().name))
+    store = open_store(f"sqlite:///{tmp_path / 'h.db'}")
+    if limited:
+        store.save_limit(Limit("usd", 10**9, "day"))
+    with Engine.open(store.url):
+        for thread in threading.enumerate():
+            if thread.name == "budget-proxy-preload":
+                thread.join()
+    store.close()
+    assert loaded == (["budget-proxy-preload"] if limited else [])
 
 
 @pytest.mark.parametrize(

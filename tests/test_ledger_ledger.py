@@ -58,6 +58,35 @@ def test_a_call_is_admitted_up_to_the_limit_and_refused_beyond_it() -> None:
     assert reserve(ledger, bank, claim("b", 500)) is None
 
 
+def test_an_account_that_became_short_while_another_was_leased_is_leased_too() -> None:
+    """Other calls may use up what was free there: no reason to refuse while there is room."""
+    ledger = Ledger()
+    bank = Bank(
+        ledger,
+        Limit("tokens", 1000, "lifetime", id=1),
+        Limit("output_tokens", 1000, "lifetime", (("user", "u"),), id=2),
+    )
+    assert reserve(ledger, bank, claim("first", 100)) is None
+    ledger.settle(("first", 1), row("first", 0))  # 100 of the first limit are free now
+    asked = claim("mine", 100, whose=Whose(user="u", model="m"))
+    shortage = ledger.reserve(asked)
+    assert isinstance(shortage, Shortage)
+    assert [account.limit for account in shortage.wanted] == [2]
+    assert reserve(ledger, bank, claim("faster", 100)) is None  # it takes them
+    again = ledger.reserve(asked, bank.lease(shortage.wanted))
+    assert isinstance(again, Shortage)
+    assert [account.limit for account in again.wanted] == [1]
+    assert ledger.reserve(asked, bank.lease(again.wanted)) is None
+
+
+def test_a_store_that_cannot_be_asked_refuses() -> None:
+    """Whatever is short: nobody knows what is left."""
+    ledger = Ledger()
+    Bank(ledger, Limit("tokens", 1000, "lifetime", id=1))
+    assert isinstance(ledger.reserve(claim("a", 100)), Shortage)
+    assert isinstance(ledger.reserve(claim("a", 100), {}), Refusal)
+
+
 def test_what_was_leased_needs_no_store() -> None:
     """The second call is admitted of what the first left."""
     ledger = Ledger()

@@ -49,20 +49,24 @@ class Bench:
     provider_url: str
     proxy_url: str
 
-    def call(self, api: str, body: dict[str, Any], *, colour: str, door: str | None) -> list[Any]:
+    def call(
+        self, api: str, body: dict[str, Any], *, colour: str, door: str | None, retries: int = 0
+    ) -> list[Any]:
         """Make one call by the SDK; what the client got, as plain data."""
-        return asyncio.run(self._call(api, body, colour=colour, door=door))
+        return asyncio.run(self._call(api, body, colour=colour, door=door, retries=retries))
 
     async def _call(
-        self, api: str, body: dict[str, Any], *, colour: str, door: str | None
+        self, api: str, body: dict[str, Any], *, colour: str, door: str | None, retries: int
     ) -> list[Any]:
         base = self.proxy_url if door == "proxy" else self.provider_url
-        client = _client(api, colour, base)
+        client = _client(api, colour, base, retries)
         if door == "wrapper":
             client = wrap(client, engine=self.engine)
-        answer = await now(_method(client, api)(**_arguments(body)))
-        events = await items(answer) if body.get("stream") else [answer]
-        await now(client.close())
+        try:
+            answer = await now(_method(client, api)(**_arguments(body)))
+            events = await items(answer) if body.get("stream") else [answer]
+        finally:
+            await now(client.close())
         return [event.model_dump() for event in events]
 
 
@@ -80,8 +84,8 @@ def bench(**settings: Any) -> Iterator[Bench]:
                 yield Bench(provider, engine, url, proxy)
 
 
-def _client(api: str, colour: str, base: str) -> Any:
-    facts = {"api_key": "sk-test", "max_retries": 0}
+def _client(api: str, colour: str, base: str, retries: int) -> Any:
+    facts: dict[str, Any] = {"api_key": "sk-test", "max_retries": retries}
     if api == MESSAGES:
         kind: Any = anthropic.Anthropic if colour == "sync" else anthropic.AsyncAnthropic
         return kind(base_url=base, **facts)

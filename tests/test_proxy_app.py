@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import gzip
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
@@ -19,7 +20,7 @@ import openai
 import pytest
 
 from budget_proxy.assemble import Engine
-from budget_proxy.proxy.app import App, create_app
+from budget_proxy.proxy.app import App, create_app, from_settings
 from budget_proxy.store import open_store
 from tests.proxied import EVENTS, JSON, Answer, Running, Upstream, events, running, served
 
@@ -311,3 +312,13 @@ def test_the_end_of_the_server_settles_what_it_cuts_off(tmp_path: Path) -> None:
     (row,) = store.calls()
     store.close()
     assert (row.finish_reason, row.exact) == ("cancelled", False)
+
+
+def test_a_process_of_ours_has_its_threads_take_turns_often() -> None:
+    """Else the thread that writes would wait too long for a loop that never rests."""
+    before = sys.getswitchinterval()
+    try:
+        from_settings().engine.close()
+        assert sys.getswitchinterval() == pytest.approx(0.0005)
+    finally:
+        sys.setswitchinterval(before)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ import pytest
 from budget_proxy.errors import StoreError
 from budget_proxy.ledger.accounts import Account
 from budget_proxy.ledger.limits import EACH, Limit
+from budget_proxy.store.connections import BUSY
 from budget_proxy.store.sqlite import SQLiteStore
 from tests.makers import record
 
@@ -159,4 +161,46 @@ def test_a_full_disk_leaves_nothing_half_done(tmp_path: Path) -> None:
     assert (store.counts()["calls"], store.miscounted(1.0)) == (0, {})
     store.append(rows)  # there is room again: the failed connection was closed
     assert store.balances(1.0)[0].used == 5_000
+    store.close()
+
+
+def test_a_refusal_writes_nothing(tmp_path: Path) -> None:
+    """Where nothing is left nobody waits for another process's write, nor has it wait."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    account = Account(store.save_limit(Limit("output_tokens", 1_000, "lifetime")), "", 0.0)
+    assert store.lease("a", {account: 1_000}, 0.0, 60.0)[account].amount == 1_000
+    other = SQLiteStore(store.path)
+    with other._transaction("written"):
+        begun = time.monotonic()
+        refused = store.lease("a", {account: 1}, 1.0, 60.0)[account]
+        assert time.monotonic() - begun < BUSY / 2
+        with pytest.raises(StoreError, match="locked"):  # its lease is over: that is written
+            store.lease("a", {account: 1}, 60.0, 60.0)
+    assert (refused.amount, refused.used, refused.held) == (0, 0, 1_000)
+    other.close()
+    store.close()
+
+
+def test_threads_that_write_wait_in_line(tmp_path: Path) -> None:
+    """Of many that ask SQLite again and again some would never have their turn."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    account = Account(store.save_limit(Limit("output_tokens", 1_000, "lifetime")), "", 0.0)
+    granted: list[int] = []
+
+    def lease(number: int) -> None:
+        grants = store.lease(f"p{number}", {account: 100}, 0.0, 60.0)
+        granted.append(grants[account].amount)
+
+    threads = [threading.Thread(target=lease, args=(number,)) for number in range(3)]
+    with store._transaction("written"):
+        for thread in threads:
+            thread.start()
+        time.sleep(0.3)
+        assert store._connections._used == 1
+        assert granted == []
+    for thread in threads:
+        thread.join()
+    assert min(granted) >= 100
     store.close()

@@ -95,8 +95,9 @@ def _serve(listener: socket.socket, banner: Callable[..., str]) -> None:
     import uvicorn
 
     from budget_proxy.assemble import Engine
-    from budget_proxy.proxy.app import create_app
+    from budget_proxy.proxy.app import create_app, take_turns
 
+    take_turns()
     with listener, Engine.open() as engine, suppress(KeyboardInterrupt):
         server = uvicorn.Server(uvicorn.Config(create_app(engine), **_options()))
         typer.echo(banner(_History.of(engine.store)))

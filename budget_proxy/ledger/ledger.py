@@ -105,7 +105,8 @@ class Ledger:
 
         ``None`` where it is reserved. A Shortage is answered by calling again with what the
         store ``granted`` (an empty mapping where it could not be asked): an account of which
-        it gave nothing refuses. A limit of 0 refuses at once.
+        it gave nothing refuses, while one that was not asked for and is short by now makes
+        another Shortage. A limit of 0 refuses at once.
         """
         for account, given in (granted or {}).items():
             state = self._states.get(account)
@@ -123,11 +124,11 @@ class Ledger:
             need = state.holds.amount(limit.hold == "worst", share) - state.free
             if need <= 0:
                 continue
-            grant = granted.get(account) if granted is not None else None
-            if granted is not None and not (grant and grant.amount):
+            grant = granted.get(account) if granted else None
+            if granted == {} or (grant is not None and not grant.amount):
                 return self._refused(claim, account, state, grant)
             missing[account] = need
-        if missing:  # after a grant only where other calls were faster
+        if missing:  # after a grant only where other calls were faster, of any of its accounts
             return Shortage(missing)
         for _, state in accounts:
             state.holds.add(claim.key, claim.shares[state.limit.unit])

@@ -33,6 +33,7 @@ class Connections:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Condition()
+        self._turns = threading.Lock()
         self._idle: list[sqlite3.Connection] = []
         self._used = 0
         self._closed = False
@@ -51,6 +52,21 @@ class Connections:
             if not clean:
                 connection.close()
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for the other threads that write, in line.
+
+        SQLite has those who wait try again and again: of many, some would never have their
+        turn. It has the last word all the same, for other processes and after BUSY seconds.
+        """
+        turns = self._turns
+        mine = turns.acquire(timeout=BUSY)
+        try:
+            yield
+        finally:
+            if mine:
+                turns.release()
+
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back."""
         with self._lock:
@@ -68,8 +84,9 @@ class Connections:
         self._lock.release()
 
     def renew(self) -> None:
-        """After a fork, in the child: the lock, and threads that would wait, are the parent's."""
+        """After a fork, in the child: the locks, and threads that would wait, are the parent's."""
         self._lock = threading.Condition()
+        self._turns = threading.Lock()
         self._used = 0
 
     def _take(self) -> sqlite3.Connection:

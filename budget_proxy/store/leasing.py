@@ -44,19 +44,40 @@ def lease(
 ) -> dict[Account, Grant]:
     """Hold so much more of each account, where that is left; accounts of no limit are left out."""
     _hold_on(connection, tally, owner, now, ttl)
+    grants = offers(connection, tally, owner, wanted, now)
+    connection.executemany(
+        _HOLD, [(*account, owner, one.amount) for account, one in grants.items() if one.amount]
+    )
+    return grants
+
+
+def is_lessee(connection: sqlite3.Connection, owner: str, now: float) -> bool:
+    """Whether what an owner leased holds."""
+    found = connection.execute(
+        "SELECT 1 FROM lessees WHERE owner = ? AND expires > ?", (owner, now)
+    )
+    return found.fetchone() is not None
+
+
+def offers(
+    connection: sqlite3.Connection,
+    tally: Tally,
+    owner: str,
+    wanted: Mapping[Account, int],
+    now: float,
+) -> dict[Account, Grant]:
+    """What would be granted of each account. Writes nothing."""
     owners = connection.execute("SELECT count(*) FROM lessees WHERE expires > ?", (now,))
     living = int(owners.fetchone()[0])
-    grants = {}
+    found = {}
     for account, amount in wanted.items():
         limit = tally.limits.get(account.limit)
         if limit is not None:
             has, used, others = _state(connection, account, owner, now)
             left = limit.amount - used - others - has
             given = granted(amount, left, has, living)
-            if given:
-                connection.execute(_HOLD, (*account, owner, given))
-            grants[account] = Grant(given, used, others + max(has + given, 0))
-    return grants
+            found[account] = Grant(given, used, others + max(has + given, 0))
+    return found
 
 
 def give_back(connection: sqlite3.Connection, owner: str, amounts: Mapping[Account, int]) -> None:

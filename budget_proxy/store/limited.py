@@ -84,7 +84,16 @@ class Limited(ABC):
     def lease(
         self, owner: str, wanted: Mapping[Account, int], now: float, ttl: float
     ) -> dict[Account, Grant]:
-        """Hold so much more of each account for ``owner``, for ``ttl`` seconds."""
+        """Hold so much more of each account for ``owner``, for ``ttl`` seconds.
+
+        Where nothing is left, nothing is written: callers that are refused and try again and
+        again keep nobody from writing.
+        """
+        with self._snapshot() as connection:
+            if leasing.is_lessee(connection, owner, now):
+                offered = leasing.offers(connection, self._tally(connection), owner, wanted, now)
+                if not any(one.amount for one in offered.values()):
+                    return offered
         with self._transaction("written") as connection:
             return leasing.lease(connection, self._tally(connection), owner, wanted, now, ttl)
 

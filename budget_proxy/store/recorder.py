@@ -69,7 +69,7 @@ class Recorder:
         on_foreign: Listener | None = None,
         on_stored: Listener | None = None,
         on_late: Listener | None = None,
-        interval: float = 0.1,
+        interval: float = 0.05,
         poll: float = 1.0,
         limit: int = 100_000,
     ) -> None:

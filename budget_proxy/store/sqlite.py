@@ -371,7 +371,7 @@ class SQLiteStore(Alerted, Limited, Keyed, Accounted):
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._connection(doing) as connection:
+        with self._connections.turn(), self._connection(doing) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")

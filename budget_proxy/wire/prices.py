@@ -49,16 +49,15 @@ def charge(
     That is what it counts against limits. Without a known price each token counts at the
     dearest one of the provider's models (design decision 11); unknown tokens count as none.
     """
-    told = replace(
-        usage, input_tokens=usage.input_tokens or 0, output_tokens=usage.output_tokens or 0
-    )
+    given, taken = usage.input_tokens, usage.output_tokens
+    told = usage  # limits ask four times a call: it is copied only where it has to be
+    if given is None or taken is None:
+        told = replace(usage, input_tokens=given or 0, output_tokens=taken or 0)
     total = _total(api, model, host, told, tier, ts)
     if total is not None:
         return ceil(total * _NANO), True
-    given, taken = dearest(api, int(ts // _DAY))
-    return ceil(
-        ((told.input_tokens or 0) * given + (told.output_tokens or 0) * taken) * _NANO
-    ), False
+    dear_given, dear_taken = dearest(api, int(ts // _DAY))
+    return ceil(((given or 0) * dear_given + (taken or 0) * dear_taken) * _NANO), False
 
 
 def charged(record: CallRecord) -> CallRecord:
