@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budget_proxy.ledger.holds import Holds, Share
+from budget_proxy.ledger.holds import Holds
+from budget_proxy.ledger.totals import Share
 
 SPREADS = (0.35, 0.8, 1.2)
 
