@@ -20,10 +20,13 @@ def forecast(levels: tuple[float, ...], values: tuple[float, ...]) -> Forecast:
 
 def drawn(told: Forecast, most: int, count: int = 400_000) -> np.ndarray:
     """Lengths as the forecast has them, the lines at both ends going on as documented."""
-    levels = np.array([0.0, *told.levels, 1.0])
     logs = [math.log(max(told.values[0] / 2, 1))] + [math.log(max(v, 1)) for v in told.values]
-    rise = (logs[-1] - logs[-2]) / (levels[-2] - levels[-3])
-    logs.append(logs[-1] + rise * (1 - levels[-2]))
+    left, right = (1 - level for level in told.levels[-2:])
+    steep = min((logs[-1] - logs[-2]) / math.log(left / right), 1.0)
+    tails = [right / 4**step for step in (1, 2, 3)]
+    logs += [logs[-1] + steep * math.log(right / tail) for tail in tails]
+    levels = [0.0, *told.levels, *(1 - tail for tail in tails), 1.0]
+    logs.append(logs[-1])
     at = (np.arange(count) + 0.5) / count
     return np.minimum(np.exp(np.interp(at, levels, logs)), most)
 

@@ -63,7 +63,6 @@ class Holds:
         self._begun += 1
         self._totals = self._totals.plus(share, share)
         self._await_turn(key, call)
-        self._watch.begin(self._begun, self._totals)
 
     def advance(self, now: float) -> None:
         """Let calls be at the stages that they have reached by now."""
@@ -78,6 +77,7 @@ class Holds:
             after = self._totals.plus(call.share, call.moments)
             self._totals = after.plus(call.share, before, -1)
             self._await_turn(key, call)
+        self._watch.look(now, self._begun, self._totals)
 
     def settle(self, key: object, used: int) -> None:
         """Let a share go of which so much was used."""
@@ -129,3 +129,4 @@ class Holds:
         else:  # sums of floats drift: they begin anew where that costs nothing
             self._totals = NONE
             self._turns.clear()
+            self._watch.pause()

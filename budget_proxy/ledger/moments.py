@@ -7,7 +7,9 @@ under way for a while is longer than that: its stages tell of the lengths that a
 
 Between two levels of a forecast the logarithm of the quantile is a straight line (as ``quantile``
 has it), so that the integrals of a power of it are known exactly. Below the lowest level the line
-to half of the lowest value goes on; beyond the highest one the last line does.
+to half of the lowest value goes on. Beyond the highest one the tail is Pareto's, as steep as
+between the last two (the plot of Zipf; Embrechts et al., Modelling Extremal Events, 1997, 6.4):
+the longest answers are few, and under way for longest.
 """
 
 from __future__ import annotations
@@ -19,6 +21,10 @@ from typing import Final
 from budget_proxy.types import Forecast, frozen
 
 _FLAT: Final = 1e-9
+_QUARTER: Final = 4.0
+_STEPS: Final = 3
+_STEEPEST: Final = 1.0
+"""Tails whose mean is infinite are none of answers: they all are cut somewhere."""
 
 
 @frozen
@@ -88,7 +94,7 @@ def _knots(forecast: Forecast, most: int) -> list[tuple[float, float]]:
     ends += [
         (u, max(value, 1.0)) for u, value in zip(forecast.levels, forecast.values, strict=True)
     ]
-    ends.append((1.0, _beyond(ends)))
+    ends += _tail(ends)
     found = []
     for (left, low), (right, high) in pairwise(ends):
         if right > left:
@@ -98,12 +104,17 @@ def _knots(forecast: Forecast, most: int) -> list[tuple[float, float]]:
     return [*found, (1.0, min(ends[-1][1], top))]
 
 
-def _beyond(ends: list[tuple[float, float]]) -> float:
-    """Where the last line ends at level 1; the last value where there is but one."""
+def _tail(ends: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Ends beyond the last level, each a quarter as likely to be passed; flat from there on."""
     (left, low), (right, high) = ends[-2:]
     if right >= 1.0 or right <= left:
-        return high
-    return high * math.exp(min(math.log(high / low) / (right - left) * (1.0 - right), 30.0))
+        return [(1.0, high)]
+    steep = min(math.log(high / low) / math.log((1.0 - left) / (1.0 - right)), _STEEPEST)
+    found = [
+        (1.0 - (1.0 - right) / _QUARTER**step, high * _QUARTER ** (step * steep))
+        for step in range(1, _STEPS + 1)
+    ]
+    return [*found, (1.0, found[-1][1])]
 
 
 def _powers(left: tuple[float, float], right: tuple[float, float]) -> list[float]:
