@@ -31,7 +31,7 @@ from time import process_time
 from budget_proxy.ledger.accounts import Account, Grant
 from budget_proxy.ledger.claims import Claim, share_of
 from budget_proxy.ledger.ledger import Ledger, Shortage
-from budget_proxy.ledger.limits import Limit, Whose
+from budget_proxy.ledger.limits import Limit, Unit, Whose
 from budget_proxy.ledger.tempo import Pace, Tempo
 from budget_proxy.ledger.totals import Share
 from budget_proxy.predict.base import Predictor, Refitting
@@ -172,7 +172,9 @@ class Line:
 
     def _admitted(self, call: Arrival, number: int, now: float) -> bool:
         if self._head is None or self._head.key[0] != str(number):
-            shares = {"output_tokens": self._reserve(call, now, self._ledger.tempo)}
+            shares: dict[Unit, Share] = {
+                "output_tokens": self._reserve(call, now, self._ledger.tempo)
+            }
             self._head = Claim((str(number), 1), Whose(), now, shares)
         found = self._ledger.reserve(self._head, now=now)
         while isinstance(found, Shortage):

@@ -21,11 +21,10 @@ from budget_proxy.ledger.moments import Moments
 from budget_proxy.ledger.totals import NONE, Share
 from budget_proxy.ledger.watch import Watch
 
-_LEVEL: Final = 2.3263478740408408
-"""The standard normal distribution's q99: at most 1 % of moments find more under way.
-
-Half of what is wanted, since what is learned of the spread is not exact.
-"""
+_LEVEL: Final = 2.878161739095483
+"""The standard normal distribution's q99.8, so that at most 2 % of moments find more under way:
+errors of sums have longer tails than that distribution, and their spread is itself estimated
+(docs/holds.md)."""
 
 
 class _Call:
