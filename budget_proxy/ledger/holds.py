@@ -62,6 +62,7 @@ class Holds:
         self._begun += 1
         self._totals = self._totals.plus(share, share)
         self._await_turn(key, call)
+        self._watch.look(now, self._begun, self._totals)
 
     def advance(self, now: float) -> None:
         """Let calls be at the stages that they have reached by now."""

@@ -8,13 +8,17 @@ beginning, tells that. So a call costs no more than there are sums, however many
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from budget_proxy.ledger.calibration import Calibration
 from budget_proxy.ledger.totals import Totals
 
 _FEW: Final = 4
-"""Calls under way whose sum tells something of more than each of them."""
+"""Calls under way whose sum tells whether the sum of reserves is enough.
+
+What fewer calls come to is learned from too: else a limit that has become so careful that it
+lets one call through at a time would stay so."""
 _EACH: Final = 8
 """Sums that are begun, on average, while as many calls end as are under way."""
 _MOST: Final = 64
@@ -33,7 +37,7 @@ class _Sum:
         self.left = totals.calls
         self.mean = totals.mean
         self.spread = totals.spread()
-        self.reserved = totals.reserved
+        self.reserved = totals.reserved if totals.calls >= _FEW else inf
         self.told = told
         self.seen = 0.0
 
@@ -52,7 +56,7 @@ class Watch:
 
     def look(self, now: float, number: int, totals: Totals) -> None:
         """Follow the calls under way, all numbered below ``number``, if another sum is due."""
-        if totals.calls < _FEW or not self._due(now, totals.calls):
+        if not totals.calls or not self._due(now, totals.calls):
             return
         if self._last is not None:
             keep = 1.0 - 1.0 / _MEMORY
