@@ -76,6 +76,20 @@ def test_wrong_forecasts_do_not_pass_a_limit_for_long(flight: ModuleType, world:
     assert fmean(above) <= 0.03, above
 
 
+def test_a_limit_that_has_become_careful_lets_calls_through_again(flight: ModuleType) -> None:
+    """After forecasts that were ten times too short came right, a small limit is used again."""
+    lengths, forecasts = made_up("exact", 1, 4_000)
+    lengths = [min(10 * n, MOST) if at < 300 else n for at, n in enumerate(lengths)]
+    calls = [flight.Arrival(0.01 * at, "x", 0, n) for at, n in enumerate(lengths)]
+    told = {call.ts: forecast for call, forecast in zip(calls, forecasts, strict=True)}
+    line = flight.Line(
+        lambda call, _, tempo: share_of(told[call.ts], MOST, tempo.of("m")), lambda *_: None, 5_000
+    )
+    score = line.run(calls, 3_000, 4.0)
+    assert score.flown / score.seconds > 0.4 * 5_000
+    assert score.over / score.seconds <= 0.03
+
+
 @pytest.mark.slow
 def test_tokens_in_flight_keep_what_is_promised(recorded: Path) -> None:
     """Six times fixed reserves, 85 % of foreknowledge, above the limit 2 % of the time at most."""

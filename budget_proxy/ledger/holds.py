@@ -91,7 +91,7 @@ class Holds:
         call = self._open.get(key)
         if call is not None:
             self._leave(key, call)
-            self._watch.ended(call.number, self._calibration.factor * call.moments.mean)
+            self._watch.lost(call.number)
 
     def amount(self, worst: bool, extra: Share | None = None) -> int:  # noqa: FBT001
         """What all of them hold together, with ``extra`` too if that is given."""

@@ -95,3 +95,7 @@ class Watch:
                         each.seen, each.mean, each.spread, each.told, each.reserved
                     )
             self._sums = [each for each in self._sums if each.left]
+
+    def lost(self, number: int) -> None:
+        """Nobody knows what a call used: nor what the sums came to that it belongs to."""
+        self._sums = [each for each in self._sums if number >= each.number]
