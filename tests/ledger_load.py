@@ -111,8 +111,13 @@ def watch(engine: Engine, tell: Callable[[dict[str, int]], None]) -> None:
     kept, most = engine.core.ledger, Counter[str]()
     reserve = kept.reserve
 
-    def watched(claim: Claim, granted: Mapping[Account, Grant] | None = None) -> Any:
-        found = reserve(claim, granted)
+    def watched(
+        claim: Claim,
+        granted: Mapping[Account, Grant] | None = None,
+        *,
+        now: float | None = None,
+    ) -> Any:
+        found = reserve(claim, granted, now=now)
         if found is None:
             beyond = {
                 f"{account.limit}/{account.part}": one.worst - one.reserved

@@ -7,24 +7,34 @@ import pytest
 
 from budget_proxy.ledger.calibration import Calibration
 
+MEAN, SPREAD = 1_000.0, 100.0
 
-def test_before_anything_is_seen_levels_are_the_normal_ones() -> None:
+
+def taught(found: Calibration, sums: np.ndarray) -> Calibration:
+    """One that has seen these sums, of which MEAN and SPREAD had been expected."""
+    for seen in sums.tolist():
+        found.learn(seen, MEAN, SPREAD, found.of(MEAN, SPREAD, 0.0), 1_500.0)
+    return found
+
+
+def test_before_anything_is_seen_means_are_as_expected() -> None:
     """Nothing is held for wrong that was not seen."""
-    assert Calibration().of(2.05) == pytest.approx(2.05)
+    assert Calibration().of(MEAN, SPREAD, 0.0) == pytest.approx(MEAN)
+    assert Calibration().suffices
 
 
 def test_shifts_and_spreads_are_learned() -> None:
-    """Sums one spread too high and twice as wide: so are the levels."""
-    found = Calibration()
-    for score in np.random.default_rng(1).normal(1.0, 2.0, 500):
-        found.learn(float(score))
-    assert found.of(0.0) == pytest.approx(1.0, abs=0.4)
-    assert found.of(2.0) - found.of(0.0) == pytest.approx(4.0, rel=0.2)
+    """Sums a half too high and twice as wide: so is what is told of them."""
+    sums = np.random.default_rng(1).normal(1_500.0, 200.0, 2_000)
+    found = taught(Calibration(), sums)
+    assert found.factor == pytest.approx(1.5, rel=0.05)
+    assert found.of(MEAN, SPREAD, 1.0) - found.of(MEAN, SPREAD, 0.0) == pytest.approx(200, rel=0.2)
+    assert not found.suffices  # half of them lay beyond the reserves
 
 
 def test_what_was_long_ago_fades() -> None:
     """After a change the new sums decide."""
-    found = Calibration()
-    for score in [5.0] * 300 + [0.0] * 500:
-        found.learn(score)
-    assert abs(found.of(0.0)) < 0.1
+    found = taught(Calibration(), np.full(300, 3_000.0))
+    assert found.factor == pytest.approx(3.0, rel=0.1)
+    taught(found, np.full(400, MEAN))
+    assert found.factor == pytest.approx(1.0, rel=0.02)

@@ -6,6 +6,7 @@ import pytest
 
 from budget_proxy.ledger.claims import MOST_OUTPUT, Claim, claim_of
 from budget_proxy.ledger.limits import UNITS, Unit
+from budget_proxy.ledger.tempo import Tempo
 from budget_proxy.types import Plan, Scope, Usage
 from budget_proxy.wire.prices import charge
 from tests.makers import allocation, call, plan
@@ -15,7 +16,7 @@ ALL: frozenset[Unit] = frozenset(UNITS)
 
 def claimed(told: Plan, most: int | None = 16_000) -> Claim:
     """The claim of a plan in every unit, by real prices."""
-    return claim_of(told, "u", most, charge, ALL)
+    return claim_of(told, "u", most, charge, ALL, Tempo())
 
 
 def test_a_call_claims_its_reserve_and_at_worst_its_cap() -> None:

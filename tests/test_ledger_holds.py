@@ -7,8 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budget_proxy.ledger.holds import Holds, Share
+from budget_proxy.ledger.holds import Holds
+from budget_proxy.ledger.moments import Stage, stages_of
+from budget_proxy.ledger.totals import Share
+from budget_proxy.types import Forecast
 
+LEVELS = (0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
+QUANTILES = (68.0, 125.0, 245.0, 480.0, 881.0, 1268.0, 2504.0)
 SPREADS = (0.35, 0.8, 1.2)
 
 
@@ -77,10 +82,11 @@ def test_sums_that_come_out_otherwise_than_expected_are_learned_from() -> None:
     random = np.random.default_rng(5)
     holds, wrong, right = Holds(), share(0.8), share(0.8, 800.0)
     lengths: dict[int, int] = {}
-    for number in range(8_000):
+    for number in range(12_000):
         if len(lengths) == 20:
             first = min(lengths)
             holds.settle(first, lengths.pop(first))
+            holds.advance(float(number))
         lengths[number] = round(random.lognormal(np.log(800.0), 0.8))
         holds.add(number, wrong)
     true = Holds()
@@ -88,3 +94,55 @@ def test_sums_that_come_out_otherwise_than_expected_are_learned_from() -> None:
         true.add(number, right)
     told = holds.amount(False) / true.amount(False)
     assert 0.8 < told < 1.25
+    assert holds.amount(False) > holds.reserved  # which has been seen to be too little
+
+
+def test_what_is_held_follows_how_far_calls_have_got() -> None:
+    """Less while all calls are young, more of one that goes on, nothing of those that ended."""
+    stages = stages_of(Forecast(LEVELS, QUANTILES, "test", 100, 0.5), 4096)
+    first, *rest = stages
+    later = tuple(Stage(stage.after * 0.02, stage.moments) for stage in rest)
+    moments = first.moments
+    one = Share(1268, 4096, moments.mean, moments.variance, moments.third, later)
+    holds = Holds()
+    for number in range(100):
+        holds.add(number, one, 100.0)
+    young = holds.amount(False)
+    for number in range(40):
+        holds.settle(number, 50)
+    held = [holds.amount(False)]
+    for after in (1.5, 3.0, 6.0):
+        holds.advance(100.0 + after)
+        held.append(holds.amount(False))
+    assert held == sorted(set(held))
+    assert held[0] < 0.7 * young
+    for number in range(100):
+        holds.settle(number, 50)
+    assert holds.amount(False) == 0
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("asr"), st.integers(0, 9), st.floats(0, 40)), max_size=80)
+)
+def test_whatever_happens_what_is_held_stays_within_bounds(
+    steps: list[tuple[str, int, float]],
+) -> None:
+    """Never negative; one call holds its reserve; in the worst case all of them their caps."""
+    stages = stages_of(Forecast(LEVELS, QUANTILES, "test", 100, 0.5), 4096)
+    later = tuple(Stage(stage.after * 0.02, stage.moments) for stage in stages[1:])
+    moments = stages[0].moments
+    one = Share(1268, 4096, moments.mean, moments.variance, moments.third, later)
+    holds, open_, now = Holds(), set[int](), 0.0
+    for what, key, seconds in steps:
+        now += seconds
+        holds.advance(now)
+        if what == "a" and key not in open_:
+            holds.add(key, one, now)
+            open_.add(key)
+        elif what != "a":
+            open_.discard(key)
+            holds.settle(key, 400) if what == "s" else holds.remove(key)
+        assert 0 <= holds.amount(False) <= max(holds.reserved, holds.worst)
+        assert holds.amount(True) == 4096 * len(open_)
+        if len(open_) == 1:
+            assert holds.amount(False) == 1268

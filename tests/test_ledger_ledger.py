@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from budget_proxy.ledger.accounts import Account
 from budget_proxy.ledger.claims import Claim
-from budget_proxy.ledger.holds import Share
 from budget_proxy.ledger.ledger import Ledger, Shortage
 from budget_proxy.ledger.limits import EACH, Limit, Whose, runs_of
 from budget_proxy.ledger.refusal import Refusal
+from budget_proxy.ledger.totals import Share
 from budget_proxy.types import CallRecord
 from tests.bank import Bank
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budget_proxy.ledger.moments import moments_of
+from budget_proxy.ledger.moments import moments_of, stages_of
 from budget_proxy.types import Forecast
 
 
@@ -20,10 +20,13 @@ def forecast(levels: tuple[float, ...], values: tuple[float, ...]) -> Forecast:
 
 def drawn(told: Forecast, most: int, count: int = 400_000) -> np.ndarray:
     """Lengths as the forecast has them, the lines at both ends going on as documented."""
-    levels = np.array([0.0, *told.levels, 1.0])
     logs = [math.log(max(told.values[0] / 2, 1))] + [math.log(max(v, 1)) for v in told.values]
-    rise = (logs[-1] - logs[-2]) / (levels[-2] - levels[-3])
-    logs.append(logs[-1] + rise * (1 - levels[-2]))
+    left, right = (1 - level for level in told.levels[-2:])
+    steep = min((logs[-1] - logs[-2]) / math.log(left / right), 1.0)
+    tails = [right / 4**step for step in (1, 2, 3)]
+    logs += [logs[-1] + steep * math.log(right / tail) for tail in tails]
+    levels = [0.0, *told.levels, *(1 - tail for tail in tails), 1.0]
+    logs.append(logs[-1])
     at = (np.arange(count) + 0.5) / count
     return np.minimum(np.exp(np.interp(at, levels, logs)), most)
 
@@ -63,3 +66,19 @@ def test_moments_stay_within_bounds(values: list[float], most: int) -> None:
     twice = found.scaled(2.0, 10.0)
     assert twice.mean == pytest.approx(2 * found.mean + 10)
     assert twice.variance == pytest.approx(4 * found.variance)
+
+
+@pytest.mark.parametrize("most", [10_000, 900])
+def test_stages_are_those_of_calls_that_have_got_so_far(most: int) -> None:
+    """Each length beyond a stage's beginning counts by its time in it; means grow with age."""
+    told = forecast((0.25, 0.5, 0.75, 0.9, 0.95, 0.99), (50.0, 120.0, 300.0, 700.0, 1000.0, 2000.0))
+    lengths = drawn(told, most)
+    stages = stages_of(told, most)
+    ends = [stage.after for stage in stages[1:]] + [float(most)]
+    assert [stage.after for stage in stages[:3]] == [0.0, 50.0, 120.0]
+    for stage, end in zip(stages, ends, strict=True):
+        left = lengths[lengths > stage.after]
+        weights = np.minimum(left, end) - stage.after
+        assert stage.moments.mean == pytest.approx(np.average(left, weights=weights), rel=2e-3)
+    means = [stage.moments.mean for stage in stages]
+    assert means == sorted(means)

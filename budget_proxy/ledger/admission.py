@@ -41,8 +41,8 @@ class Admission:
         """
         tried: set[int] = set()
         while True:
-            claim = claim_of(plan, user, most, self._charge, self._ledger.units)
-            refusal = yield from self._reserve(claim)
+            claim = claim_of(plan, user, most, self._charge, self._ledger.units, self._ledger.tempo)
+            refusal = yield from self._reserve(claim, claim.now)
             if refusal is None:
                 return plan
             limit = refusal.limit
@@ -56,11 +56,11 @@ class Admission:
         refused = yield from self._wait(claim, refusal)
         return plan if refused is None else refused
 
-    def _reserve(self, claim: Claim) -> Generator[Shortage, Any, Refusal | None]:
-        found = self._ledger.reserve(claim)
+    def _reserve(self, claim: Claim, now: float) -> Generator[Shortage, Any, Refusal | None]:
+        found = self._ledger.reserve(claim, now=now)
         while isinstance(found, Shortage):
             granted: Mapping[Account, Grant] | None = yield found
-            found = self._ledger.reserve(claim, granted or {})
+            found = self._ledger.reserve(claim, granted or {}, now=now)
         return found
 
     def _wait(
@@ -71,7 +71,7 @@ class Admission:
         try:
             while found.passing and now - claim.now < self._patience:
                 now = yield Waiting(self._ledger.queue(found.account, claim.key))
-                again = yield from self._reserve(claim)
+                again = yield from self._reserve(claim, now)
                 if again is None:
                     return None
                 found = again

@@ -1,38 +1,62 @@
-"""How far sums of calls came out beside what had been expected of them."""
+"""How sums of calls come out beside what had been expected of them."""
 
 from __future__ import annotations
 
 import math
 from typing import Final
 
-_PRIOR: Final = 10.0
+_LATELY: Final = 50.0
+"""Sums after which what was seen counts e times less for the factor, which follows drifts."""
+_SUMS: Final = 400.0
+"""Sums after which what was seen counts e times less for all else."""
+_BEFORE: Final = 4.0
 """So many sums that came out as expected are taken for granted."""
-_MEMORY: Final = 100.0
-"""Sums after which what was seen counts e times less."""
+_TIGHT: Final = 0.7136
+"""Their scatter, in expected spreads: it makes the q99.8 that holds ask for the q98 that forecasts
+promise, until sums have told how far they scatter."""
+_NORMAL: Final = math.sqrt(math.pi / 2)
+"""Standard deviation over mean absolute deviation of the normal distribution."""
+_OFTEN: Final = 0.02
+"""The part of sums that may lie beyond the sum of their reserves."""
 
 
 class Calibration:
-    """Mean and standard deviation of (sum - expected) / expected spread, of sums seen so far.
+    """By what factor sums lie beside their means, and how far they scatter about that.
 
-    Old ones fade. As long as none were seen they are 0 and 1.
+    The scatter is measured by the mean absolute error of what ``of`` told, in expected spreads:
+    that forgets a bad start sooner than squares do.
     """
 
-    __slots__ = ("_first", "_second", "_weight")
+    __slots__ = ("_beyond", "_error", "_expected", "_seen", "_sums")
 
     def __init__(self) -> None:
-        self._weight = _PRIOR
-        self._first = 0.0
-        self._second = _PRIOR
+        self._seen = self._expected = 0.0
+        self._sums = _BEFORE
+        self._error = _BEFORE * _TIGHT / _NORMAL
+        self._beyond = 0.0
 
-    def learn(self, score: float) -> None:
-        """Take in how far a sum came out, in expected spreads."""
-        keep = 1.0 - 1.0 / _MEMORY
-        self._weight = keep * self._weight + 1.0
-        self._first = keep * self._first + score
-        self._second = keep * self._second + score**2
+    @property
+    def factor(self) -> float:
+        """What is seen over what is expected."""
+        return self._seen / self._expected if self._expected > 0.0 else 1.0
 
-    def of(self, level: float) -> float:
-        """Where a level of the standard normal distribution really lies, in expected spreads."""
-        mean = self._first / self._weight
-        variance = self._second / self._weight - mean**2
-        return mean + level * math.sqrt(max(variance, 0.0))
+    @property
+    def suffices(self) -> bool:
+        """Whether the sum of reserves is enough, as far as was seen."""
+        return self._beyond <= _OFTEN * self._sums
+
+    def learn(self, seen: float, mean: float, spread: float, told: float, reserved: float) -> None:
+        """Take in what a sum came to; ``told`` is the mean by ``of``, when it was begun."""
+        if self._expected <= 0.0:
+            self._seen = self._expected = _BEFORE * mean
+        keep = 1.0 - 1.0 / _LATELY
+        self._seen = keep * self._seen + seen
+        self._expected = keep * self._expected + mean
+        keep = 1.0 - 1.0 / _SUMS
+        self._sums = keep * self._sums + 1.0
+        self._error = keep * self._error + abs(seen - told) / spread
+        self._beyond = keep * self._beyond + (seen > reserved)
+
+    def of(self, mean: float, spread: float, level: float) -> float:
+        """A quantile of a sum of which mean and spread are expected, by its normal ``level``."""
+        return self.factor * mean + level * spread * _NORMAL * self._error / self._sums

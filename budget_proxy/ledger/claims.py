@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from budget_proxy.ledger.holds import Share
 from budget_proxy.ledger.limits import Unit, Whose, runs_of
-from budget_proxy.ledger.moments import Moments, moments_of
-from budget_proxy.types import Call, Plan, Usage, frozen
+from budget_proxy.ledger.moments import Stage, moments_of, stages_of
+from budget_proxy.ledger.tempo import Pace, Tempo
+from budget_proxy.ledger.totals import Share
+from budget_proxy.types import Call, Forecast, Plan, Usage, frozen
 
 Charge = Callable[[str, str, str, Usage, str | None, float], tuple[int, bool]]
 """(api, model, host, usage, tier, Unix seconds) -> nano-dollars, and whether the price is known."""
@@ -30,13 +31,19 @@ class Claim:
 
 
 def claim_of(
-    plan: Plan, user: str, most: int | None, charge: Charge, units: frozenset[Unit]
+    plan: Plan,
+    user: str,
+    most: int | None,
+    charge: Charge,
+    units: frozenset[Unit],
+    tempo: Tempo,
 ) -> Claim:
     """The claim of a plan, in the ``units`` that limits are in.
 
     ``user`` is the pseudonym of the call's; ``most`` is the model's own maximum of output
     tokens. The worst case is a cap's, or the model's: its input is as estimated, written to a
-    cache where that is dearer.
+    cache where that is dearer. Of several choices nobody knows how far each of them is: what
+    is expected of them does not change with time.
     """
     call, given, scope = plan.call, plan.allocation, plan.call.scope
     whose = Whose(
@@ -45,15 +52,16 @@ def claim_of(
     )  # fmt: skip
     top = min(given.ceiling or MOST_OUTPUT, most or MOST_OUTPUT)
     worst = max(call.n * top, given.reserve)
-    spread = moments_of(plan.forecast, top).scaled(call.n * _widening(plan, top))
-    output = _share(given.reserve, worst, spread)
+    pace = tempo.of(call.model) if call.n == 1 else None
+    wide = call.n * _widening(plan, top)
+    output = share_of(plan.forecast, top, pace).scaled(given.reserve, worst, wide)
     shares: dict[Unit, Share] = {"output_tokens": output}
     if "tokens" in units:
         told = plan.input_tokens
-        shares["tokens"] = _share(told + given.reserve, told + worst, spread.scaled(1.0, told))
+        shares["tokens"] = output.scaled(told + given.reserve, told + worst, 1.0, told)
     priced = True
     if "usd" in units:
-        shares["usd"], priced = _money(call, plan.input_tokens, output, spread, charge)
+        shares["usd"], priced = _money(call, plan.input_tokens, output, charge)
     return Claim((call.id, plan.attempt), whose, call.now, shares, priced)
 
 
@@ -63,9 +71,23 @@ def _widening(plan: Plan, top: int) -> float:
     return max(plan.allocation.reserve / max(told, 1.0), 1.0)
 
 
-def _money(
-    call: Call, told: int, output: Share, spread: Moments, charge: Charge
-) -> tuple[Share, bool]:
+def share_of(forecast: Forecast, most: int, pace: Pace | None) -> Share:
+    """The share of one choice of output tokens, in stages where the pace of answers is known.
+
+    It reserves the forecast's q95, and ``most`` at worst.
+    """
+    reserve = min(round(forecast.quantile(_RESERVED)), most)
+    if pace is None:
+        only = moments_of(forecast, most)
+        return Share(reserve, most, only.mean, only.variance, only.third)
+    first, *later = (
+        Stage(pace.seconds(stage.after), stage.moments) for stage in stages_of(forecast, most)
+    )
+    now = first.moments
+    return Share(reserve, most, now.mean, now.variance, now.third, tuple(later))
+
+
+def _money(call: Call, told: int, output: Share, charge: Charge) -> tuple[Share, bool]:
     """The share in nano-dollars. A price's steps by length lie within: the worst case has them."""
 
     def nano(tokens: int, written: int | None = None) -> tuple[int, bool]:
@@ -76,8 +98,4 @@ def _money(
     worst = max(nano(output.worst)[0], nano(output.worst, told)[0], reserve)
     base = nano(0)[0]
     rate = (reserve - base) / max(output.reserve, 1)
-    return _share(reserve, worst, spread.scaled(rate, base)), known
-
-
-def _share(reserve: int, worst: int, spread: Moments) -> Share:
-    return Share(reserve, worst, spread.mean, spread.variance, spread.third)
+    return output.scaled(reserve, worst, rate, base), known

@@ -3,120 +3,109 @@
 Each call alone holds its reserve, the q95 of what it will use. Many calls seldom all use that
 much: a quantile of their sum is less than the sum of their quantiles. It is approximated from
 the sums of their moments by Cornish and Fisher's expansion (Biometrika 1938), with a part of the
-spread that all forecasts of a moment share (they come from one history), and by how far earlier
-sums came out beside what had been expected of them (``calibration.py``). Where that is not
-sharper, the sum of the reserves holds.
+spread that all forecasts of a moment share (they come from one history), and by how earlier
+sums came out beside what had been expected of them (``calibration.py``). Where the pace of
+answers is known a call's moments change with the time that it has been under way
+(``moments.py``). Where the quantile is not sharper the sum of the reserves holds, as long as
+sums have stayed below theirs.
 """
 
 from __future__ import annotations
 
 import math
+from heapq import heappop, heappush
 from typing import Final
 
 from budget_proxy.ledger.calibration import Calibration
-from budget_proxy.types import frozen
+from budget_proxy.ledger.moments import Moments
+from budget_proxy.ledger.totals import NONE, Share
+from budget_proxy.ledger.watch import Watch
 
-_LEVEL: Final = 2.053748910631823
-"""The standard normal distribution's q98: at most 2 % of moments find more under way."""
-_SHARED: Final = 0.015
-"""The part of a forecast's variance that all forecasts share."""
-_FEW: Final = 4
-"""Calls under way whose sum tells something of more than each of them."""
-
-
-@frozen
-class Share:
-    """What one call may use of a limit, in the limit's unit.
-
-    ``reserve`` is its q95, ``worst`` the most; mean, variance and third central moment are
-    those of the call while it is under way (``moments.py``).
-    """
-
-    reserve: int
-    worst: int
-    mean: float
-    variance: float
-    third: float
+_LEVEL: Final = 2.878161739095483
+"""The standard normal distribution's q99.8, so that at most 2 % of moments find more under way:
+errors of sums have longer tails than that distribution, and their spread is itself estimated
+(docs/holds.md)."""
 
 
-@frozen
-class _Totals:
-    """Sums over shares. ``deviation`` is that of standard deviations."""
+class _Call:
+    """A call under way: its share, when it began, and its moments at its present stage."""
 
-    calls: int = 0
-    reserved: int = 0
-    worst: int = 0
-    mean: float = 0.0
-    variance: float = 0.0
-    third: float = 0.0
-    deviation: float = 0.0
+    __slots__ = ("began", "moments", "number", "share", "stage")
 
-    def plus(self, share: Share, sign: int = 1) -> _Totals:
-        return _Totals(
-            self.calls + sign,
-            self.reserved + sign * share.reserve,
-            self.worst + sign * share.worst,
-            self.mean + sign * share.mean,
-            self.variance + sign * share.variance,
-            self.third + sign * share.third,
-            self.deviation + sign * math.sqrt(share.variance),
-        )
-
-    def spread(self) -> float:
-        """The standard deviation of the sum."""
-        shared = (1 - _SHARED) * self.variance + _SHARED * self.deviation**2
-        return math.sqrt(max(shared, 0.0))
-
-
-_NONE: Final = _Totals()
+    def __init__(self, number: int, share: Share, began: float) -> None:
+        self.number = number
+        self.share = share
+        self.began = began
+        self.moments: Share | Moments = share
+        self.stage = 0
 
 
 class Holds:
-    """The shares of open calls, with their sums kept up to date. O(1) a call."""
+    """The shares of open calls, with their sums kept up to date. O(1) a call, amortised."""
 
-    __slots__ = ("_calibration", "_expected", "_open", "_seen", "_totals", "_watched")
+    __slots__ = ("_begun", "_calibration", "_open", "_totals", "_turns", "_watch")
 
     def __init__(self, calibration: Calibration | None = None) -> None:
         self._calibration = calibration or Calibration()
-        self._open: dict[object, Share] = {}
-        self._totals = _NONE
-        self._watched: set[object] = set()
-        self._expected = (0.0, 1.0)
-        self._seen = 0.0
+        self._watch = Watch(self._calibration)
+        self._open: dict[object, _Call] = {}
+        self._totals = NONE
+        self._begun = 0
+        self._turns: list[tuple[float, int, object]] = []  # a heap: when the next stage begins
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def add(self, key: object, share: Share) -> None:
-        """Hold a share under a key."""
-        self._open[key] = share
-        self._totals = self._totals.plus(share)
+    def add(self, key: object, share: Share, now: float = 0.0) -> None:
+        """Hold a share under a key, of a call that begins now (seconds)."""
+        call = self._open[key] = _Call(self._begun, share, now)
+        self._begun += 1
+        self._totals = self._totals.plus(share, share)
+        self._await_turn(key, call)
+        self._watch.look(now, self._begun, self._totals)
+
+    def advance(self, now: float) -> None:
+        """Let calls be at the stages that they have reached by now."""
+        turns = self._turns
+        while turns and turns[0][0] <= now:
+            _, number, key = heappop(turns)
+            call = self._open.get(key)
+            if call is None or call.number != number:
+                continue  # it ended before
+            before, call.moments = call.moments, call.share.later[call.stage].moments
+            call.stage += 1
+            after = self._totals.plus(call.share, call.moments)
+            self._totals = after.plus(call.share, before, -1)
+            self._await_turn(key, call)
+        self._watch.look(now, self._begun, self._totals)
 
     def settle(self, key: object, used: int) -> None:
         """Let a share go of which so much was used."""
-        if key in self._watched:
-            self._seen += used
-        self._leave(key)
-        if not self._watched:
-            self._watch()
+        call = self._open.get(key)
+        if call is not None:
+            self._leave(key, call)
+            self._watch.ended(call.number, used)
 
     def remove(self, key: object) -> None:
         """Let a share go of which nobody knows what was used; one that is not held is nothing."""
-        self._watched.clear()
-        self._leave(key)
+        call = self._open.get(key)
+        if call is not None:
+            self._leave(key, call)
+            self._watch.lost(call.number)
 
     def amount(self, worst: bool, extra: Share | None = None) -> int:  # noqa: FBT001
         """What all of them hold together, with ``extra`` too if that is given."""
-        totals = self._totals if extra is None else self._totals.plus(extra)
+        totals = self._totals if extra is None else self._totals.plus(extra, extra)
         if worst:
             return totals.worst
-        if totals.calls <= 1:
-            return totals.reserved
         spread = totals.spread()
-        skew = max(totals.third, 0.0) / spread**3 if spread > 0.0 else 0.0
+        if totals.calls <= 1 or spread <= 0.0:
+            return totals.reserved
+        skew = max(totals.third, 0.0) / spread**3
         level = _LEVEL + (_LEVEL**2 - 1) * skew / 6
-        held = totals.mean + spread * self._calibration.of(level)
-        return min(totals.reserved, max(math.ceil(held), 0))
+        held = self._calibration.of(totals.mean, spread, level)
+        most = totals.reserved if self._calibration.suffices else totals.worst
+        return min(most, max(math.ceil(held), 0))
 
     @property
     def worst(self) -> int:
@@ -128,22 +117,16 @@ class Holds:
         """The sum of their reserves."""
         return self._totals.reserved
 
-    def _leave(self, key: object) -> None:
-        share = self._open.pop(key, None)
-        if share is None:
-            return
-        # sums of floats drift: they begin anew where that costs nothing
-        self._totals = self._totals.plus(share, -1) if self._open else _NONE
-        if key in self._watched:
-            self._watched.remove(key)
-            if not self._watched:
-                expected, spread = self._expected
-                self._calibration.learn((self._seen - expected) / spread)
+    def _await_turn(self, key: object, call: _Call) -> None:
+        later = call.share.later
+        if call.stage < len(later):
+            heappush(self._turns, (call.began + later[call.stage].after, call.number, key))
 
-    def _watch(self) -> None:
-        """Take the calls that are under way now as the next sum to learn from."""
-        spread = self._totals.spread()
-        if len(self._open) >= _FEW and spread > 0.0:
-            self._watched = set(self._open)
-            self._expected = (self._totals.mean, spread)
-            self._seen = 0.0
+    def _leave(self, key: object, call: _Call) -> None:
+        del self._open[key]
+        if self._open:
+            self._totals = self._totals.plus(call.share, call.moments, -1)
+        else:  # sums of floats drift: they begin anew where that costs nothing
+            self._totals = NONE
+            self._turns.clear()
+            self._watch.pause()

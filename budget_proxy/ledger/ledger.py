@@ -21,6 +21,7 @@ from budget_proxy.ledger.claims import Claim
 from budget_proxy.ledger.holds import Holds
 from budget_proxy.ledger.limits import Limit, Unit, Whose, amount_of, whose_of
 from budget_proxy.ledger.refusal import Refusal
+from budget_proxy.ledger.tempo import Tempo
 from budget_proxy.ledger.windows import window_of
 from budget_proxy.types import CallRecord, Ticket, frozen
 
@@ -63,6 +64,8 @@ class Ledger:
         self.units: frozenset[Unit] = frozenset()
         self.expired = 0
         """Reservations that were let go since nobody settled them in time."""
+        self.tempo = Tempo()
+        """How long answers take, learned as calls settle."""
         self._ttl = ttl
         self._limits: tuple[Limit, ...] = ()
         self._enforced: tuple[Limit, ...] = ()
@@ -99,9 +102,15 @@ class Ledger:
         self._places.clear()
 
     def reserve(
-        self, claim: Claim, granted: Mapping[Account, Grant] | None = None
+        self,
+        claim: Claim,
+        granted: Mapping[Account, Grant] | None = None,
+        *,
+        now: float | None = None,
     ) -> Shortage | Refusal | None:
         """Reserve a claim of every limit that applies, or of none.
+
+        ``now`` is given (in Unix seconds) where the call has waited since it was claimed.
 
         ``None`` where it is reserved. A Shortage is answered by calling again with what the
         store ``granted`` (an empty mapping where it could not be asked): an account of which
@@ -112,7 +121,8 @@ class Ledger:
             state = self._states.get(account)
             if state is not None:
                 state.free += given.amount
-        self.expire(claim.now)
+        now = claim.now if now is None else now
+        self.expire(now)
         accounts = list(self._accounts(claim.whose, claim.now))
         missing: dict[Account, int] = {}
         for account, state in accounts:
@@ -121,6 +131,7 @@ class Ledger:
             line = self._lines.get(account)
             if limit.amount == 0 or (line and next(iter(line)) != claim.key):
                 return self._refused(claim, account, state, None)
+            state.holds.advance(now)
             need = state.holds.amount(limit.hold == "worst", share) - state.free
             if need <= 0:
                 continue
@@ -131,11 +142,11 @@ class Ledger:
         if missing:  # after a grant only where other calls were faster, of any of its accounts
             return Shortage(missing)
         for _, state in accounts:
-            state.holds.add(claim.key, claim.shares[state.limit.unit])
-            state.used_at = claim.now
+            state.holds.add(claim.key, claim.shares[state.limit.unit], now)
+            state.used_at = now
         if accounts:
             held = tuple(account for account, _ in accounts)
-            self._held[claim.key] = (claim.now + self._ttl, held)
+            self._held[claim.key] = (now + self._ttl, held)
         return None
 
     def refused(self, refusal: Refusal) -> None:
@@ -154,6 +165,9 @@ class Ledger:
 
     def settle(self, key: Key, record: CallRecord) -> None:
         """Let a claim go, and count what its row counts."""
+        told = record.exact and record.output_tokens  # an answer that never came tells nothing
+        if self._enforced and told and record.seconds is not None and record.n == 1:
+            self.tempo.learn(record.model, told, record.seconds)
         for state in self._let_go(key):
             state.holds.settle(key, amount_of(state.limit.unit, record))
         self.count(record)
@@ -213,6 +227,7 @@ class Ledger:
             over = now >= state.end
             if not over and now - state.used_at < _IDLE:
                 continue
+            state.holds.advance(now)
             spare = state.free - state.holds.amount(state.limit.hold == "worst")
             if spare > 0:
                 state.free -= spare
