@@ -132,6 +132,7 @@ class Engine:
         self, call: Call, body: Body, on_settled: OnSettled | None = None
     ) -> Generator[Step, Answer, None]:
         """``Core.run`` under the engine's lock; the lock is free while a call is on its way."""
+        self._holding.start()
         self._preload()
         inner = self.core.run(call, body, on_settled)
         answer: Answer = None
@@ -165,6 +166,7 @@ class Engine:
         an unknown api or a wrong ``budget`` key in the body, BudgetExceeded where a limit
         refuses the call.
         """
+        self._holding.start()
         self._preload()
         dialect = DIALECTS.get(api)
         if dialect is None:
@@ -383,8 +385,7 @@ class Engine:
         return max((row.id or 0 for row in rows), default=0)
 
     def _preload(self) -> None:
-        """Load prices while the first call is on its way: half a second. Keep limits up."""
-        self._holding.start()
+        """Load the prices while the first call is on its way: it takes half a second."""
         if not self._preloaded:
             self._preloaded = True
             threading.Thread(target=preload, name="budget-proxy-preload", daemon=True).start()
