@@ -6,9 +6,9 @@ and the predictor's fits are made as they fall due. The first half of the calls 
 second half is scored. Arrivals are sped up by 4 so that every way of reserving has callers
 waiting: else it would measure how often callers come.
 
-Choices were made with ``--rehearse``, which never looks at the scored half: of the first half
-it learns the first 30 % and scores the rest (docs/holds.md). A second table tells what a call
-costs: reserving and settling, beside so many open ones.
+Choices were made on the first half alone, as ``--rehearse`` plays it: it learns the first 30 %
+of that and scores the rest (docs/holds.md says which choices, and how often the scored half was
+looked at). A second table tells what it costs to reserve and settle a call.
 
 Run: python benchmarks/flight.py [--data DIR] [--speed X] [--limit TOKENS] [--rehearse] [--json]
 """

@@ -7,12 +7,12 @@ from typing import Final
 
 _LATELY: Final = 50.0
 """Sums after which what was seen counts e times less for the factor, which follows drifts."""
-_SUMS: Final = 400.0
+_SUMS: Final = 800.0
 """Sums after which what was seen counts e times less for all else."""
 _BEFORE: Final = 4.0
 """So many sums that came out as expected are taken for granted."""
-_TIGHT: Final = 0.7136
-"""Their scatter, in expected spreads: it makes the q99.8 that holds ask for the q98 that forecasts
+_TIGHT: Final = 0.7973
+"""Their scatter, in expected spreads: it makes the q99.5 that holds ask for the q98 that forecasts
 promise, until sums have told how far they scatter."""
 _NORMAL: Final = math.sqrt(math.pi / 2)
 """Standard deviation over mean absolute deviation of the normal distribution."""

@@ -21,8 +21,8 @@ from budget_proxy.ledger.moments import Moments
 from budget_proxy.ledger.totals import NONE, Share
 from budget_proxy.ledger.watch import Watch
 
-_LEVEL: Final = 2.878161739095483
-"""The standard normal distribution's q99.8, so that at most 2 % of moments find more under way:
+_LEVEL: Final = 2.5758293035489004
+"""The standard normal distribution's q99.5, so that at most 2 % of moments find more under way:
 errors of sums have longer tails than that distribution, and their spread is itself estimated
 (docs/holds.md)."""
 
