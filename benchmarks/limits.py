@@ -52,7 +52,7 @@ def cases(data: Path) -> Iterator[tuple[Case, Door]]:
 def row(found: Spent) -> list[str]:
     """A line of the table."""
     case = found.case
-    peer = "" if case.peer is None else f"{case.peer:.2f}"
+    peer = "-" if case.peer is None else f"{case.peer:.2f}"
     budget = f"${case.dollars * case.times:.2f}"
     return [
         case.name, found.door, budget + (" (10 times theirs)" if case.times > 1 else ""),
