@@ -261,7 +261,10 @@ class Store(Protocol):
         """Say which calls an owner has under way, in place of what it said before."""
 
     def balances(self, now: float) -> list[Balance]:
-        """The accounts of limits in force in the windows that a time lies in."""
+        """The accounts that calls are held to, in the windows that a time lies in.
+
+        Left out are those of a value that another limit names (``ledger.limits.beaten``).
+        """
 
     def counted(self, now: float) -> dict[Account, int]:
         """What the rows of the history count in those accounts, counted anew; zeros left out.

@@ -106,7 +106,7 @@ class Limited(ABC):
             leasing.tell(connection, owner, open_)
 
     def balances(self, now: float) -> list[Balance]:
-        """Give the accounts of limits in force in the windows that a time lies in."""
+        """Give the accounts that calls are held to, in the windows that a time lies in."""
         with self._snapshot() as connection:
             return leasing.balances(connection, self._tally(connection), now)
 
