@@ -87,7 +87,7 @@ def test_each_value_has_an_account(store: Store) -> None:
 
 
 def test_an_account_that_another_limit_names_is_counted_and_not_shown(store: Store) -> None:
-    """Bob's own limit is what Bob is held to; both counters are what the rows say, before and after."""
+    """Bob is held to Bob's own limit alone; both counters are what the rows say."""
     store.save_limit(limit(100, where=(("user", EACH),)))
     store.save_limit(limit(500, where=(("user", "bob"),)))
     store.append([record(user="bob"), record(user="ann")])

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from budget_proxy.ledger.accounts import Account, Balance, Grant, Open
 from budget_proxy.ledger.limits import Limit
+from budget_proxy.ledger.runs import Bounds, Extension, RunAccount, RunBudget, RunPage
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.pages import Page, Place
@@ -278,6 +279,21 @@ class Store(Protocol):
     def recount(self, now: float) -> int:
         """Make those accounts what ``counted`` says, in one transaction; how many changed."""
 
+    def save_runs(self, budgets: Sequence[RunBudget]) -> None:
+        """Write what runs are given; what one was given already stays."""
+
+    def run_accounts(self, runs: Sequence[str]) -> list[RunAccount]:
+        """What is known of runs, in this order; one that nobody knows has used nothing."""
+
+    def runs(self, before: tuple[float, str] | None = None, limit: int = 50) -> RunPage:
+        """The names of runs that calls have, page by page (``ledger.runs.page_of``)."""
+
+    def extend_run(self, given: Extension, most: Bounds) -> Extension:
+        """Give a run more and raise its hard stops, in one transaction; with its number.
+
+        Raises InvalidInput where it makes no sense, or is beyond ``most`` in all.
+        """
+
     def close(self) -> None:
         """Close every connection."""
 
@@ -293,3 +309,6 @@ class Journal(Protocol):
 
     def put_session(self, session: Session) -> Any:
         """Queue a session, to be written at once; a Ticket of its being on disk."""
+
+    def put_run(self, budget: RunBudget) -> Any:
+        """Queue what a run is given, likewise."""

@@ -18,6 +18,7 @@ from budget_proxy.store.measures import sums_of
 from budget_proxy.store.pages import Page, Place, page_of, place_of
 from budget_proxy.store.reckoned import Reckoned, Reckoning
 from budget_proxy.store.remembered import Alerts, Remembered
+from budget_proxy.store.remembered_runs import RememberedRuns
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
     DAY,
@@ -31,10 +32,10 @@ from budget_proxy.store.sums import (
     merged,
     pieces_of,
 )
-from budget_proxy.types import CallRecord, Fit, Guidance, Session
+from budget_proxy.types import CallRecord, Fit, Guidance, Note, Session
 
 
-class MemoryStore(Remembered, Reckoned):
+class MemoryStore(Remembered, Reckoned, RememberedRuns):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -46,7 +47,7 @@ class MemoryStore(Remembered, Reckoned):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._of_key: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         self._of_id: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._guidance: dict[str, Guidance] = {}
+        self._guidance: dict[str, Guidance | Note] = {}
         self._meta: dict[str, str] = {}
         self._fits: defaultdict[str, list[Fit]] = defaultdict(list)
         self._gone: dict[tuple[int, int], list[Sums]] = {}
@@ -54,6 +55,8 @@ class MemoryStore(Remembered, Reckoned):
         self._applied: list[Applied] = []
         self._alerts = Alerts()
         self._reckoning = Reckoning()
+        self._budgets = {}
+        self._extensions = defaultdict(list)
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -90,8 +93,8 @@ class MemoryStore(Remembered, Reckoned):
         """Write sessions and their guidance; what one (key, id) was given already stays."""
         with self._lock:
             for session in sessions:
-                if session.guidance is not None:
-                    self._guidance.setdefault(session.guidance.id, session.guidance)
+                for note in session.carried:
+                    self._guidance.setdefault(note.id, note)
                 place = (session.key, session.id)
                 if place in self._sessions:
                     self._sessions[place] = completed(self._sessions[place], session)
@@ -263,6 +266,9 @@ class MemoryStore(Remembered, Reckoned):
                 "sums": sum(map(len, self._gone.values())),
                 "applied": len(self._applied),
                 **self._reckoning.counts(),
+                "runs": len(self._budgets),
+                "run_extensions": sum(map(len, self._extensions.values())),
+                "session_notes": sum(len(one.notes) for one in self._sessions.values()),
             }
 
     def horizon(self, keep: int) -> int:

@@ -17,6 +17,8 @@ from budget_proxy.store.alerting import m006_alerts
 from budget_proxy.store.beginnings import m001_first_tables, m002_pending, m003_features
 from budget_proxy.store.limiting import TABLES as LIMIT_TABLES
 from budget_proxy.store.limiting import m013_limits
+from budget_proxy.store.running import TABLES as RUN_TABLES
+from budget_proxy.store.running import m014_runs
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 SET = "budget_proxy"
 TABLES = (
     "calls", "sessions", "guidance", "features", "fits", "meta", "sums", *ALERT_TABLES, "applied",
-    *LIMIT_TABLES,
+    *LIMIT_TABLES, *RUN_TABLES,
 )  # fmt: skip
 
 
@@ -228,6 +230,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m007_applied,
     m009_pages,
     m013_limits,
+    m014_runs,
 )
 """In the order of application."""
 

@@ -1,0 +1,1 @@
+"""Budgets of runs through the SDKs: notes, extensions, stops, headers; in every dialect."""
