@@ -60,8 +60,9 @@ def with_notes(
 ) -> tuple[Any, tuple[Note, ...]]:
     """The messages with each note at the end of its own, and the notes that found their place.
 
-    In a user's message a note is a block of its own, also beside a string (``in_user_turn``); what
-    a tool answered stays a string where it is one, since not all hosts take blocks there.
+    In a user's message a note is a block of its own, also beside a string (``in_user_turn``). What
+    a tool answered keeps its form, since not all hosts take blocks there: the note ends its last
+    text. That is the same prompt whichever form an agent sends it in later.
     """
     written = []
     for note in notes:
@@ -82,9 +83,19 @@ def _noted(messages: Any, note: Note, kind: str) -> Any:
     if part is None:
         return None
     content = item.get(part)
-    if part == "content" and role_of(item) == "user" and isinstance(content, str) and content:
-        content = [{"type": kind, "text": content}]
-    return _with(messages, note.at, extended(content, note.text, kind), part)
+    if part == "content" and role_of(item) == "user":
+        if isinstance(content, str) and content:
+            content = [{"type": kind, "text": content}]
+        return _with(messages, note.at, extended(content, note.text, kind), part)
+    return _with(messages, note.at, _ended(content, note.text, kind), part)
+
+
+def _ended(content: Any, text: str, kind: str) -> Any:
+    """A tool's answer with ``text`` at the end of its last text."""
+    last = content[-1] if isinstance(content, list) and content else None
+    if isinstance(last, dict) and isinstance(last.get("text"), str):
+        return [*content[:-1], {**last, "text": extended(last["text"], text)}]
+    return extended(content, text, kind)
 
 
 def _part_of(item: Any) -> str | None:
