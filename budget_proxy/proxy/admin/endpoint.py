@@ -23,7 +23,8 @@ class Endpoint:
     """What ``method`` and ``path`` (under ``/v1/budget``) ask: a ``question``, and its ``answer``.
 
     Names in braces in the path are parameters, as those of the query are. ``body`` names the
-    parameter that is the request's JSON body, a model or what ``schema`` describes. ``respond``
+    parameter that is the request's JSON body, a model or what ``schema`` describes. With
+    ``slashes`` parameters in the path may have some. ``respond``
     runs in a worker thread; it may block, and raise Refusal, InvalidInput and StoreError.
     """
 
@@ -34,6 +35,7 @@ class Endpoint:
     respond: Callable[[Engine, Any], Any]
     body: str | None = None
     schema: Mapping[str, Any] | None = None
+    slashes: bool = False
 
     @property
     def summary(self) -> str:
@@ -47,7 +49,8 @@ class Endpoint:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The parameters in a path as it was sent; ``None`` if it is another's."""
-        found = re.fullmatch(_IN_PATH.sub(r"(?P<\1>[^/]+)", self.path), path)
+        kind = ".+" if self.slashes else "[^/]+"
+        found = re.fullmatch(_IN_PATH.sub(rf"(?P<\1>{kind})", self.path), path)
         return None if found is None else {k: unquote(v) for k, v in found.groupdict().items()}
 
     def ask(self, path: Mapping[str, str], query: str, body: Any = None) -> Question:

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from budget_proxy.proxy.admin import alerts, calls, predict, projection, report, suggestions, trends
+from budget_proxy.proxy.admin import (
+    alerts,
+    calls,
+    predict,
+    projection,
+    report,
+    runs,
+    suggestions,
+    trends,
+)
 from budget_proxy.proxy.admin.endpoint import Endpoint
 
 ENDPOINTS: Final[tuple[Endpoint, ...]] = (
@@ -15,4 +24,5 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *alerts.ENDPOINTS,
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
+    *runs.ENDPOINTS,
 )
