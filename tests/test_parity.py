@@ -60,9 +60,11 @@ class Bench:
         client = _client(api, colour, base)
         if door == "wrapper":
             client = wrap(client, engine=self.engine)
-        answer = await now(_method(client, api)(**_arguments(body)))
-        events = await items(answer) if body.get("stream") else [answer]
-        await now(client.close())
+        try:
+            answer = await now(_method(client, api)(**_arguments(body)))
+            events = await items(answer) if body.get("stream") else [answer]
+        finally:
+            await now(client.close())
         return [event.model_dump() for event in events]
 
 
