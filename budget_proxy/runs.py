@@ -41,9 +41,13 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class HardStop:
-    """A limit that stops a run: tokens, or US dollars where ``unit`` is "usd"."""
+    """A limit that stops ``run``, and what is a part of it.
+
+    Numbers are tokens, or US dollars where ``unit`` is "usd".
+    """
 
     limit: int
+    run: str
     unit: str
     size: float
     used: float
@@ -68,8 +72,9 @@ class RunStatus:
     ``tokens`` are input + output; ``usd`` has calls without a price at the dearest one, and
     ``unpriced`` counts those. ``soft_tokens`` and ``soft_usd`` are the soft budget with what was
     ``granted``, ``None`` where there is none; ``left_tokens`` and ``left_usd`` what is left of it
-    (0 at least). ``forecast`` is of tokens. A run is "stopped" where a hard stop is reached, or an
-    alarm stops it; "open" while another call is likely. ``first`` and ``last`` are Unix seconds.
+    (0 at least). ``forecast`` is of tokens. ``hard`` has the run's own hard stops, then those of
+    the runs above it. A run is "stopped" where one of these is reached, or an alarm stops it;
+    "open" while another call is likely. ``first`` and ``last`` are Unix seconds.
     """
 
     run: str
@@ -152,6 +157,7 @@ class Runs:
         policy = self._core.policy.runs
         most = Bounds(policy.extend_tokens, nano_of(policy.extend_usd) or 0)
         asked = Extension(run, self._now(), who, reason, tokens, nano_of(usd) or 0)
+        self._flush()  # a hard stop of the run's own counts the rows that are there
         given = self._store.extend_run(asked, most)
         accounts = self._store.run_accounts(runs_of(run))
         limits = self._store.limits()
@@ -206,7 +212,11 @@ class Runs:
         running, use = self._core.running, account.use
         agent = account.agent or DEFAULT_AGENT
         forecast = running.forecast(account.run, agent, "")
-        hard = tuple(_stops(account.run, limits, balances))
+        hard = tuple(
+            stop
+            for name in reversed(runs_of(account.run))
+            for stop in _stops(name, limits, balances)
+        )
         stopping = self._core.policy.runs.runaway == "stop" and bool(account.standing())
         stopped = stopping or any(stop.left <= 0 for stop in hard)
         is_open = running.is_open(account.run, now)
@@ -271,7 +281,7 @@ def _stops(run: str, limits: list[Limit], balances: list[Balance]) -> Iterator[H
         scale = NANO if limit.unit == "usd" else 1
         spent = used.get((limit.id, part), 0)
         left = max(limit.amount - spent, 0)
-        yield HardStop(limit.id, limit.unit, limit.amount / scale, spent / scale, left / scale)
+        yield HardStop(limit.id, run, limit.unit, limit.amount / scale, spent / scale, left / scale)
 
 
 def _range(found: Quantiles) -> Range:

@@ -47,7 +47,11 @@ def test_runs_are_listed_with_their_parts_the_newest_first(url: str) -> None:
     whole, part, _ = found["runs"]
     assert (whole["turns"], whole["tokens"], part["tokens"]) == (2, 330, 200)
     assert whole["alarms"] == [{"kind": "loop", "ts": NOW - 9}]
-    assert part["hard"] == [{"limit": 1, "unit": "tokens", "size": 1000, "used": 200, "left": 800}]
+    facts = {"limit": 1, "unit": "tokens", "size": 1000}
+    assert part["hard"] == [
+        {**facts, "run": "ticket-12/fix", "used": 200, "left": 800},
+        {**facts, "run": "ticket-12", "used": 330, "left": 670},
+    ]
     assert whole["forecast"]["p10"] <= whole["forecast"]["p50"] <= whole["forecast"]["p90"]
     rest = run_json("runs", "--store", url, "--after", found["next"])
     assert [one["run"] for one in rest["runs"]] == [f"old-{n}" for n in range(10, -1, -1)]
@@ -79,7 +83,7 @@ def test_an_extension_is_recorded_and_raises_the_hard_stop(url: str) -> None:
     assert [stop["size"] for stop in found["hard"]] == [1500]
     shown = run("runs", "show", "ticket-12", "--store", url).stdout
     assert "two tests fail" in shown
-    assert "1,500 tokens by limit 2" in shown
+    assert "1,500 tokens for ticket-12 by limit 2" in shown
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
         ),
     ],
     "/alerts": [([], {}), (["--all"], {"all": "true"})],
+    "/runs": [([], {}), (["--limit", "1"], {"limit": 1})],
     "/predict": [
         ([TASK], {}),
         (
@@ -81,8 +82,11 @@ COMMANDS = {"/projection": "project", "/suggestions": "suggest"}
 CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
 """Endpoints that change what `alerts` lists, and then list it."""
 
-ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING}
-"""Endpoints that are no command's twin."""
+OF_RUNS = {"/runs/{run}", "/runs/extend"}
+"""Twins of `runs show` and `runs extend`: tests/test_cli_runs.py."""
+
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_RUNS}
+"""Endpoints that are no command's twin, or are compared elsewhere."""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +94,9 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A proxy on a history that the command line reads too."""
     folder = tmp_path_factory.mktemp("twins")
     rows = [
-        answered(number, ts=NOW - DAY * (number // 9) - 99, agent="ab"[number % 2])
+        answered(
+            number, ts=NOW - DAY * (number // 9) - 99, agent="ab"[number % 2], run=f"r{number % 9}"
+        )
         for number in range(90)
     ]
     history(folder / "history.db", *rows)

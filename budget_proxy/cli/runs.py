@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from budget_proxy.assemble import Engine
     from budget_proxy.runs import RunList, RunStatus
 
-_BAR = 10
+_BAR: Final = 8
 Run = Annotated[str, typer.Argument(metavar="RUN", help="The run's name, such as ticket-12/fix.")]
 
 
@@ -108,7 +108,7 @@ def _list(found: RunList) -> None:
     for one in found.runs:
         told = one.forecast
         depth = one.run.count("/")
-        hard = [stop for stop in one.hard if stop.unit == "tokens"]
+        hard = [stop for stop in one.hard if stop.unit == "tokens" and stop.run == one.run]
         rows.append([
             "  " * depth + one.run.rsplit("/", 1)[-1],
             one.agent,
@@ -116,7 +116,7 @@ def _list(found: RunList) -> None:
             bar(one.tokens / max(told.p90, 1.0), _BAR, ascii_only=ascii_only).ljust(_BAR, "."),
             short(one.turns),
             short(one.tokens),
-            f"{short(told.p10)}..{short(told.p50)}..{short(told.p90)}",
+            "..".join(short(_coarse(tokens)) for tokens in (told.p10, told.p50, told.p90)),
             NONE if one.soft_tokens is None else short(one.soft_tokens),
             short(min(stop.size for stop in hard)) if hard else NONE,
         ])  # fmt: skip
@@ -126,6 +126,11 @@ def _list(found: RunList) -> None:
     out.print(table("Runs", columns, rows, left=4))
     if found.next is not None:
         out.print(f"More: budget-proxy runs --after {found.next}")
+
+
+def _coarse(tokens: float) -> float:
+    """Two digits that count: a forecast tells no more."""
+    return float(f"{tokens:.2g}")
 
 
 def _kinds(one: RunStatus) -> list[str]:
@@ -157,7 +162,7 @@ def _facts(one: RunStatus) -> dict[str, str]:
             if stop.unit == "usd"
             else (f"{whole(stop.size)} {stop.unit}", whole(stop.left))
         )
-        rows[f"hard stop {number}"] = f"{size} by limit {stop.limit}, {left} left"
+        rows[f"hard stop {number}"] = f"{size} for {stop.run} by limit {stop.limit}, {left} left"
     for number, given in enumerate(one.granted, start=1):
         more = f"{whole(given.tokens)} tokens" if given.tokens else dollars(given.usd)
         rows[f"extension {number}"] = f"{more} by {given.who}, {moment(given.ts)}: {given.reason}"
