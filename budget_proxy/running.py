@@ -169,7 +169,8 @@ class Running:
 
     def settle(self, record: CallRecord) -> CallRecord:
         """Take in a row of ours, and write the alarms that it raises into it."""
-        alarms = self._fold(record)
+        charge = charge_of(record, self._charge)
+        alarms = self._fold(record, charge)
         if alarms:
             reasons = "; ".join(reason for _, reason in alarms)
             record = replace(
@@ -177,7 +178,7 @@ class Running:
                 alarms=tuple(name for name, _ in alarms),
                 reason=f"{record.reason}; {reasons}",
             )
-        self._count(record)
+        self._count(record, charge)
         return record
 
     def learn(self, record: CallRecord) -> None:
@@ -185,15 +186,16 @@ class Running:
         if record.instance != self._instance:
             self._foreign = max(self._foreign, record.ts)
         if record.run is not None:
-            self._fold(record)
-            self._count(record)
+            charge = charge_of(record, self._charge)
+            self._fold(record, charge)
+            self._count(record, charge)
 
-    def _fold(self, record: CallRecord) -> list[tuple[str, str]]:
+    def _fold(self, record: CallRecord, charge: tuple[int, bool]) -> list[tuple[str, str]]:
         """Have the forecaster learn a row, for its run and those above it; alarms, and why."""
         tokens = (record.input_tokens or 0) + (record.output_tokens or 0)
         if record.pending or tokens <= 0:
             return []
-        nano, priced = charge_of(record, self._charge)
+        nano, priced = charge
         found = []
         digest = digest_of(record.signals)
         for run in runs_of(record.run):
@@ -216,15 +218,15 @@ class Running:
             ]
         return found
 
-    def _count(self, record: CallRecord) -> None:
+    def _count(self, record: CallRecord, charge: tuple[int, bool]) -> None:
         """Add a row to the accounts that are held and have not counted it."""
-        use = None
+        use = use_of(record)
+        if use.turns:
+            use = replace(use, nano=charge[0], unpriced=int(not charge[1]))
         for run in runs_of(record.run):
             held = self._accounts.get(run)
             if held is None or (record.id is not None and record.id <= held.account.row):
                 continue
-            if use is None:
-                use = use_of(replace(record, charged=charge_of(record, self._charge)[0]))
             account = held.account
             alarms = alarms_of(run, record.ts, record.alarms)
             held.account = replace(
