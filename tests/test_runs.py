@@ -38,7 +38,7 @@ def body(api: str, *, stream: bool = False, **budget: Any) -> dict[str, Any]:
 def sent(opened: Bench) -> str:
     """The newest turn as the provider saw it."""
     seen = opened.provider.last.body
-    turn = (seen.get("messages") or seen.get("input"))[-1]
+    turn = (seen.get("messages") or seen["input"])[-1]
     content = turn["content"]
     return content if isinstance(content, str) else content[-1]["text"]
 
@@ -105,7 +105,7 @@ def test_nothing_is_told_where_nothing_may_be_written(
         for _ in range(3):
             opened.call(api, body(api, **asked), colour="sync", door="wrapper")
             seen = opened.provider.last.body
-            assert (seen.get("messages") or seen.get("input"))[-1]["content"] == "fix the login"
+            assert (seen.get("messages") or seen["input"])[-1]["content"] == "fix the login"
         assert opened.engine.run_status("ticket").tokens == 3 * USED
 
 
