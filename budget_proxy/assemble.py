@@ -174,6 +174,8 @@ class Engine(RunsOffered):
             asked_scope, asked = merge(own_scope, asked_scope), merge(own_override, asked)
         if asked.descriptor is not None:
             parse_descriptor(asked.descriptor)
+        if asked.extend is not None:
+            raise InvalidInput("a program extends a run by engine.extend_run")
         context = Context(self.new_id(), self.now(), host, asked_scope, asked, timeout)
         call = dialect.read(stripped, context)
         found = self.core.sessions.find(call)

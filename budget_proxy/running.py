@@ -65,7 +65,7 @@ class Running:
         runs = runs_of(call.scope.run)
         if all(self._is_fresh(run, call.now) for run in runs):
             return None
-        return RunLookup(runs)
+        return RunLookup(runs, use=any(run not in self._accounts for run in runs))
 
     def hold(self, found: Sequence[RunAccount], now: float) -> None:
         """Keep accounts that were read. Of a known run the use is known better here."""

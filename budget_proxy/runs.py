@@ -194,7 +194,7 @@ class Runs:
     def found(self, asked: RunLookup) -> list[RunAccount]:
         """What the history knows of runs; nothing where it cannot be asked."""
         try:
-            return self._store.run_accounts(asked.runs)
+            return self._store.run_accounts(asked.runs, use=asked.use)
         except StoreError as error:
             self._on_fault("lookup", error)
             return []

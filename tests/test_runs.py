@@ -138,6 +138,21 @@ def test_a_caller_may_extend_a_run_where_the_settings_say_so(api: str) -> None:
         assert "ask for 200 at most" in beyond.text
 
 
+def test_an_sdks_own_retry_does_not_extend_again() -> None:
+    """The provider fails once; the SDK sends the call again with the same header."""
+    with bench(runs={"extend": "header"}) as opened:
+        opened.provider.then(Answer(status=500, error=("no", None)))
+        client = openai.OpenAI(base_url=f"{opened.proxy_url}/v1", api_key="k", max_retries=2)
+        client.chat.completions.create(
+            model="gpt-5.5",
+            messages=[{"role": "user", "content": "hi"}],
+            extra_headers={"x-budget-run": "t", "x-budget-extend": "500; reason=once"},
+        )
+        client.close()
+        assert len(opened.provider.requests) == 2
+        assert [one.tokens for one in opened.engine.run_status("t").granted] == [500]
+
+
 @pytest.mark.parametrize(
     ("settings", "text", "said"),
     [

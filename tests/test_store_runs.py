@@ -155,3 +155,14 @@ def test_what_a_session_was_told_is_kept_in_place(store: Store) -> None:
     assert found is not None
     assert found.notes == (note(4, "half", 50), note(8, "most", 90))
     assert found.guidance == given.guidance
+
+
+def test_what_a_run_used_may_be_left_out(store: Store) -> None:
+    """Where only what changes from outside is asked: budgets, extensions and alarms."""
+    store.save_runs([RunBudget("t", "coder", NOW, 500)])
+    store.append([record(run="t", alarms=("loop t",))])
+    given = store.extend_run(more(5), MOST)
+    (account,) = store.run_accounts(["t"], use=False)
+    assert account.use == RunUse()
+    assert (account.size("tokens"), account.extensions) == (505, (given,))
+    assert account.alarms == (Alarmed("loop", NOW),)

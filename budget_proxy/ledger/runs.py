@@ -138,9 +138,10 @@ class RunAccount:
 
 @frozen
 class RunLookup:
-    """The core asks for the accounts of runs, in this order: their names."""
+    """The core asks for the accounts of runs, in this order; without ``use`` where it knows that."""
 
     runs: tuple[str, ...]
+    use: bool = True
 
 
 @frozen

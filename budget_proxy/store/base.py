@@ -282,8 +282,11 @@ class Store(Protocol):
     def save_runs(self, budgets: Sequence[RunBudget]) -> None:
         """Write what runs are given; what one was given already stays."""
 
-    def run_accounts(self, runs: Sequence[str]) -> list[RunAccount]:
-        """What is known of runs, in this order; one that nobody knows has used nothing."""
+    def run_accounts(self, runs: Sequence[str], *, use: bool = True) -> list[RunAccount]:
+        """What is known of runs, in this order; one that nobody knows has used nothing.
+
+        Without ``use`` that is left out: to add up a long run's rows takes a while.
+        """
 
     def runs(self, before: tuple[float, str] | None = None, limit: int = 50) -> RunPage:
         """The names of runs that calls have, page by page (``ledger.runs.page_of``)."""

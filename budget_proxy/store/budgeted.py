@@ -29,10 +29,10 @@ class Budgeted(Limited):
             with self._transaction("written") as connection, storable("a run's budget"):
                 running.save(connection, budgets)
 
-    def run_accounts(self, runs: Sequence[str]) -> list[RunAccount]:
+    def run_accounts(self, runs: Sequence[str], *, use: bool = True) -> list[RunAccount]:
         """Give what is known of runs, all of one moment, in this order."""
         with self._snapshot() as connection:
-            return [running.account(connection, run) for run in runs]
+            return [running.account(connection, run, use=use) for run in runs]
 
     def runs(self, before: tuple[float, str] | None = None, limit: int = 50) -> RunPage:
         """Give the names of runs, those of the newest calls first, each with its parts."""

@@ -41,10 +41,11 @@ class RememberedRuns:
             for budget in budgets:
                 self._budgets.setdefault(budget.run, budget)
 
-    def run_accounts(self, runs: Sequence[str]) -> list[RunAccount]:
+    def run_accounts(self, runs: Sequence[str], *, use: bool = True) -> list[RunAccount]:
         """Give what is known of runs, in this order."""
         with self._lock:
-            return [self._account(run) for run in runs]
+            found = [self._account(run) for run in runs]
+        return found if use else [replace(one, use=RunUse()) for one in found]
 
     def runs(self, before: tuple[float, str] | None = None, limit: int = 50) -> RunPage:
         """Give the names of runs, those of the newest calls first, each with its parts."""

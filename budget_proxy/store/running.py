@@ -52,6 +52,7 @@ def m014_runs(db: Database) -> None:
     """Keep what runs are given, what sessions are told of it, and alarms about runs."""
     db.executescript("""
         ALTER TABLE calls ADD COLUMN alarms TEXT NOT NULL DEFAULT '[]';
+        CREATE INDEX calls_alarms ON calls (run) WHERE alarms <> '[]';
 
         CREATE TABLE runs (
             run TEXT PRIMARY KEY,
@@ -115,17 +116,22 @@ def extensions(connection: sqlite3.Connection, run: str) -> tuple[Extension, ...
     return tuple(Extension(*row) for row in found)
 
 
-def account(connection: sqlite3.Connection, run: str) -> RunAccount:
-    """All that is known of a run; one that nobody knows has used nothing."""
+def account(connection: sqlite3.Connection, run: str, *, use: bool) -> RunAccount:
+    """All that is known of a run; one that nobody knows has used nothing.
+
+    Without ``use`` the run's rows are not added up.
+    """
     budget = connection.execute(
         f"SELECT {', '.join(_BUDGET)} FROM runs WHERE run = ?",  # noqa: S608 (our own names)
         (run,),
     ).fetchone()
-    numbers = connection.execute(_USE, _within(run)).fetchone()
-    first = connection.execute(
-        f"SELECT agent, min(ts) FROM calls WHERE {_OF}",  # noqa: S608 (our own names)
-        _within(run),
-    ).fetchone()
+    numbers, first = (0,), ("",)
+    if use:
+        numbers = connection.execute(_USE, _within(run)).fetchone()
+        first = connection.execute(
+            f"SELECT agent, min(ts) FROM calls WHERE {_OF}",  # noqa: S608 (our own names)
+            _within(run),
+        ).fetchone()
     newest = connection.execute("SELECT coalesce(max(id), 0) FROM calls").fetchone()
     given = None if budget is None else RunBudget(*budget)
     return RunAccount(

@@ -67,7 +67,7 @@ from budget_proxy.types import (
 from budget_proxy.wire import REFUSED, dialect_for
 from budget_proxy.wire.base import Context, Dialect
 from budget_proxy.wire.own import strip
-from budget_proxy.wire.provider import NO_RETRY, is_signed
+from budget_proxy.wire.provider import NO_RETRY, is_retry, is_signed
 from budget_proxy.wire.retrieval import retrieval_of
 
 __all__ = [
@@ -156,7 +156,7 @@ def exchange(engine: Engine, request: Request) -> Exchange:
         scope, override = _asked(request, own, told=told, signed=signed)
     except InvalidInput as error:
         return _refusal(dialect, _BAD_REQUEST, str(error), "invalid_budget")
-    if override.extend is not None:
+    if override.extend is not None and not is_retry(headers):  # it was granted the first time
         granted = yield Extending(scope.run, override.extend)
         if isinstance(granted, InvalidInput):
             return _refusal(dialect, _BAD_REQUEST, str(granted), "invalid_budget")
