@@ -58,6 +58,10 @@ class Running:
         self._accounts: OrderedDict[str, _Held] = OrderedDict()
         self._foreign = float("-inf")
 
+    def begin_process(self) -> None:
+        """Forget the accounts in a forked child: rows that its parent counted come to it as well."""
+        self._accounts.clear()
+
     # -- before a call ----------------------------------------------------------------------
 
     def ask(self, call: Call) -> RunLookup | None:

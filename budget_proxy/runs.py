@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from budget_proxy.engine import DEFAULT_AGENT, Core
 from budget_proxy.errors import InvalidInput, StoreError
+from budget_proxy.forks import after_fork
 from budget_proxy.ledger.accounts import Balance
 from budget_proxy.ledger.limits import NANO, Limit, beaten, nano_of, runs_of
 from budget_proxy.ledger.runs import (
@@ -129,6 +130,7 @@ class Runs:
     ) -> None:
         self._on_fault = on_fault
         self._core = core
+        after_fork(core.running.begin_process)
         self._store = store
         self._locked = locked
         self._flush = flush

@@ -122,6 +122,19 @@ def test_a_row_is_counted_once() -> None:
     assert outlook.left == 800
 
 
+def test_a_forked_child_reads_accounts_anew() -> None:
+    """What its parent has counted may not be in the history yet, and comes from there."""
+    runs = running(agents=SET)
+    begin(runs, of("t"))
+    runs.settle(row("t", 600))
+    runs.begin_process()
+    begin(runs, of("t"), [RunAccount("t", row=3)])
+    runs.learn(row("t", 600, id=4, instance="parent"))
+    outlook = runs.outlook(of("t"), "coder")
+    assert outlook is not None
+    assert outlook.left == 400
+
+
 def test_a_part_is_told_of_its_whole() -> None:
     """What is left is the less of both budgets, and the whole's note comes first."""
     runs = running(agents=SET)

@@ -138,7 +138,7 @@ class RunAccount:
 
 @frozen
 class RunLookup:
-    """The core asks for the accounts of runs, in this order; without ``use`` where it knows that."""
+    """The core asks for the accounts of runs, in this order; not for their ``use`` if it knows."""
 
     runs: tuple[str, ...]
     use: bool = True
