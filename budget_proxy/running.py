@@ -59,7 +59,7 @@ class Running:
         self._foreign = float("-inf")
 
     def begin_process(self) -> None:
-        """Forget the accounts in a forked child: rows that its parent counted come to it as well."""
+        """Forget accounts in a forked child: rows that its parent counted come to it as well."""
         self._accounts.clear()
 
     # -- before a call ----------------------------------------------------------------------
