@@ -22,12 +22,13 @@ from budget_proxy.faults import Faults
 from budget_proxy.forks import after_fork
 from budget_proxy.holding import Holding
 from budget_proxy.ledger.admission import Waiting
-from budget_proxy.ledger.refusal import Refusal
+from budget_proxy.ledger.refusal import Refused
+from budget_proxy.ledger.runs import Extending, RunLookup
 from budget_proxy.policy.base import policy_of
-from budget_proxy.policy.router import Choice
 from budget_proxy.predict.base import Predictor, Refitting
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.predict.strategies import fitting, make
+from budget_proxy.runs import Runs, RunsOffered
 from budget_proxy.scope import merge, parse
 from budget_proxy.store import open_store
 from budget_proxy.store.base import Store
@@ -39,7 +40,6 @@ from budget_proxy.types import (
     Call,
     CallRecord,
     Capabilities,
-    Characteristics,
     Lookup,
     Outcome,
     Override,
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from budget_proxy.settings import Settings
 
 
-class Engine:
+class Engine(RunsOffered):
     """Plans, settles and remembers calls. Open one with ``Engine.open`` and share it."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
@@ -77,13 +77,9 @@ class Engine:
         instance = uuid.uuid4().hex[:12]
         salt = bytes.fromhex(store.meta("salt", uuid.uuid4().hex + uuid.uuid4().hex))
         self.recorder = Recorder(
-            store,
-            price=lambda record: charged(priced(record)),
-            on_fault=self.fault,
-            on_foreign=self._learn,
-            on_late=self._learn,
-            instance=instance,
-        )
+            store, price=lambda record: charged(priced(record)), on_fault=self.fault,
+            on_foreign=self._learn, on_late=self._learn, instance=instance,
+        )  # fmt: skip
         predictor = make(settings.strategy, window=settings.window)
         self._trainer = self._trained_by(predictor, instance)
         memory = (
@@ -96,19 +92,21 @@ class Engine:
             salt=salt,
             journal=self.recorder,
             capabilities=self.capabilities,
-            route=self._route if settings.tiers else None,
+            route=(lambda *asked: self._tasks.route(*asked))  # noqa: PLW0108 (made below)
+            if settings.tiers
+            else None,
             instance=instance,
             on_learned=self._trainer.learned if self._trainer is not None else None,
         )
         self._holding = Holding(
-            self.core.ledger,
-            store,
-            locked=lambda: self._lock,
-            owner=lambda: self.recorder.instance,
-            on_fault=self.fault,
-            on_limited=self._preload,
-        )
+            self.core.ledger, store, locked=lambda: self._lock,
+            owner=lambda: self.recorder.instance, on_fault=self.fault, on_limited=self._preload,
+        )  # fmt: skip
         self._tasks = Tasks(self.core, self.capabilities)
+        self.runs = Runs(
+            self.core, store, locked=lambda: self._lock, flush=self.flush, now=self.now,
+            on_fault=self.fault,
+        )  # fmt: skip
         self.recorder.start_polling(after=self._replay())
         after_fork(self._begin_child)
 
@@ -178,6 +176,8 @@ class Engine:
             asked_scope, asked = merge(own_scope, asked_scope), merge(own_override, asked)
         if asked.descriptor is not None:
             parse_descriptor(asked.descriptor)
+        if asked.extend is not None:
+            raise InvalidInput("a program extends a run by engine.extend_run")
         context = Context(self.new_id(), self.now(), host, asked_scope, asked, timeout)
         call = dialect.read(stripped, context)
         found = self.core.sessions.find(call)
@@ -186,7 +186,7 @@ class Engine:
             with self._lock:
                 return self.core.decide(call, stripped, self.core.sessions.settle_on(call, session))
         plan = self._ended(self.core.prepare(call, stripped, session))
-        if isinstance(plan, Refusal):
+        if isinstance(plan, Refused):
             raise BudgetExceeded(plan.message)
         return plan
 
@@ -212,7 +212,13 @@ class Engine:
 
     def answer(self, asked: Question) -> Answer:
         """What the core asks the store for. Blocking; a store fault counts as not found."""
-        return self.lookup(asked) if isinstance(asked, Lookup) else self._holding.lease(asked)
+        if isinstance(asked, Lookup):
+            return self.lookup(asked)
+        if isinstance(asked, RunLookup):
+            return self.runs.found(asked)
+        if isinstance(asked, Extending):
+            return self.runs.granted(asked)
+        return self._holding.lease(asked)
 
     @property
     def limited(self) -> bool:
@@ -355,7 +361,7 @@ class Engine:
             on_fault=self.fault, now=self.now, instance=instance,
         )  # fmt: skip
 
-    def _ended(self, steps: Generator[Step, Answer, Plan | Refusal]) -> Plan | Refusal:
+    def _ended(self, steps: Generator[Step, Answer, Plan | Refused]) -> Plan | Refused:
         """Take steps of the core to their end; the lock is free while the store is asked."""
         answer: Answer = None
         while True:
@@ -363,7 +369,7 @@ class Engine:
                 try:
                     step = steps.send(answer)
                 except StopIteration as end:
-                    ended: Plan | Refusal = end.value
+                    ended: Plan | Refused = end.value
                     return ended
             if isinstance(step, Waiting):
                 with suppress(TimeoutError):
@@ -378,10 +384,10 @@ class Engine:
         rows = self.store.recent(max(self.settings.window, trainer.rows if trainer else 0))
         with self._lock:
             if trainer is not None:
-                trainer.replay(rows, self.core.learn)
+                trainer.replay(rows, self.core.recall)
             else:
                 for row in rows:
-                    self.core.learn(row)
+                    self.core.recall(row)
         return max((row.id or 0 for row in rows), default=0)
 
     def _preload(self) -> None:
@@ -393,9 +399,4 @@ class Engine:
     def _learn(self, records: Sequence[CallRecord]) -> None:
         for record in records:
             with self._lock:
-                self.core.learn(record)
-
-    def _route(
-        self, call: Call, kind: Characteristics, input_tokens: int, kept: str | None
-    ) -> Choice:
-        return self._tasks.route(call, kind, input_tokens, kept)
+                self.core.recall(record)

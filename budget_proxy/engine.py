@@ -2,11 +2,11 @@
 
 ``run`` is a generator that drivers push along: it yields
 
-* a Lookup (answer: a Session or ``None``),
+* a Lookup (answer: a Session or ``None``) or a RunLookup (answer: RunAccounts),
 * a Shortage of a limit (answer: what the store granted),
 * a Waiting for room in one (answer: the time, in Unix seconds, when that was over),
 * a Plan (answer: its Outcome, or UNSENT), or
-* a Refusal, after which it ends (no answer);
+* a Refusal or Halted, after which it ends (no answer);
 
 and ends when nothing more is to be sent. A driver that gives up closes it; the open attempt
 then settles as cancelled. Nothing here is thread-safe: the facade in ``assemble`` holds the
@@ -15,18 +15,20 @@ lock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
 from budget_proxy.classify.characteristics import classify_call
+from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.accounts import Account, Grant
 from budget_proxy.ledger.admission import Admission, Waiting
-from budget_proxy.ledger.claims import Charge
+from budget_proxy.ledger.claims import Charge, charge_of
 from budget_proxy.ledger.ledger import Ledger, Shortage
 from budget_proxy.ledger.limits import Limit
-from budget_proxy.ledger.refusal import Refusal, named
+from budget_proxy.ledger.refusal import Refusal, Refused, named
+from budget_proxy.ledger.runs import Extending, Extension, RunAccount, RunLookup
 from budget_proxy.ledger.settlement import (
     Identity,
     is_awaited,
@@ -38,7 +40,7 @@ from budget_proxy.policy.allocate import Terms, allocate, as_written, terms_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.escalate import cut_by_us, may_resend, may_retry, truncated, was_cut
 from budget_proxy.policy.evidence import Evidence
-from budget_proxy.policy.giving import give, patch_for
+from budget_proxy.policy.giving import as_given, give, is_wanted, patch_for
 from budget_proxy.policy.guidance import compose
 from budget_proxy.policy.refusals import Refusals
 from budget_proxy.policy.rollout import pseudonym
@@ -50,6 +52,7 @@ from budget_proxy.predict.input_ratio import InputRatio
 from budget_proxy.predict.recorded import features_of, observation_of
 from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.similarity import Similarity
+from budget_proxy.running import Running
 from budget_proxy.store.base import Journal
 from budget_proxy.types import (
     Allocation,
@@ -75,10 +78,11 @@ CANCELLED: Final = Outcome(finish_reason="cancelled", exact=False)
 UNSENT: Final = Outcome(finish_reason="cancelled", usage=Usage(0, 0))
 """The answer to a Plan that is not sent at all: no attempt was made, so none settles."""
 
-Question = Lookup | Shortage
+Question = Lookup | RunLookup | Extending | Shortage
 """What the driver asks the store for."""
-Step = Plan | Question | Waiting | Refusal
-Answer = Outcome | Session | Mapping[Account, Grant] | float | None
+Step = Plan | Question | Waiting | Refused
+Given = Extension | InvalidInput | Mapping[Account, Grant] | Sequence[RunAccount] | Session
+Answer = Outcome | Given | float | None
 CapabilitiesOf = Callable[[str, str, str], Capabilities]
 """(api, host, model) -> what the model can do."""
 Route = Callable[[Call, Characteristics, int, str | None], Choice]
@@ -120,6 +124,7 @@ class Core:
         self._on_learned = on_learned
         self._refusals = Refusals()
         self._charge = charge
+        self.running = Running(policy, journal, charge, instance)
         self.ledger = Ledger()
         self._admission = Admission(self.ledger, charge, patience=policy.patience)
 
@@ -127,13 +132,14 @@ class Core:
         self, call: Call, body: Body, on_settled: OnSettled | None = None
     ) -> Generator[Step, Answer, None]:
         """Take one call from its body to its last settlement."""
-        found: Answer | Lookup = self.sessions.find(call)
+        found: Answer | Lookup = self.sessions.find(call, again=self.running.is_shared(call))
         if isinstance(found, Lookup):
             found = yield found
         session = found if isinstance(found, Session) else None
         admitted = yield from self.prepare(call, body, session)
         if isinstance(admitted, Refusal):
             self.ledger.refused(admitted)
+        if isinstance(admitted, Refused):
             yield admitted
             return
         plan: Plan | None = admitted
@@ -160,8 +166,10 @@ class Core:
 
     def prepare(
         self, call: Call, body: Body, session: Session | None
-    ) -> Generator[Step, Answer, Plan | Refusal]:
+    ) -> Generator[Step, Answer, Plan | Refused]:
         """Plan a call of a session (``None``: one that is not known), and reserve for it."""
+        if (halted := (yield from self.running.begin(call, DEFAULT_AGENT))) is not None:
+            return halted
         plan = self.plan(call, body, self.sessions.settle_on(call, session))
         return (yield from self.reserve(plan, body)) if self.ledger else plan
 
@@ -173,7 +181,7 @@ class Core:
         if given is session and session.started != session.seen:
             return plan
         ticket = self._journal.put_session(given)
-        was_given = given.guidance is not None or given.decided or given.model is not None
+        was_given = given.carried or given.decided or given.model is not None
         return replace(plan, pending=ticket) if was_given else plan
 
     def decide(self, call: Call, body: Body, session: Session) -> Plan:
@@ -208,11 +216,10 @@ class Core:
             effort=given.effort or effort,
         )
         patch = self._patch(view, given, terms, allocation)
+        if terms.writable and is_wanted(call, policy, view.agent):
+            given, patch = self.running.tell(given, call, patch)
         written = DIALECTS[call.api].write(body, call, patch, view.capabilities)
-        if session.guidance is None and written.patch.guidance is None:
-            given = replace(given, guidance=None) if given.guidance is not None else given
-        if view.model not in {None, given.model}:
-            given = replace(given, model=view.model)
+        given = as_given(given, session, patch, written.patch, view.model)
         return Plan(
             call=call,
             characteristics=view.characteristics,
@@ -224,6 +231,7 @@ class Core:
             input_tokens=view.input_tokens,
             patch=written.patch,
             added=written.added,
+            run=self.running.outlook(call, view.agent),
         )
 
     def reserve(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refusal]:
@@ -239,8 +247,7 @@ class Core:
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
         """Account for one attempt: learn from it, queue its row."""
-        if is_awaited(plan, outcome):
-            outcome = replace(outcome, exact=False)
+        outcome = replace(outcome, exact=False) if is_awaited(plan, outcome) else outcome
         kind = plan.features
         reasoning = self.evidence.reasoning_q95(kind.agent, kind.task_type, kind.model)
         user, produced = plan.call.scope.user, outcome.response_id
@@ -259,11 +266,12 @@ class Core:
             cut_by_us=cut_by_us(plan, outcome),
         )
         if "usd" in self.ledger.units:
-            nano, _ = self._charge(
-                record.api, record.model, record.host, usage, record.tier, record.ts
-            )
-            record = replace(record, charged=nano)
-        self._journal.put(record)  # first of all, so that no learner's fault loses the row
+            record = replace(record, charged=charge_of(record, self._charge)[0])
+        try:
+            if record.run is not None:
+                record = self.running.settle(record)
+        finally:
+            self._journal.put(record)  # before all else, so that no learner's fault loses the row
         self.ledger.settle((record.call_id, record.attempt), record)
         self.learn(record)
         return record
@@ -273,8 +281,13 @@ class Core:
         name = pseudonym(self._salt, "response", response)
         self._journal.settle_late(name, partial(_completed, outcome=outcome))
 
+    def recall(self, record: CallRecord) -> None:
+        """Fold in a row that is in the history: an older one, or another instance's."""
+        self.running.learn(record)
+        self.learn(record)
+
     def learn(self, record: CallRecord) -> None:
-        """Fold one row of the history into the state."""
+        """Fold one row into the state."""
         self._refusals.learn(record)
         if not record.has_length:
             return
@@ -326,6 +339,18 @@ class Core:
             choice=choice,
         )
 
+    def _admit(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refused]:
+        call = plan.call
+        admitted = yield from self._admission.admit(
+            plan,
+            user=pseudonym(self._salt, "user", call.scope.user) if call.scope.user else "",
+            most=self._capabilities(call.api, call.host, call.model).max_output,
+            cheaper=partial(self._cheaper, body=body),
+        )
+        if isinstance(admitted, Refusal):
+            return admitted.of_run(self.running.numbers(call))
+        return admitted
+
     def _cheaper(self, plan: Plan, limit: Limit, body: Body) -> Plan | None:
         """The call by the model or the effort that a limit falls back to, whoever chose them."""
         call = plan.call
@@ -337,7 +362,7 @@ class Core:
             replace(again, attempt=plan.attempt, pending=plan.pending),
             replace(again.call, effort=call.effort if limit.effort is None else None),
             body,
-            replace(again.patch, model=limit.model, effort=limit.effort),
+            replace(again.patch, model=limit.model, effort=limit.effort, notes=plan.patch.notes),
             f"{named(limit)} leaves no room for more than this",
             overridden=True,
         )
@@ -353,9 +378,8 @@ class Core:
             model=view.model,
             routed=view.choice is not None,
         )
-        dialect = DIALECTS[view.call.api]
         for parameter in self._refusals.of(view.call.host, view.call.model):
-            patch = dialect.without(patch, parameter)
+            patch = DIALECTS[view.call.api].without(patch, parameter)
         return patch
 
     def _next(self, plan: Plan, body: Body, outcome: Outcome) -> Plan | None:
@@ -367,8 +391,7 @@ class Core:
             why = f"sent again: {outcome.rejected} was refused"
         else:
             return None
-        again = replace(plan, attempt=plan.attempt + 1)
-        return self._rewritten(again, plan.call, body, patch, why)
+        return self._rewritten(replace(plan, attempt=plan.attempt + 1), plan.call, body, patch, why)
 
     def _rewritten(
         self, plan: Plan, call: Call, body: Body, patch: Patch, why: str, **changed: Any
@@ -387,5 +410,4 @@ class Core:
 
 
 def _completed(record: CallRecord, outcome: Outcome) -> CallRecord:
-    cut = was_cut(outcome, record.ceiling, record.n)
-    return resettled(record, outcome, truncated=cut)
+    return resettled(record, outcome, truncated=was_cut(outcome, record.ceiling, record.n))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final, TypeVar, get_args
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage
+from budget_proxy.types import CallRecord, Extend, Mode, Override, Plan, Scope, Usage
 
 BODY_KEY: Final = "budget"
 HEADER_PREFIX: Final = "x-budget-"
@@ -162,6 +162,8 @@ def parse(value: Any) -> tuple[Scope, Override]:
             scope[name] = _text(name, item)
         elif name == "tags":
             scope["tags"] = _tags(item)
+        elif name == "extend":
+            override["extend"] = _extension(item)
         else:
             override[name] = _override(name, item)
     return Scope(**scope), Override(**override)
@@ -177,6 +179,8 @@ def parse_headers(headers: Iterable[tuple[str, str]]) -> tuple[Scope, Override]:
         key = lower.removeprefix(HEADER_PREFIX)
         if key == "cap":
             given[key] = _header_cap(text)
+        elif key == "extend":
+            given[key] = _header_extension(text)
         elif key in {"off", "guidance"}:
             given[key] = _header_flag(key, text)
         elif key == "tags":
@@ -213,8 +217,47 @@ def _override(name: str, item: Any) -> Any:
         if not isinstance(item, Mapping):
             raise InvalidInput(f"budget descriptor must be an object, not {type(item).__name__}")
         return item
-    known = "cap, mode, thinking, effort, guidance, off, task, agent, session, run, user, tags"
+    known = (
+        "cap, mode, thinking, effort, guidance, off, extend, task, agent, session, run, user, tags"
+    )
     raise InvalidInput(f"budget has no field {str(name)[:40]!r}; it knows {known}")
+
+
+def _extension(item: Any) -> Extend:
+    given = dict(item) if isinstance(item, Mapping) else {}
+    tokens, usd, reason = given.pop("tokens", 0), given.pop("usd", 0), given.pop("reason", "")
+    whole = isinstance(tokens, int) and not isinstance(tokens, bool)
+    money = isinstance(usd, int | float) and not isinstance(usd, bool)
+    if given or not (item and whole and money and isinstance(reason, str)):
+        raise InvalidInput(
+            'budget extend must be an object such as {"tokens": 20000, "reason": "tests fail"}; '
+            "usd may stand in place of tokens, or beside"
+        )
+    if not (0 <= tokens <= MOST_TOKENS and 0 <= usd <= MOST_TOKENS):
+        raise InvalidInput(f"an extension lies between 0 and {MOST_TOKENS}")
+    return Extend(tokens, float(usd), reason.strip())
+
+
+def _header_extension(text: str) -> dict[str, Any]:
+    """What ``20000; usd=0.50; reason=tests fail`` asks for; a reason may have semicolons."""
+    numbers, _, reason = text.partition("reason=")
+    given: dict[str, Any] = {"reason": reason.strip()}
+    for part in filter(None, (part.strip() for part in numbers.split(";"))):
+        name, _, amount = part.rpartition("=")
+        try:
+            if name in {"", "tokens"}:
+                given["tokens"] = int(amount)
+                continue
+            if name == "usd":
+                given["usd"] = float(amount)
+                continue
+        except ValueError:
+            pass
+        raise InvalidInput(
+            "header x-budget-extend is written as 20000; reason=tests fail (or usd=0.50), "
+            f"not {text[:40]!r}"
+        )
+    return given
 
 
 def _one_of(name: str, item: Any, allowed: tuple[str, ...]) -> str:

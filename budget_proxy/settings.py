@@ -33,6 +33,7 @@ from pydantic_settings import (
 )
 
 from budget_proxy.errors import ConfigError
+from budget_proxy.scope import MOST_TOKENS
 from budget_proxy.types import CapPolicy, GuidanceForm, Mode
 
 FILE = "budget_proxy.toml"
@@ -90,6 +91,19 @@ class AgentSettings(_Section):
     thinking: Literal["auto"] | None = None
     effort: Literal["auto"] | None = None
     guidance: GuidanceForm | None = None
+    run_tokens: int | None = Field(None, ge=1, le=MOST_TOKENS)
+    run_usd: float | None = Field(None, gt=0, le=1_000_000)
+
+
+class RunSettings(_Section):
+    """``[runs]``: budgets of whole runs (docs/runs.md)."""
+
+    soft: float = Field(default=0.75, ge=0.10, le=0.90)
+    told: bool = True
+    extend: Literal["admin", "header"] = "admin"
+    extend_tokens: int = Field(default=1_000_000, ge=0, le=MOST_TOKENS)
+    extend_usd: float = Field(default=10.0, ge=0, le=1_000_000)
+    runaway: Literal["alert", "stop"] = "alert"
 
 
 class TierSettings(_Section):
@@ -157,6 +171,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     alerts_secret: SecretStr | None = Field(None, validation_alias="BUDGET_PROXY_ALERTS_SECRET")
     agents: dict[str, AgentSettings] = {}
+    runs: RunSettings = RunSettings()
     tiers: tuple[TierSettings, ...] = ()
     alias: str = "auto"
     models: dict[str, ModelSettings] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, TypeVar, dataclass_transform
 
@@ -63,12 +63,22 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Extend:
+    """So many tokens or US dollars more for a run, and why."""
+
+    tokens: int = 0
+    usd: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """What the caller asked of this one call; ``None`` leaves the policy's choice.
 
     ``cap`` is the caller's own ceiling in output tokens, which ``cap_stands`` keeps in force
     although an outer override says to observe; ``thinking`` and ``effort`` are ``"auto"`` (hand
-    over) or a value of the caller's; ``descriptor`` is a task descriptor.
+    over) or a value of the caller's; ``descriptor`` is a task descriptor; ``extend`` asks more for
+    the call's run.
     """
 
     cap: int | None = None
@@ -79,6 +89,7 @@ class Override:
     guidance: bool | None = None
     off: bool = False
     descriptor: Mapping[str, Any] | None = None
+    extend: Extend | None = None
 
 
 @frozen
@@ -116,7 +127,8 @@ class Call:
     ``resendable`` is false where sending twice would repeat side effects on the server;
     ``background`` says that the answer is made whether or not anybody waits for it.
     ``input_chars`` counts the characters the provider will bill as input; ``schema_fields`` the
-    properties of the JSON schema that the answer must have.
+    properties of the JSON schema that the answer must have. ``tail`` is the place of the newest
+    message in the body's list, where that is a user's or a tool's.
     """
 
     id: str
@@ -145,6 +157,7 @@ class Call:
     cappable: bool = True
     signed: bool = False
     starts: bool = True
+    tail: int | None = None
     cache_past_system: bool = False
     usage_asked: bool = False
     conversation: str | None = None
@@ -324,10 +337,30 @@ class Guidance:
 
 
 @frozen
+class Note:
+    """What a session was told of its run's budget, and where: at the end of message ``at``.
+
+    ``at`` counts the messages of the body's list from 0. ``step`` is how many per cent of the
+    budget of ``run`` were used then; ``size`` is that budget in ``unit`` (nano-dollars if it is
+    "usd"). ``id`` names the text; ``tokens`` is what it costs as input.
+    """
+
+    at: int
+    id: str
+    text: str
+    tokens: int
+    run: str
+    unit: str
+    size: int
+    step: int
+
+
+@frozen
 class Session:
     """What one session was given, fixed from then on. ``key`` finds it again.
 
-    ``decided`` says that thinking and effort were settled (maybe as "leave them").
+    ``decided`` says that thinking and effort were settled (maybe as "leave them"). ``notes`` are
+    added as its run goes on, in the order of their places; each then stays.
     """
 
     key: str
@@ -341,6 +374,19 @@ class Session:
     effort: str | None = None
     model: str | None = None
     decided: bool = False
+    notes: tuple[Note, ...] = ()
+
+    @property
+    def carried(self) -> tuple[Guidance | Note, ...]:
+        """All texts of ours that its calls carry."""
+        return self.notes if self.guidance is None else (self.guidance, *self.notes)
+
+    def told(self, notes: tuple[Note, ...]) -> Session:
+        """The session with these notes too; one that stands at a place already stays there."""
+        by_place = {note.at: note for note in (*notes, *self.notes)}
+        if len(by_place) == len(self.notes):
+            return self
+        return replace(self, notes=tuple(by_place[at] for at in sorted(by_place)))
 
 
 @frozen
@@ -381,6 +427,7 @@ class Patch:
     guidance: Guidance | None = None
     include_usage: bool = False
     model: str | None = None
+    notes: tuple[Note, ...] = ()
 
 
 @frozen
@@ -416,6 +463,22 @@ class Outcome:
 
 
 @frozen
+class RunOutlook:
+    """How a call's run stood before it, and what it comes to if the call is made.
+
+    ``tokens`` are p10, p50 and p90 of the run's total (input + output). ``left`` is what is left
+    of the soft budget in tokens and in US dollars: of that of the run or of one above it,
+    whichever is less; ``None`` where there is none. ``alarms`` are kinds: "loop", "runaway".
+    """
+
+    run: str
+    tokens: tuple[float, float, float]
+    left: int | None = None
+    left_usd: float | None = None
+    alarms: tuple[str, ...] = ()
+
+
+@frozen
 class Plan:
     """A call made ready: what it is, what is expected, what it is given, what is sent.
 
@@ -434,6 +497,7 @@ class Plan:
     added: tuple[str, ...] = ()
     attempt: int = 1
     pending: Ticket | None = None
+    run: RunOutlook | None = None
 
 
 class Ticket(Protocol):
@@ -451,7 +515,8 @@ class CallRecord:
     """One row of the history: one attempt, all that was decided and all that came back.
 
     ``charged`` is what it counts against limits in nano-dollars, also where its price is
-    unknown; ``None`` where nobody has said it. ``signals`` are its Features', kept for recent
+    unknown; ``None`` where nobody has said it. ``alarms`` are those that it raised about runs, each
+    a kind ("loop", "runaway"), a space and the run. ``signals`` are its Features', kept for recent
     rows only, in a table of their own.
     """
 
@@ -515,6 +580,7 @@ class CallRecord:
     cost: float | None = None
     prices: str | None = None
     charged: int | None = None
+    alarms: tuple[str, ...] = ()
     tier: str | None = None
     rejected: str | None = None
     response_id: str | None = None

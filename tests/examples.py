@@ -17,6 +17,7 @@ MAIN: Final = "main"
 
 ENVIRONMENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "budget_a_run": MAIN,
         "choose_model_and_budget": MAIN,
         "instructor_extract": "instructor",
         "langchain_anthropic_chat": "langchain",

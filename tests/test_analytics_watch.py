@@ -313,3 +313,21 @@ def test_groups_beyond_the_most_are_let_go_and_counted() -> None:
     changed = watch.changed()
     assert sum(state is None for state in changed.values()) == 60
     assert len(changed) - 60 - 1 == 3 * GROUPS
+
+
+def test_alarms_of_runs_are_one_alert_of_an_agent_and_kind() -> None:
+    """It names the runs, and is over a day after the last of them."""
+    alarmed = [
+        replace(next(calls(1)), alarms=alarms)
+        for alarms in (("loop t-1",), ("loop t-2", "runaway t-2"), ("shout t-3",))
+    ]
+    rows = numbered(alarmed, calls(1))
+    rows[-1] = replace(rows[-1], ts=rows[-2].ts + 86_400 + 60)
+    found = watched(rows)
+    assert [(row, n.change, n.alert.cause) for row, n in found] == [
+        (1, "raised", "loop"), (2, "raised", "runaway"),
+        (4, "resolved", "loop"), (4, "resolved", "runaway"),
+    ]  # fmt: skip
+    loop = found[2][1].alert
+    assert (loop.agent, loop.figures["runs"], loop.rows) == ("coder", ["t-1", "t-2"], 2)
+    assert "budget-proxy runs show t-2" in loop.text

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from budget_proxy.engine import Core
+from budget_proxy.ledger.runs import RunBudget
 from budget_proxy.policy.base import Policy
 from budget_proxy.predict.base import Predictor
 from budget_proxy.predict.recorded import features_of, observation_of
@@ -42,6 +43,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.records: list[CallRecord] = []
         self.sessions: list[Session] = []
+        self.runs: list[RunBudget] = []
 
     def put(self, record: CallRecord) -> None:
         """Keep a row."""
@@ -57,6 +59,13 @@ class MemoryJournal:
     def put_session(self, session: Session) -> Future[None]:
         """Keep a session; on disk at once."""
         self.sessions.append(session)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
+
+    def put_run(self, budget: RunBudget) -> Future[None]:
+        """Keep what a run was given; on disk at once."""
+        self.runs.append(budget)
         done: Future[None] = Future()
         done.set_result(None)
         return done

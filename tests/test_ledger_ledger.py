@@ -140,6 +140,46 @@ def test_each_value_has_an_account_of_its_own() -> None:
     assert reserve(ledger, bank, claim("c", 1, whose=Whose(user="ann"))) is not None
 
 
+def test_a_limit_that_names_a_value_takes_the_place_of_the_one_for_each() -> None:
+    """Each user has 100 tokens and Bob 500; each run 200, one of them 300, its parts still 200."""
+    ledger = Ledger()
+    bank = Bank(
+        ledger,
+        Limit("tokens", 100, "day", (("user", EACH),), id=1),
+        Limit("tokens", 500, "day", (("user", "bob"),), id=2),
+        Limit("tokens", 200, "lifetime", (("run", EACH),), id=3),
+        Limit("tokens", 300, "lifetime", (("run", "ticket"),), id=4),
+    )
+    bob, ann = Whose(user="bob"), Whose(user="ann")
+    assert reserve(ledger, bank, claim("a", 100, whose=bob)) is None
+    ledger.release(("a", 1))
+    ticket = Whose(user="bob", runs=runs_of("ticket"))
+    part = Whose(user="bob", runs=runs_of("ticket/fix"))
+    refused = reserve(ledger, bank, claim("b", 201, whose=part))
+    assert refused is not None
+    assert (refused.limit.id, refused.account.part) == (3, "ticket/fix")
+    assert reserve(ledger, bank, claim("c", 300, whose=ticket)) is None
+    refused = reserve(ledger, bank, claim("d", 1, whose=part))
+    assert refused is not None
+    assert refused.limit.id == 4
+    refused = reserve(ledger, bank, claim("e", 101, whose=ann))
+    assert refused is not None
+    assert refused.limit.id == 1
+
+
+def test_what_was_leased_of_an_account_counts_after_a_limit_took_its_place() -> None:
+    """Use goes on to be taken off a lease, so that this side and the store's stay the same."""
+    ledger = Ledger()
+    each = Limit("tokens", 1000, "day", (("user", EACH),), id=1)
+    bank = Bank(ledger, each)
+    bob = Whose(user="bob")
+    assert reserve(ledger, bank, claim("a", 600, whose=bob)) is None
+    ledger.adopt([each, Limit("tokens", 5000, "day", (("user", "bob"),), id=2)])
+    ledger.settle(("a", 1), row("a", 400, user="bob"))
+    given = ledger.idle(NOON + 10)
+    assert {account.limit: amount for account, amount in given.items()} == {1: 200}
+
+
 def test_a_childs_use_comes_out_of_its_parents() -> None:
     """A run's calls count for the run and for all above it."""
     ledger = Ledger()

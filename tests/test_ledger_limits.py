@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.ledger.limits import EACH, Limit, Whose, amount_of, runs_of, whose_of
+from budget_proxy.ledger.limits import EACH, Limit, Whose, amount_of, beaten, runs_of, whose_of
 from budget_proxy.types import CallRecord
 
 ROW = CallRecord(
@@ -85,3 +87,29 @@ def test_what_makes_no_sense_is_refused(wrong: dict[str, object], said: str) -> 
 def test_zero_means_zero() -> None:
     """A limit of nothing is a limit."""
     assert Limit("tokens", 0, "day").amount == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "holds"),
+    [
+        ({}, True),
+        ({"where": (("user", "bob"), ("agent", "a"))}, False),
+        ({"window": "month"}, False),
+        ({"unit": "usd"}, False),
+        ({"action": "alert"}, False),
+        ({"where": (("user", "bob"),), "action": "degrade", "model": "m"}, True),
+    ],
+)
+def test_what_takes_the_place_of_a_limit_for_each(given: dict[str, Any], holds: bool) -> None:
+    """A limit of the same unit, window and other names; one that only alerts lifts no hard one."""
+    facts: dict[str, Any] = {
+        "unit": "tokens", "amount": 5, "window": "day", "where": (("user", "bob"),), "id": 2,
+    }  # fmt: skip
+    each = Limit("tokens", 1, "day", (("user", EACH),), id=1)
+    assert beaten([each, Limit(**{**facts, **given})]) == ({1: {"bob"}} if holds else {})
+
+
+def test_any_limit_takes_the_place_of_one_that_only_alerts() -> None:
+    """Of two alerts the named one is told."""
+    each = Limit("tokens", 1, "day", (("user", EACH),), action="alert", id=1)
+    assert beaten([each, Limit("tokens", 5, "day", (("user", "bob"),), id=2)]) == {1: {"bob"}}

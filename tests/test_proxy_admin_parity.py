@@ -77,6 +77,7 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
             {"month": MONTH, "provider": "openai"},
         ),
     ],
+    "/runs": [([], {}), (["--limit", "1"], {"limit": 1})],
     "/predict": [
         ([TASK], {}),
         (
@@ -101,13 +102,16 @@ CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
 OF_LIMITS = {"/limits/check", "/limits/add", "/limits/{number}/remove"}
 """Endpoints whose twins are commands below `limits` (tests/test_cli_limits.py)."""
 
+OF_RUNS = {"/runs/{run}", "/runs/extend"}
+"""Twins of `runs show` and `runs extend`: tests/test_cli_runs.py."""
+
 OF_KEYS = {
     "/keys", "/keys/self", "/keys/{id}", "/keys/{id}/rotate", "/keys/{id}/revoke",
 }  # fmt: skip
 """Endpoints that are for whoever has a key: tests/test_proxy_admin_keys.py has their twins."""
 
-ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_LIMITS, *OF_KEYS}
-"""Endpoints that are no command's twin."""
+ALONE = {"/efficiency", "/calls", "/calls/{call_id}", *CHANGING, *OF_LIMITS, *OF_KEYS, *OF_RUNS}
+"""Endpoints that are no command's twin, or are compared elsewhere."""
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +119,9 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A proxy on a history that the command line reads too."""
     folder = tmp_path_factory.mktemp("twins")
     rows = [
-        answered(number, ts=NOW - DAY * (number // 9) - 99, agent="ab"[number % 2])
+        answered(
+            number, ts=NOW - DAY * (number // 9) - 99, agent="ab"[number % 2], run=f"r{number % 9}"
+        )
         for number in range(90)
     ]
     history(folder / "history.db", *rows)

@@ -20,7 +20,7 @@ from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.rows import SETTLED_WITHIN
 from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.store.sums import KEYS, Sums, merged
-from budget_proxy.types import CallRecord, Fit, Guidance, Session, Thinking
+from budget_proxy.types import CallRecord, Fit, Guidance, Note, Session, Thinking
 from tests.makers import NOW, record, session
 
 OPENERS: Final[dict[str, Callable[[Path], Store]]] = {
@@ -42,7 +42,7 @@ FULL: Final = CallRecord(
     overridden=True, strategy="quantile", confidence=0.6, support=30, guidance="g",
     guidance_tokens=12, cost=0.0125, prices="2026-11-01", charged=12_500_000, tier="flex",
     rejected="effort", response_id="resp", reason="why — not", score=0.5, instance="i1",
-    pending=True, signals=b"\x00\xff",
+    pending=True, signals=b"\x00\xff", alarms=("loop r",),
 )  # fmt: skip
 """A record that has the default nowhere."""
 
@@ -232,6 +232,7 @@ def test_a_session_comes_back_with_all_it_was_given(store: Store) -> None:
         key="k", id="s", arm="holdout", started=1.5, seen=2.5, propensity=0.1,
         guidance=Guidance("g1", "Aim for 64 tokens.", "user", 3, 9),
         thinking=Thinking("enabled", 2048), effort="low", model="m", decided=True,
+        notes=(Note(4, "n1", "Half is used.", 5, "r", "tokens", 900, 50),),
     )  # fmt: skip
     for field in fields(Session):
         if field.name not in {"key", "id", "arm", "started", "seen"}:
@@ -391,6 +392,7 @@ def test_counts_by_table(store: Store) -> None:
         "leases": 0,
         "lessees": 0,
         "keys": 0, "billed": 0,
+        "runs": 0, "run_extensions": 0, "session_notes": 0,
         "alerts": 0, "alert_events": 0, "alert_mutes": 0, "watch": 0,
     }  # fmt: skip
 

@@ -86,6 +86,19 @@ def test_each_value_has_an_account(store: Store) -> None:
     assert used(store) == {"u1": 200, "u2": 100, "": 100}
 
 
+def test_an_account_that_another_limit_names_is_counted_and_not_shown(store: Store) -> None:
+    """Bob is held to Bob's own limit alone; both counters are what the rows say."""
+    store.save_limit(limit(100, where=(("user", EACH),)))
+    store.save_limit(limit(500, where=(("user", "bob"),)))
+    store.append([record(user="bob"), record(user="ann")])
+    shown = [(one.account.limit, one.account.part, one.used) for one in store.balances(NOW)]
+    assert shown == [(1, "ann", 100), (2, "", 100)]
+    assert {one.part for one in store.counted(NOW) if one.limit == 1} == {"ann", "bob"}
+    assert store.miscounted(NOW) == {}
+    store.remove_limit(2)
+    assert used(store) == {"ann": 100, "bob": 100}
+
+
 def test_a_row_counts_once_for_every_tag_and_every_run_above_it(store: Store) -> None:
     """Tags are a list, whose members may repeat; runs are paths."""
     store.save_limit(limit(where=(("tag", EACH),)))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from budget_proxy.store.sqlite import SQLiteStore
 
-STEPS = ("beginnings", "keying", "limiting", "migrations")
+STEPS = ("beginnings", "keying", "limiting", "migrations", "running")
 """The files that make tables."""
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "schema.md"

@@ -12,6 +12,7 @@ import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import StoreError
+from budget_proxy.ledger.runs import RunLookup
 from budget_proxy.scope import CallReport
 from budget_proxy.transport.exchange import (
     Failed,
@@ -74,6 +75,8 @@ class Trip:
         if isinstance(step, Lookup):
             self.lookups.append(step)
             return self.engine.lookup(step)
+        if isinstance(step, RunLookup):
+            return self.engine.answer(step)
         if isinstance(step, Wait):
             self.waits.append(step)
             return None
@@ -514,6 +517,11 @@ class _Journal:
     def put_session(self, session: Any) -> Future[None]:
         """The same ticket for every session."""
         del session
+        return self.ticket
+
+    def put_run(self, budget: Any) -> Future[None]:
+        """The same ticket for every run."""
+        del budget
         return self.ticket
 
 

@@ -18,6 +18,7 @@ from budget_proxy.analytics.causes import (
     CHANGES,
     HELD,
     LIMIT,
+    OF_RUNS,
     OPPOSITE,
     REFUSES,
     UNPRICED,
@@ -38,6 +39,7 @@ QUIET: Final = 100
 MOST_AN_HOUR: Final = 10
 MOST_OPEN: Final = 100
 
+_NAMED: Final = 5
 NEARING: Final = 0.80
 LEFT: Final = 0.70
 
@@ -159,9 +161,9 @@ class Cases:
             alert = case.alert
             if alert.cause in {LIMIT, UNPRICED}:
                 continue
-            if alert.cause == HELD:
-                if call.ts >= alert.updated + _HOUR:
-                    notices.append(self._resolve(case, call.ts, "no more were held back"))
+            if alert.cause in {HELD, *OF_RUNS}:
+                if call.ts >= alert.updated + (_HOUR if alert.cause == HELD else _DAY):
+                    notices.append(self._resolve(case, call.ts, "no more of them came"))
                 continue
             if not covers(alert.scope, group):
                 continue
@@ -184,6 +186,18 @@ class Cases:
         if share < LEFT and said != REFUSES:
             return [self._resolve(case, ts, "it is used less again")]
         return [self._updated(case, ts, figures={**case.alert.figures, **figures})]
+
+    def run(self, cause: str, run: str, agent: str, ts: float, row: int) -> list[Notice]:
+        """Take in an alarm about a run: one alert of an agent and cause names the newest runs."""
+        for case in self._open.values():
+            if (case.alert.cause, case.alert.agent) == (cause, agent):
+                others = [one for one in case.alert.figures["runs"] if one != run]
+                figures = {**case.alert.figures, "runs": [*others[-_NAMED + 1 :], run]}
+                count = case.alert.rows + 1
+                return [self._updated(case, ts, figures=figures, rows=count, last=row)]
+        return self._raise(
+            Finding(cause, (agent, None, None), ts, ts, row, row, 1, {"runs": [run]})
+        )
 
     def unpriced(
         self, model: str, ts: float, row: int, *, unknown: bool, known: bool

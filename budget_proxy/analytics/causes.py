@@ -23,17 +23,22 @@ LIMIT: Final = "limit"
 REFUSES: Final = "refuses"
 """What a limit does that has refused a call; else it would refuse, degrade or alert."""
 HELD: Final = "held-back"
+LOOP: Final = "loop"
+RUNAWAY: Final = "runaway"
 
 _NAMED: Final = 5
 
 CAUSES: Final = (
     LIMIT, LONGER, SHORTER, PRICE, TRUNCATION, COVERAGE, UNDER, OVER, EFFICIENCY, SPIKE,
-    UNPRICED, ESTIMATED, HELD,
+    UNPRICED, ESTIMATED, HELD, LOOP, RUNAWAY,
 )  # fmt: skip
 """Every cause; the strongest first."""
 
 CHANGES: Final = frozenset({LONGER, SHORTER, PRICE})
 """Those that happen once and then are the new normal: over after a day without another."""
+
+OF_RUNS: Final = frozenset({LOOP, RUNAWAY})
+"""Those that a run's own alarms tell of (predict/runs)."""
 
 OPPOSITE: Final[Mapping[str, str]] = MappingProxyType({LONGER: SHORTER, SHORTER: LONGER})
 
@@ -220,10 +225,27 @@ def _held(_place: str, figures: _Figures) -> str:
     )
 
 
+def _loop(place: str, figures: _Figures) -> str:
+    return _of_runs(f"Runs of {place} go in circles: calls repeat those before them", figures)
+
+
+def _runaway(place: str, figures: _Figures) -> str:
+    return _of_runs(f"Runs of {place} go beyond what such runs usually use", figures)
+
+
+def _of_runs(what: str, figures: _Figures) -> str:
+    runs = figures.get("runs", [])
+    return (
+        f"{what} ({', '.join(runs)}). `budget-proxy runs show {runs[-1] if runs else 'RUN'}` tells "
+        'more; runaway = "stop" under [runs] refuses the calls of such runs.'
+    )
+
+
 _SAID: Final = MappingProxyType(
     {
         LONGER: _longer, SHORTER: _shorter, PRICE: _price, TRUNCATION: _truncation,
         COVERAGE: _coverage, OVER: _budgets, UNDER: _budgets, EFFICIENCY: _efficiency,
         SPIKE: _spike, ESTIMATED: _estimated, UNPRICED: _unpriced, LIMIT: _limit, HELD: _held,
+        LOOP: _loop, RUNAWAY: _runaway,
     }
 )  # fmt: skip

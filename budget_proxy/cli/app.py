@@ -29,6 +29,7 @@ MODULES: Final[Mapping[str, str]] = MappingProxyType(
         "alerts": "alerts",
         "project": "project",
         "suggest": "suggest",
+        "runs": "runs",
         "backtest": "backtest",
         "import": "import_",
         "limits": "limits",

@@ -9,7 +9,7 @@ from budget_proxy.ledger.limits import Unit, Whose, runs_of
 from budget_proxy.ledger.moments import Stage, moments_of, stages_of
 from budget_proxy.ledger.tempo import Pace, Tempo
 from budget_proxy.ledger.totals import Share
-from budget_proxy.types import Call, Forecast, Plan, Usage, frozen
+from budget_proxy.types import Call, CallRecord, Forecast, Plan, Usage, frozen
 
 Charge = Callable[[str, str, str, Usage, str | None, float], tuple[int, bool]]
 """(api, model, host, usage, tier, Unix seconds) -> nano-dollars, and whether the price is known."""
@@ -28,6 +28,17 @@ class Claim:
     now: float
     shares: Mapping[Unit, Share]
     priced: bool = True
+
+
+def charge_of(row: CallRecord, charge: Charge) -> tuple[int, bool]:
+    """What a row counts in nano-dollars, and whether its price is known."""
+    if row.charged is not None and row.cost is not None:
+        return row.charged, True
+    usage = Usage(
+        row.input_tokens, row.output_tokens, row.reasoning_tokens, row.cache_read_tokens,
+        row.cache_write_tokens,
+    )  # fmt: skip
+    return charge(row.api, row.model, row.host, usage, row.tier, row.ts)
 
 
 def claim_of(

@@ -19,7 +19,15 @@ from budget_proxy.ledger.accounts import Account, Grant, Open
 from budget_proxy.ledger.calibration import Calibration
 from budget_proxy.ledger.claims import Claim
 from budget_proxy.ledger.holds import Holds
-from budget_proxy.ledger.limits import Limit, Unit, Whose, amount_of, whose_of
+from budget_proxy.ledger.limits import (
+    ENFORCED,
+    Limit,
+    Unit,
+    Whose,
+    amount_of,
+    beaten,
+    whose_of,
+)
 from budget_proxy.ledger.refusal import Refusal
 from budget_proxy.ledger.tempo import Tempo
 from budget_proxy.ledger.windows import window_of
@@ -29,8 +37,7 @@ TTL: Final = 3600.0
 """Seconds after which a reservation that nobody settles is let go."""
 _IDLE: Final = 1.0
 """Seconds without a call after which what an account has free is given back."""
-_ENFORCED: Final = frozenset({"refuse", "degrade"})
-
+_NONE: Final[frozenset[str]] = frozenset()
 
 Key = tuple[str, int]
 """Call id and attempt."""
@@ -69,6 +76,7 @@ class Ledger:
         self._ttl = ttl
         self._limits: tuple[Limit, ...] = ()
         self._enforced: tuple[Limit, ...] = ()
+        self._beaten: Mapping[int, frozenset[str]] = {}
         self._states: dict[Account, _State] = {}
         self._held: dict[Key, tuple[float, tuple[Account, ...]]] = {}
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}
@@ -83,7 +91,8 @@ class Ledger:
     def adopt(self, limits: Sequence[Limit]) -> None:
         """Put these limits into force. Calls under way keep what they hold, where that is left."""
         self._limits = tuple(limits)
-        self._enforced = tuple(limit for limit in limits if limit.action in _ENFORCED)
+        self._enforced = tuple(limit for limit in limits if limit.action in ENFORCED)
+        self._beaten = beaten(self._enforced)
         self.units = frozenset(limit.unit for limit in self._enforced)
         by_id = {limit.id: limit for limit in self._enforced}
         for account in list(self._states):
@@ -123,7 +132,7 @@ class Ledger:
                 state.free += given.amount
         now = claim.now if now is None else now
         self.expire(now)
-        accounts = list(self._accounts(claim.whose, claim.now))
+        accounts = list(self._accounts(claim.whose, claim.now, counting=False))
         missing: dict[Account, int] = {}
         for account, state in accounts:
             limit = state.limit
@@ -174,7 +183,7 @@ class Ledger:
 
     def count(self, record: CallRecord) -> None:
         """Count a row of this process that reserved nothing, or no more."""
-        for _, state in self._accounts(whose_of(record), record.ts):
+        for _, state in self._accounts(whose_of(record), record.ts, counting=True):
             if state.limit.window != "flight":
                 state.free -= amount_of(state.limit.unit, record)
 
@@ -265,16 +274,24 @@ class Ledger:
             if not first.done():
                 first.set_result(None)
 
-    def _accounts(self, whose: Whose, ts: float) -> Iterator[tuple[Account, _State]]:
-        """The accounts of limits that refuse or degrade, with their state."""
+    def _accounts(
+        self, whose: Whose, ts: float, *, counting: bool
+    ) -> Iterator[tuple[Account, _State]]:
+        """The accounts of limits that refuse or degrade, with their state.
+
+        Of those that are beaten nothing is reserved; what was leased of them before is counted.
+        """
         for limit in self._enforced:
             parts = limit.parts(whose)
             if not parts:
                 continue
             start, end = self._window(limit, ts)
+            passed = self._beaten.get(limit.id, _NONE)
             for part in parts:
                 account = Account(limit.id, part, start)
                 state = self._states.get(account)
+                if part in passed and (state is None or not counting):
+                    continue
                 if state is None:
                     state = self._states[account] = _State(
                         limit, end, self._calibrations.setdefault(limit.id, Calibration())

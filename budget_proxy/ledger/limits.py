@@ -2,12 +2,15 @@
 
 A limit with several names of a scope concerns the calls that have them all. The name ``*``
 (``EACH``) stands for each value apart: one limit then keeps one account a value, and calls
-that name none share one. Runs are named by paths: ``ticket/fix`` is a part of ``ticket``, so
-that what a child uses comes out of its parent's.
+that name none share one. A limit that names a value takes the place of one of ``EACH`` for that
+value (``beaten``). Runs are named by paths: ``ticket/fix`` is a part of ``ticket``, so that what a
+child uses comes out of its parent's.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isnan
 from typing import Final, Literal, get_args
@@ -23,6 +26,8 @@ Hold = Literal["predicted", "worst"]
 UNITS: Final = get_args(Unit)
 ACTIONS: Final = get_args(Action)
 HOLDS: Final = get_args(Hold)
+ENFORCED: Final[frozenset[Action]] = frozenset({"refuse", "degrade"})
+"""The actions of limits that calls have to reserve of."""
 DIMENSIONS: Final = ("key", "user", "agent", "task", "model", "tag", "run")
 EACH: Final = "*"
 NANO: Final = 1_000_000_000
@@ -120,6 +125,36 @@ class Limit:
             elif name not in names:
                 return ()
         return found
+
+
+def beaten(limits: Iterable[Limit]) -> Mapping[int, frozenset[str]]:
+    """The accounts of limits by ``EACH`` that hold nobody, by the limit's id.
+
+    Those are of values that a limit of the same unit, window and other names has named: each user
+    may have 100,000 tokens a day, and one of them 500,000. What only alerts lifts nothing that
+    refuses. Rows are counted in all accounts the same.
+    """
+    known = list(limits)
+    named: defaultdict[object, set[tuple[str, bool]]] = defaultdict(set)
+    for limit in known:
+        for dimension, name in limit.where:
+            if limit.by is None:
+                named[_apart(limit, dimension)].add((name, limit.action in ENFORCED))
+    found = {}
+    for limit in known:
+        by = limit.by
+        if by is not None:
+            holds = limit.action in ENFORCED
+            names = {name for name, other in named[_apart(limit, by)] if other or not holds}
+            if names:
+                found[limit.id] = frozenset(names)
+    return found
+
+
+def _apart(limit: Limit, dimension: str) -> tuple[object, ...]:
+    """What two limits share that differ in one name at most."""
+    others = frozenset(pair for pair in limit.where if pair[0] != dimension)
+    return limit.unit, limit.window, dimension, others
 
 
 def runs_of(path: str | None) -> tuple[str, ...]:

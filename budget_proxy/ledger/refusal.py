@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import ceil, inf
 from typing import Final
@@ -21,7 +23,8 @@ class Refusal:
 
     ``asked`` is what the call would have held; ``used`` and ``held`` are the account's, in the
     limit's unit, ``None`` where the store was not asked; ``ends`` is when its window does
-    (Unix seconds, inf for never).
+    (Unix seconds, inf for never). ``run`` is the run that it holds, with its calls and tokens so
+    far.
     """
 
     limit: Limit
@@ -31,6 +34,7 @@ class Refusal:
     held: int | None
     ends: float
     now: float
+    run: tuple[str, int, int] | None = None
 
     @property
     def retry_after(self) -> int | None:
@@ -58,7 +62,49 @@ class Refusal:
             )
         asked = f"; this call may need {amount_text(limit.unit, self.asked)}"
         anew = f"; it begins anew at {_moment(self.ends, limit.zone)}" if self.ends < inf else ""
-        return f"{named(limit, self.account.part)} is reached{stands}{asked}{anew}"
+        so_far = "" if self.run is None else f"; {_so_far(*self.run)}"
+        return f"{named(limit, self.account.part)} is reached{stands}{asked}{anew}{so_far}"
+
+    def of_run(self, numbers: Mapping[str, tuple[int, int]]) -> Refusal:
+        """The same with the numbers of the run that it is about, where it is about one of these."""
+        name = dict(self.limit.where).get("run")
+        run = self.account.part if name == EACH else name
+        if run is None or run not in numbers:
+            return self
+        return replace(self, run=(run, *numbers[run]))
+
+
+@frozen
+class Halted:
+    """A call of a run that goes in circles or has run away, where the settings stop those."""
+
+    run: str
+    kind: str
+    turns: int
+    tokens: int
+
+    @property
+    def retry_after(self) -> int | None:
+        """``None``: waiting is of no use."""
+        return None
+
+    @property
+    def message(self) -> str:
+        """What the caller is told, and what would let the run go on."""
+        what = "goes in circles" if self.kind == "loop" else "has gone beyond what runs usually use"
+        return (
+            f"this run {what} and is stopped; {_so_far(self.run, self.turns, self.tokens)}; to let "
+            f"it go on, extend it with a reason: budget-proxy runs extend {self.run} --tokens N "
+            "--reason TEXT"
+        )
+
+
+Refused = Refusal | Halted
+"""Why a call is not made."""
+
+
+def _so_far(run: str, turns: int, tokens: int) -> str:
+    return f"run {run} has made {turns:,} calls and used {tokens:,} tokens"
 
 
 def named(limit: Limit, part: str = "") -> str:

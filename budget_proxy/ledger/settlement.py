@@ -105,7 +105,7 @@ def record_of(
         overridden=given.overridden,
         confidence=given.confidence,
         guidance=guidance.id if guidance else None,
-        guidance_tokens=guidance.tokens if guidance else 0,
+        guidance_tokens=(guidance.tokens if guidance else 0) + sum(n.tokens for n in wrote.notes),
         tier=outcome.tier,
         rejected=outcome.rejected,
         response_id=identity.response,

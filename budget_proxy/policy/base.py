@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from budget_proxy.types import NOTHING, CapPolicy, GuidanceForm, Mode
 
@@ -24,6 +24,25 @@ class AgentPolicy:
     thinking: str | None = None
     effort: str | None = None
     guidance: GuidanceForm | None = None
+    run_tokens: int | None = None
+    run_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPolicy:
+    """What runs are given: a soft budget at the quantile ``soft`` of their agent's own history.
+
+    ``told`` says whether models are told what is left. ``extend`` says who may ask for more, and
+    ``extend_tokens`` and ``extend_usd`` how much one run may get in all. ``runaway`` says what
+    becomes of calls of a run that raised an alarm.
+    """
+
+    soft: float = 0.75
+    told: bool = True
+    extend: Literal["admin", "header"] = "admin"
+    extend_tokens: int = 1_000_000
+    extend_usd: float = 10.0
+    runaway: Literal["alert", "stop"] = "alert"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +77,7 @@ class Policy:
     patience: float = 0.0
     include_usage: bool = True
     agents: Mapping[str, AgentPolicy] = field(default_factory=lambda: NOTHING)
+    runs: RunPolicy = RunPolicy()
     tiers: tuple[Tier, ...] = ()
     alias: str = "auto"
 
@@ -84,6 +104,7 @@ def policy_of(settings: Settings) -> Policy:
         effort=settings.effort,
         include_usage=settings.include_usage,
         agents={name: AgentPolicy(**agent.model_dump()) for name, agent in settings.agents.items()},
+        runs=RunPolicy(**settings.runs.model_dump()),
         tiers=tuple(Tier(**tier.model_dump()) for tier in settings.tiers),
         alias=settings.alias,
     )

@@ -86,13 +86,26 @@ def patch_for(
         cap=cap,
         thinking=thinking,
         effort=effort,
-        guidance=None if quiet or not _wanted(call, policy, agent) else session.guidance,
+        guidance=None if quiet or not is_wanted(call, policy, agent) else session.guidance,
         include_usage=policy.include_usage and call.stream and not (call.usage_asked or untouched),
         model=model,
     )
 
 
-def _wanted(call: Call, policy: Policy, agent: str) -> bool:
+def as_given(
+    given: Session, before: Session, wished: Patch, written: Patch, model: str | None
+) -> Session:
+    """What a session was really given: what its first body could not carry it does not have."""
+    if before.guidance is None and written.guidance is None and given.guidance is not None:
+        given = replace(given, guidance=None)
+    if len(written.notes) < len(wished.notes):
+        given = replace(given, notes=before.notes)
+    if model not in {None, given.model}:
+        given = replace(given, model=model)
+    return given
+
+
+def is_wanted(call: Call, policy: Policy, agent: str) -> bool:
     """Whether a note may stand in this call: the call's own word first, then agent, then all."""
     asked = call.override.guidance
     if asked is not None:

@@ -34,10 +34,13 @@ class Sessions:
         self._by_id: _Newest[Session] = _Newest()
         self._by_response: _Newest[str] = _Newest()
 
-    def find(self, call: Call) -> Session | Lookup:
-        """The session held for this call, or what to look up for it."""
+    def find(self, call: Call, *, again: bool = False) -> Session | Lookup:
+        """The session held for this call, or what to look up for it.
+
+        ``again``: another instance may know more of one that is held, so that it is looked up too.
+        """
         wanted = self._identity(call)
-        return self._held(wanted) or wanted
+        return wanted if again else self._held(wanted) or wanted
 
     def settle_on(self, call: Call, found: Session | None) -> Session:
         """The session this call belongs to: ``found``, or a new one.
@@ -45,7 +48,10 @@ class Sessions:
         While the driver looked it up, another call may have begun it.
         """
         wanted = self._identity(call)
-        found = self._held(wanted) or found or self._by_id.get(wanted.identifier or "")
+        held = self._held(wanted)
+        if held is not None and found is not None and (held.key, held.id) == (found.key, found.id):
+            held = held.told(found.notes)  # by another instance meanwhile
+        found = held or found or self._by_id.get(wanted.identifier or "")
         if found is None:
             return self._new(wanted.key, wanted.identifier or wanted.key, call.now)
         if wanted.response is None and found.key != wanted.key:
@@ -105,7 +111,7 @@ def _sibling(call: Call, other: Session, key: str) -> Session:
     if call.starts and other.guidance is not None:
         where, index = place(call)
         note = replace(other.guidance, place=where, index=index)
-    return replace(other, key=key, started=call.now, seen=call.now, guidance=note)
+    return replace(other, key=key, started=call.now, seen=call.now, guidance=note, notes=())
 
 
 class _Newest(Generic[_T]):

@@ -5,6 +5,7 @@ What the columns mean: docs/schema.md. When an alert is raised is analytics' bus
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, fields
 from operator import attrgetter
@@ -20,7 +21,10 @@ DELIVERED: Final[frozenset[Change]] = frozenset({"raised", "escalated", "resolve
 
 
 class Seen(NamedTuple):
-    """What a watch needs of a row: the columns of CallRecord under their names."""
+    """What a watch needs of a row: the columns of CallRecord under their names.
+
+    ``alarms`` are as the history has them: a list in JSON.
+    """
 
     id: int
     ts: float
@@ -51,6 +55,7 @@ class Seen(NamedTuple):
     cost: float | None
     tier: str | None
     pending: bool
+    alarms: str = "[]"
 
 
 SEEN_COLUMNS: Final = Seen._fields
@@ -59,7 +64,7 @@ _seen: Final = attrgetter(*SEEN_COLUMNS)
 
 def seen(record: CallRecord) -> Seen:
     """What a watch sees of a row of the history."""
-    return Seen(*_seen(record))
+    return Seen(*_seen(record))._replace(alarms=json.dumps(record.alarms))
 
 
 @frozen

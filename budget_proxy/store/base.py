@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol
 
 from budget_proxy.ledger.accounts import Account, Balance, Grant, Open
 from budget_proxy.ledger.limits import Limit
+from budget_proxy.ledger.runs import Bounds, Extension, RunAccount, RunBudget, RunPage
 from budget_proxy.store.alerts import Alert, Event, Mute, Progress, Seen, Watched
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.billed import Billed, Spent, Taken
@@ -273,7 +274,10 @@ class Store(Protocol):
         """Say which calls an owner has under way, in place of what it said before."""
 
     def balances(self, now: float) -> list[Balance]:
-        """The accounts of limits in force in the windows that a time lies in."""
+        """The accounts that calls are held to, in the windows that a time lies in.
+
+        Left out are those of a value that another limit names (``ledger.limits.beaten``).
+        """
 
     def counted(self, now: float) -> dict[Account, int]:
         """What the rows of the history count in those accounts, counted anew; zeros left out.
@@ -314,6 +318,24 @@ class Store(Protocol):
         Folded rows are not among them, nor those that nobody was paid for.
         """
 
+    def save_runs(self, budgets: Sequence[RunBudget]) -> None:
+        """Write what runs are given; what one was given already stays."""
+
+    def run_accounts(self, runs: Sequence[str], *, use: bool = True) -> list[RunAccount]:
+        """What is known of runs, in this order; one that nobody knows has used nothing.
+
+        Without ``use`` that is left out: to add up a long run's rows takes a while.
+        """
+
+    def runs(self, before: tuple[float, str] | None = None, limit: int = 50) -> RunPage:
+        """The names of runs that calls have, page by page (``ledger.runs.page_of``)."""
+
+    def extend_run(self, given: Extension, most: Bounds) -> Extension:
+        """Give a run more and raise its hard stops, in one transaction; with its number.
+
+        Raises InvalidInput where it makes no sense, or is beyond ``most`` in all.
+        """
+
     def close(self) -> None:
         """Close every connection."""
 
@@ -329,3 +351,6 @@ class Journal(Protocol):
 
     def put_session(self, session: Session) -> Any:
         """Queue a session, to be written at once; a Ticket of its being on disk."""
+
+    def put_run(self, budget: RunBudget) -> Any:
+        """Queue what a run is given, likewise."""

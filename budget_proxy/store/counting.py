@@ -44,7 +44,7 @@ def _sane(expression: str) -> str:
 
 
 _COST: Final = f"CAST(min(max(cost, 0) * {NANO:.1f}, {MOST_A_ROW}) + 0.5 AS INTEGER)"
-_AMOUNT: Final[Mapping[Unit, str]] = {
+AMOUNT: Final[Mapping[Unit, str]] = {
     "tokens": f"{_sane('input_tokens')} + {_sane('output_tokens')}",
     "output_tokens": _sane("output_tokens"),
     "usd": _sane(f"coalesce(charged, {_COST})"),
@@ -187,7 +187,7 @@ def _counted(
     grouping = f" GROUP BY {', '.join(columns)}" if columns else ""
     found: defaultdict[str, int] = defaultdict(int)
     for total, *texts in connection.execute(
-        f"SELECT {', '.join([f'sum({_AMOUNT[limit.unit]})', *columns])} "  # noqa: S608
+        f"SELECT {', '.join([f'sum({AMOUNT[limit.unit]})', *columns])} "  # noqa: S608
         f"FROM calls WHERE {' AND '.join(terms)}{grouping}",
         values,
     ):

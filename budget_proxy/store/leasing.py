@@ -114,7 +114,7 @@ def tell(connection: sqlite3.Connection, owner: str, open_: Mapping[Account, Ope
 
 
 def balances(connection: sqlite3.Connection, tally: Tally, now: float) -> list[Balance]:
-    """Give the accounts of limits in force in the windows that a time lies in."""
+    """Give the accounts that calls are held to, in the windows that a time lies in."""
     found = []
     used = counting.used(connection, tally, now)
     for limit in tally.limits.values():
@@ -123,7 +123,7 @@ def balances(connection: sqlite3.Connection, tally: Tally, now: float) -> list[B
         its = {account for account in used if account.limit == limit.id} | set(held)
         if not limit.by:
             its.add(Account(limit.id, "", start))
-        for account in sorted(its):
+        for account in sorted(filter(tally.holds, its)):
             numbers = held.get(account, (0, 0, 0, 0, 0))
             found.append(Balance(account, used.get(account, 0), *numbers))
     return found

@@ -53,14 +53,7 @@ class Limited(ABC):
         there is none to replace, or a value cannot be stored.
         """
         with self._transaction("written") as connection:
-            before = self._tally(connection).limits.get(limit.id)
-            with storable("a limit"):
-                limit = replace(limit, id=limiting.save(connection, limit))
-            if before is None or not same_counting(before, limit):
-                limiting.forget(connection, limit.id)
-                if limit.window != "flight":
-                    counting.begin(connection, Counter(limit))
-        return limit.id
+            return self._save_limit(connection, limit)
 
     def remove_limit(self, id_: int) -> bool:
         """Take a limit out of force; false if there is none."""
@@ -115,7 +108,7 @@ class Limited(ABC):
             leasing.tell(connection, owner, open_)
 
     def balances(self, now: float) -> list[Balance]:
-        """Give the accounts of limits in force in the windows that a time lies in."""
+        """Give the accounts that calls are held to, in the windows that a time lies in."""
         with self._snapshot() as connection:
             return leasing.balances(connection, self._tally(connection), now)
 
@@ -136,6 +129,16 @@ class Limited(ABC):
         """Make those accounts what ``counted`` says, in one transaction; how many changed."""
         with self._transaction("written") as connection:
             return counting.recount(connection, self._tally(connection), now)
+
+    def _save_limit(self, connection: sqlite3.Connection, limit: Limit) -> int:
+        before = self._tally(connection).limits.get(limit.id)
+        with storable("a limit"):
+            limit = replace(limit, id=limiting.save(connection, limit))
+        if before is None or not same_counting(before, limit):
+            limiting.forget(connection, limit.id)
+            if limit.window != "flight":
+                counting.begin(connection, Counter(limit))
+        return limit.id
 
     def _tally(self, connection: sqlite3.Connection) -> Tally:
         """The limits in force in this transaction: read once a version."""

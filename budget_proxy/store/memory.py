@@ -23,6 +23,7 @@ from budget_proxy.store.pages import Page, Place, page_of, place_of
 from budget_proxy.store.reckoned import Reckoned, Reckoning
 from budget_proxy.store.remembered import Alerts, Remembered
 from budget_proxy.store.remembered_keys import RememberedKeys
+from budget_proxy.store.remembered_runs import RememberedRuns
 from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
     DAY,
@@ -36,10 +37,10 @@ from budget_proxy.store.sums import (
     merged,
     pieces_of,
 )
-from budget_proxy.types import CallRecord, Fit, Guidance, Session
+from budget_proxy.types import CallRecord, Fit, Guidance, Note, Session
 
 
-class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted):
+class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted, RememberedRuns):
     """Keeps the newest ``limit`` rows, and all sessions, until the process ends."""
 
     url = "memory:"
@@ -51,7 +52,7 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted):
         self._sessions: dict[tuple[str, str], Session] = {}
         self._of_key: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         self._of_id: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
-        self._guidance: dict[str, Guidance] = {}
+        self._guidance: dict[str, Guidance | Note] = {}
         self._meta: dict[str, str] = {}
         self._fits: defaultdict[str, list[Fit]] = defaultdict(list)
         self._gone: dict[tuple[int, int], list[Sums]] = {}
@@ -61,6 +62,8 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted):
         self._reckoning = Reckoning()
         self._keys: dict[str, Kept] = {}
         self._billed: list[Billed] = []
+        self._budgets = {}
+        self._extensions = defaultdict(list)
 
     def migrate(self) -> list[str]:
         """Nothing to bring up to date."""
@@ -97,8 +100,8 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted):
         """Write sessions and their guidance; what one (key, id) was given already stays."""
         with self._lock:
             for session in sessions:
-                if session.guidance is not None:
-                    self._guidance.setdefault(session.guidance.id, session.guidance)
+                for note in session.carried:
+                    self._guidance.setdefault(note.id, note)
                 place = (session.key, session.id)
                 if place in self._sessions:
                     self._sessions[place] = completed(self._sessions[place], session)
@@ -226,6 +229,9 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted):
                 **self._reckoning.counts(),
                 "keys": len(self._keys),
                 "billed": len(self._billed),
+                "runs": len(self._budgets),
+                "run_extensions": sum(map(len, self._extensions.values())),
+                "session_notes": sum(len(one.notes) for one in self._sessions.values()),
             }
 
     def horizon(self, keep: int) -> int:

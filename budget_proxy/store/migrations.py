@@ -20,6 +20,8 @@ from budget_proxy.store.billing import m012_billed
 from budget_proxy.store.keying import m011_keys
 from budget_proxy.store.limiting import TABLES as LIMIT_TABLES
 from budget_proxy.store.limiting import m013_limits
+from budget_proxy.store.running import TABLES as RUN_TABLES
+from budget_proxy.store.running import m014_runs
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 SET = "budget_proxy"
 TABLES = (
     "calls", "sessions", "guidance", "features", "fits", "meta", "sums", *ALERT_TABLES, "applied",
-    *LIMIT_TABLES, "keys", "billed",
+    *LIMIT_TABLES, "keys", "billed", *RUN_TABLES,
 )  # fmt: skip
 
 
@@ -234,6 +236,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m011_keys,
     m012_billed,
     m013_limits,
+    m014_runs,
 )
 """In the order of application."""
 

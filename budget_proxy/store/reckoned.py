@@ -166,14 +166,14 @@ class Reckoning:
             self._leases[account].setdefault(owner, _Lease()).open = calls
 
     def balances(self, now: float) -> list[Balance]:
-        """The accounts of limits in force in the windows that a time lies in."""
+        """The accounts that calls are held to, in the windows that a time lies in."""
         held = {one for one in self._current(self._leases, now) if self._living(one, now)}
         accounts = {*self.counters(now), *held}
         for limit in self.tally.limits.values():
             if not limit.by:
                 start, _ = window_of(limit.window, limit.zone, now)
                 accounts.add(Account(limit.id, "", start))
-        return [self._balance(account, now) for account in sorted(accounts)]
+        return [self._balance(one, now) for one in sorted(filter(self.tally.holds, accounts))]
 
     def _balance(self, account: Account, now: float) -> Balance:
         leases = [lease for _, lease in self._living(account, now)]
@@ -323,7 +323,7 @@ class Reckoned:
             self._reckoning.tell_open(owner, open_)
 
     def balances(self, now: float) -> list[Balance]:
-        """Give the accounts of limits in force in the windows that a time lies in."""
+        """Give the accounts that calls are held to, in the windows that a time lies in."""
         with self._lock:
             return self._reckoning.balances(now)
 

@@ -22,6 +22,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from budget_proxy.errors import StoreError
+from budget_proxy.ledger.runs import RunBudget
 from budget_proxy.store.backlog import Backlog, Listener, OnFault, Price
 from budget_proxy.store.base import Complete, Store
 from budget_proxy.store.foreign import Foreign
@@ -51,7 +52,7 @@ class Recorder:
 
     _rows: deque[CallRecord]
     _late: deque[tuple[str, Complete]]
-    _sessions: deque[tuple[Session, Future[None]]]
+    _sessions: deque[tuple[Session | RunBudget, Future[None]]]
     _signals: SimpleQueue[_Signal | Future[bool]]
     _starting: threading.RLock
     _thread: threading.Thread | None
@@ -118,11 +119,18 @@ class Recorder:
 
     def put_session(self, session: Session) -> Future[None]:
         """Queue a session, to be written at once; done when it is on disk, or a StoreError."""
+        return self._put_given(session)
+
+    def put_run(self, budget: RunBudget) -> Future[None]:
+        """Queue what a run is given, likewise."""
+        return self._put_given(budget)
+
+    def _put_given(self, given: Session | RunBudget) -> Future[None]:
         ticket: Future[None] = Future()
         if self._closed:
             ticket.set_exception(StoreError("the history has been closed"))
             return ticket
-        self._sessions.append((session, ticket))
+        self._sessions.append((given, ticket))
         if not self._called:  # else more signals would queue than saves can be made
             self._called = True
             self._signals.put(_Signal.SESSION)
@@ -234,7 +242,7 @@ class Recorder:
 
     def _save_sessions(self) -> None:
         self._called = False  # before sessions are taken, as with rows
-        taken: list[tuple[Session, Future[None]]] = []
+        taken: list[tuple[Session | RunBudget, Future[None]]] = []
         while self._sessions:
             taken.append(self._sessions.popleft())
         if not taken:
@@ -243,7 +251,8 @@ class Recorder:
             ticket.set_running_or_notify_cancel()
         failure: StoreError | None = StoreError("the session was not written")
         try:
-            self._store.save_sessions([session for session, _ in taken])
+            self._store.save_sessions([one for one, _ in taken if isinstance(one, Session)])
+            self._store.save_runs([one for one, _ in taken if isinstance(one, RunBudget)])
             failure = None
         except (StoreError, ValueError) as error:
             failure = error if isinstance(error, StoreError) else StoreError(str(error))

@@ -13,7 +13,14 @@ from operator import attrgetter
 from typing import Any, Final, cast
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.types import Arm, CallRecord, Guidance, GuidancePlace, Session, Thinking
+from budget_proxy.types import (
+    Arm,
+    CallRecord,
+    Guidance,
+    GuidancePlace,
+    Session,
+    Thinking,
+)
 
 _FIELDS: Final = tuple(field for field in fields(CallRecord) if field.name != "signals")
 CALL_COLUMNS: Final = tuple(field.name for field in _FIELDS)
@@ -141,6 +148,7 @@ def completed(old: Session, new: Session) -> Session:
         decided=settled.decided,
         model=old.model or new.model,
         seen=max(old.seen, new.seen),
+        notes=old.told(new.notes).notes,
     )
 
 

@@ -1,4 +1,4 @@
-"""Sessions in a SQLite history, and the guidance that they carry.
+"""Sessions in a SQLite history, the guidance that they carry, and what they were told since.
 
 Every function works on an open connection; the transaction around it is the caller's. All raise
 sqlite3.Error.
@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from budget_proxy.store import rows
-from budget_proxy.types import Session
+from budget_proxy.types import Note, Session
 
 _SESSION: Final = (
     f"SELECT {', '.join(f's.{name}' for name in rows.SESSION_COLUMNS)}, g.text, g.tokens "  # noqa: S608 (our own names)
     "FROM sessions s LEFT JOIN guidance g ON g.id = s.guidance"
+)
+_NOTE: Final = (
+    "SELECT n.at, n.guidance, g.text, g.tokens, n.run, n.unit, n.size, n.step FROM session_notes n "
+    "JOIN guidance g ON g.id = n.guidance WHERE n.key = ? AND n.id = ? ORDER BY n.at"
+)
+_INSERT_NOTE: Final = (
+    "INSERT OR IGNORE INTO session_notes (key, id, at, guidance, run, unit, size, step) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _INSERT_SESSION: Final = (
     f"INSERT INTO sessions ({', '.join(rows.SESSION_COLUMNS)}) "  # noqa: S608 (our own names)
@@ -35,15 +44,19 @@ _INSERT_SESSION: Final = (
 
 def save(connection: sqlite3.Connection, sessions: Sequence[Session]) -> None:
     """Write sessions and their guidance; what one (key, id) was given already stays."""
-    notes = [
-        (s.guidance.id, s.guidance.text, s.guidance.tokens, s.started)
-        for s in sessions
-        if s.guidance is not None
-    ]
+    notes = [(note.id, note.text, note.tokens, s.started) for s in sessions for note in s.carried]
     connection.executemany(
         "INSERT OR IGNORE INTO guidance (id, text, tokens, first_used) VALUES (?, ?, ?, ?)", notes
     )
     connection.executemany(_INSERT_SESSION, map(rows.write_session, sessions))
+    connection.executemany(
+        _INSERT_NOTE,
+        [
+            (s.key, s.id, n.at, n.id, n.run, n.unit, n.size, n.step)
+            for s in sessions
+            for n in s.notes
+        ],
+    )
 
 
 def find(
@@ -66,5 +79,7 @@ def find(
             f"{_SESSION} WHERE {where} ORDER BY s.started DESC, s.rowid DESC LIMIT 1", (wanted,)
         ).fetchone()
         if found:
-            return rows.read_session(found)
+            session = rows.read_session(found)
+            told = connection.execute(_NOTE, (session.key, session.id))
+            return replace(session, notes=tuple(Note(*one) for one in told))
     return None

@@ -34,10 +34,10 @@ from budget_proxy.store.accounted import Accounted
 from budget_proxy.store.alerted import Alerted
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import WITHIN, Complete, Group
+from budget_proxy.store.budgeted import Budgeted
 from budget_proxy.store.connections import Connections, enable_wal
 from budget_proxy.store.faults import PREFIX, explained, storable
 from budget_proxy.store.keying import Keyed
-from budget_proxy.store.limited import Limited
 from budget_proxy.store.pages import Asked, Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
@@ -55,7 +55,7 @@ _INSERT_CALL: Final = (
 )
 
 
-class SQLiteStore(Alerted, Limited, Keyed, Accounted):
+class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
     """A history in a file, given by path or by URL (``sqlite:///relative``, ``sqlite:////absolute``).
 
     Opening makes missing directories. Raises StoreError: with what to do about it where the

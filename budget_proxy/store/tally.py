@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from budget_proxy.ledger.accounts import Account
-from budget_proxy.ledger.limits import Limit, Whose, amount_of, whose_of
+from budget_proxy.ledger.limits import Limit, Whose, amount_of, beaten, whose_of
 from budget_proxy.ledger.windows import TIMELESS, window_of
 from budget_proxy.store.sums import LATEST
 from budget_proxy.types import CallRecord
@@ -33,6 +33,7 @@ class Tally:
     def __init__(self, limits: Iterable[Limit] = (), version: int = 0) -> None:
         self.version = version
         self.limits = {limit.id: limit for limit in limits}
+        self._beaten = beaten(self.limits.values())
         self._counters = [
             Counter(limit) for limit in self.limits.values() if limit.window != "flight"
         ]
@@ -44,6 +45,10 @@ class Tally:
     def counters(self) -> Sequence[Counter]:
         """The limits that count rows."""
         return self._counters
+
+    def holds(self, account: Account) -> bool:
+        """Whether calls are held to an account, or another limit names its value."""
+        return account.part not in self._beaten.get(account.limit, ())
 
     def of(self, rows: Iterable[CallRecord]) -> dict[tuple[Account, str], int]:
         """What rows count, by account and by the instance that wrote them."""

@@ -3,7 +3,7 @@
 ``exchange`` is a generator driven alike by the sync transport, the async transport and the
 proxy. It yields
 
-* ``Lookup`` or ``Shortage``: ask ``engine.answer`` (blocking; off the event loop);
+* a ``Question``: ask ``engine.answer`` (blocking; off the event loop);
 * ``Send``: send this body and these headers upstream, answer with a ``Reply`` (its content
   read and decoded, or ``None`` for an event stream of status 200), with ``Failed``, or with
   ``Unsent``, which ends the exchange;
@@ -29,7 +29,8 @@ from budget_proxy.classify.descriptor import parse as parse_descriptor
 from budget_proxy.engine import UNSENT, Answer, Question, Step
 from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.admission import Waiting
-from budget_proxy.ledger.refusal import Refusal
+from budget_proxy.ledger.refusal import Refusal, Refused
+from budget_proxy.ledger.runs import Extending
 from budget_proxy.scope import (
     BODY_KEY,
     HEADER_PREFIX,
@@ -53,6 +54,7 @@ from budget_proxy.transport.messages import (
 from budget_proxy.transport.payload import decoded, encoded
 from budget_proxy.transport.relay import Relay
 from budget_proxy.transport.retrieval import retrieve
+from budget_proxy.transport.told import our_headers
 from budget_proxy.types import (
     Body,
     Call,
@@ -65,7 +67,7 @@ from budget_proxy.types import (
 from budget_proxy.wire import REFUSED, dialect_for
 from budget_proxy.wire.base import Context, Dialect
 from budget_proxy.wire.own import strip
-from budget_proxy.wire.provider import NO_RETRY, is_signed
+from budget_proxy.wire.provider import NO_RETRY, is_retry, is_signed
 from budget_proxy.wire.retrieval import retrieval_of
 
 __all__ = [
@@ -87,7 +89,6 @@ _TOO_LARGE: Final = 413
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 _UNCHECKED: Final = "this call could not be held against the limits in force, so it is not made"
-_PRINTABLE: Final = range(0x20, 0x7F)
 
 
 Result = Reply | Relay | Failed | Unsent
@@ -155,6 +156,10 @@ def exchange(engine: Engine, request: Request) -> Exchange:
         scope, override = _asked(request, own, told=told, signed=signed)
     except InvalidInput as error:
         return _refusal(dialect, _BAD_REQUEST, str(error), "invalid_budget")
+    if override.extend is not None and not is_retry(headers):  # it was granted the first time
+        granted = yield Extending(scope.run, override.extend)
+        if isinstance(granted, InvalidInput):
+            return _refusal(dialect, _BAD_REQUEST, str(granted), "invalid_budget")
     return (yield from _called(engine, dialect, request, stripped, send, scope, override))
 
 
@@ -169,14 +174,14 @@ def _called(
 ) -> Exchange:
     """Plan a call and make it; as it came, where planning fails and no limit forbids that."""
     attempt: _Attempt | None = None
-    step: Plan | Refusal | None = None
+    step: Plan | Refused | None = None
     with fail_open(engine, "plan"):
         signed = is_signed(send.headers)
         context = _context(engine, request, scope, override, signed=signed)
         call = dialect.read(body, context)
         attempt = _Attempt(engine, call, body, request)
         step = yield from _planned(attempt, None)
-    if isinstance(step, Refusal):
+    if isinstance(step, Refused):
         return _refused(dialect, step)
     if attempt is not None and step is not None:
         return (yield from _attempts(dialect, attempt, step, send))
@@ -203,11 +208,11 @@ def _no_call(
 
 def _planned(
     attempt: _Attempt, answer: Answer
-) -> Generator[Question | Wait, Any, Plan | Refusal | None]:
+) -> Generator[Question | Wait, Any, Plan | Refused | None]:
     """Push the engine on to its next Plan or Refusal; ``None`` when it has nothing more."""
     step = attempt.advance(answer)
     while step is not None:
-        if isinstance(step, Plan | Refusal):
+        if isinstance(step, Plan | Refused):
             return step
         if isinstance(step, Waiting):
             yield Wait(step.ticket)
@@ -236,7 +241,9 @@ def _attempts(
             if isinstance(reply, Reply) and reply.content is None:
                 yield from _durable(plan)
                 meter = dialect.meter(drop_usage=plan.patch.include_usage)
-                relay = Relay(reply, [*reply.headers, *_our_headers(plan)], attempt, meter)
+                relay = Relay(
+                    reply, [*reply.headers, *our_headers(attempt.engine, plan)], attempt, meter
+                )
                 return relay
             following = None
             with fail_open(attempt.engine, "settle"):
@@ -246,7 +253,7 @@ def _attempts(
         if not isinstance(reply, Reply):
             return reply
         yield from _durable(plan)
-        return replace(reply, headers=[*reply.headers, *_our_headers(plan)])
+        return replace(reply, headers=[*reply.headers, *our_headers(attempt.engine, plan)])
     finally:
         if relay is None:
             attempt.close()
@@ -318,42 +325,16 @@ def _refusal(dialect: Dialect, status: int, message: str, code: str) -> Reply:
     return Reply(status, headers, encoded(body))
 
 
-def _refused(dialect: Dialect, refusal: Refusal) -> Reply:
-    """What a limit refuses, in the provider's shape; clients are not to try again by themselves."""
+def _refused(dialect: Dialect, refusal: Refused) -> Reply:
+    """What a limit or an alarm refuses, in the provider's shape; clients are not to try again."""
     reply = _refusal(dialect, _TOO_MANY, refusal.message, REFUSED)
     after = refusal.retry_after
-    facts = [(f"{HEADER_PREFIX}limit", str(refusal.limit.id))]
+    if isinstance(refusal, Refusal):
+        facts = [(f"{HEADER_PREFIX}limit", str(refusal.limit.id))]
+    else:
+        facts = [(f"{HEADER_PREFIX}run-alert", refusal.kind)]
     facts += [("retry-after", str(after))] if after is not None else []
     return replace(reply, headers=[*reply.headers, *facts])
-
-
-def _our_headers(plan: Plan) -> list[tuple[str, str]]:
-    """What was decided, for the client (design decision 17)."""
-    given = plan.allocation
-    facts: dict[str, object] = {
-        "call-id": plan.call.id,
-        "mode": given.mode,
-        "arm": given.arm,
-        "target": given.target,
-        "recommended": given.recommended,
-        "reserve": given.reserve,
-        "cap": given.cap,
-        "attempt": plan.attempt,
-        "strategy": plan.forecast.strategy,
-        "reason": given.reason,
-    }
-    return [
-        (HEADER_PREFIX + name, _header_safe(str(value)))
-        for name, value in facts.items()
-        if value is not None
-    ]
-
-
-def _header_safe(text: str) -> str:
-    """Agent names may hold anything; a header may not."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if ord(c) in _PRINTABLE else "?" for c in text)
 
 
 def _json_object(content: bytes | None) -> Body | None:

@@ -16,7 +16,7 @@ from budget_proxy.wire.stream import StreamMeter, Tally, failed
 from budget_proxy.wire.thinking import fit_budget, may_stand_beside, write_thinking
 from budget_proxy.wire.transcript import Transcript, role_of
 from budget_proxy.wire.usage import Shape, extract, plus
-from budget_proxy.wire.writing import begin
+from budget_proxy.wire.writing import begin, note
 
 _CAP: Final = "max_tokens"
 _SHAPE: Final = Shape("anthropic", "default", "input_tokens", "output_tokens")
@@ -100,16 +100,18 @@ class AnthropicMessages:
         steered = _write_effort(out, call, patch, capabilities)
         thinking = write_thinking(out, call, patch, capabilities)
         thought = [] if out.get("thinking") is body.get("thinking") else ["thinking"]
+        noted = note(out, patch, "messages")
         guided = _guide(out, patch)
         return Written(
             out,
-            (*added, *capped, *thought, *steered, *guided),
+            (*added, *capped, *thought, *steered, *guided, *(["messages"] if noted else [])),
             Patch(
                 cap=most if capped else None,
                 thinking=thinking,
                 effort=patch.effort if steered else None,
                 guidance=patch.guidance if guided else None,
                 model=patch.model,
+                notes=noted,
             ),
         )
 
@@ -140,7 +142,7 @@ class AnthropicMessages:
         if rejected == "output_config":
             return replace(patch, effort=None)
         if rejected in {"system", "messages"}:
-            return replace(patch, guidance=None)
+            return replace(patch, guidance=None, notes=())
         return patch
 
     def meter(self, *, drop_usage: bool) -> Meter:  # noqa: ARG002 (usage is the provider's own here)
@@ -190,15 +192,15 @@ def _write_effort(out: Body, call: Call, patch: Patch, capabilities: Capabilitie
 
 
 def _guide(out: Body, patch: Patch) -> list[str]:
-    note = patch.guidance
-    if note is None:
+    aim = patch.guidance
+    if aim is None:
         return []
-    key = "system" if note.place == "system" else "messages"
+    key = "system" if aim.place == "system" else "messages"
     written: Any = None
     if key == "system":
-        written = place.extended(out.get(key), note.text)
+        written = place.extended(out.get(key), aim.text)
     else:
-        written = place.in_user_turn(out.get(key), note.index, note.text)
+        written = place.in_user_turn(out.get(key), aim.index, aim.text)
     if written is None:
         return []
     out[key] = written

@@ -17,7 +17,7 @@ from budget_proxy.wire.rejection import mention, named
 from budget_proxy.wire.stream import StreamMeter, Tally, failed
 from budget_proxy.wire.transcript import Transcript, role_of
 from budget_proxy.wire.usage import Shape, extract
-from budget_proxy.wire.writing import begin
+from budget_proxy.wire.writing import begin, note
 
 _CAPS: Final = ("max_completion_tokens", "max_tokens")
 _FLOOR: Final = 16
@@ -92,16 +92,18 @@ class OpenAIChat:
         if may_write_effort(body, call, patch, capabilities):
             out["reasoning_effort"] = patch.effort
             steered = ["reasoning_effort"]
+        noted = note(out, patch, "messages")
         guided = _guide(out, patch)
         return Written(
             out,
-            (*added, *capped, *asked, *steered, *guided),
+            (*added, *capped, *asked, *steered, *guided, *(["messages"] if noted else [])),
             Patch(
                 cap=most if capped else None,
                 effort=patch.effort if steered else None,
                 guidance=patch.guidance if guided else None,
                 include_usage=bool(asked),
                 model=patch.model,
+                notes=noted,
             ),
         )
 
@@ -134,7 +136,7 @@ class OpenAIChat:
         if rejected == "reasoning_effort":
             return replace(patch, effort=None)
         if rejected == "messages":
-            return replace(patch, guidance=None)
+            return replace(patch, guidance=None, notes=())
         return patch
 
     def meter(self, *, drop_usage: bool) -> Meter:
@@ -197,13 +199,13 @@ def _ask_usage(out: Body, call: Call) -> list[str]:
 
 
 def _guide(out: Body, patch: Patch) -> list[str]:
-    note = patch.guidance
-    if note is None:
+    aim = patch.guidance
+    if aim is None:
         return []
-    if note.place == "system":
-        messages = place.in_system_message(out.get("messages"), note.text)
+    if aim.place == "system":
+        messages = place.in_system_message(out.get("messages"), aim.text)
     else:
-        messages = place.in_user_turn(out.get("messages"), note.index, note.text)
+        messages = place.in_user_turn(out.get("messages"), aim.index, aim.text)
     if messages is None:
         return []
     out["messages"] = messages

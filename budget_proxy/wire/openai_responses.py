@@ -17,7 +17,7 @@ from budget_proxy.wire.rejection import mention, named
 from budget_proxy.wire.stream import StreamMeter, Tally, failed
 from budget_proxy.wire.transcript import Transcript, role_of
 from budget_proxy.wire.usage import Shape, extract
-from budget_proxy.wire.writing import begin
+from budget_proxy.wire.writing import begin, note
 
 _CAP: Final = "max_output_tokens"
 _FLOOR: Final = 16
@@ -94,15 +94,17 @@ class OpenAIResponses:
         ):
             out["reasoning"] = {**(reasoning or {}), "effort": patch.effort}
             steered = ["reasoning"]
+        noted = note(out, patch, "input", "input_text")
         guided = _guide(out, patch)
         return Written(
             out,
-            (*added, *capped, *steered, *guided),
+            (*added, *capped, *steered, *guided, *(["input"] if noted else [])),
             Patch(
                 cap=most if capped else None,
                 effort=patch.effort if steered else None,
                 guidance=patch.guidance if guided else None,
                 model=patch.model,
+                notes=noted,
             ),
         )
 
@@ -128,7 +130,7 @@ class OpenAIResponses:
         if rejected == "reasoning":
             return replace(patch, effort=None)
         if rejected in {"instructions", "input"}:
-            return replace(patch, guidance=None)
+            return replace(patch, guidance=None, notes=())
         return patch
 
     def meter(self, *, drop_usage: bool) -> Meter:  # noqa: ARG002 (usage is the provider's own here)
@@ -189,18 +191,18 @@ def _forced(choice: Any) -> bool:
 
 
 def _guide(out: Body, patch: Patch) -> list[str]:
-    note = patch.guidance
-    if note is None:
+    aim = patch.guidance
+    if aim is None:
         return []
-    key = "instructions" if note.place == "system" else "input"
+    key = "instructions" if aim.place == "system" else "input"
     given = out.get(key)
     written: Any = None
     if key == "instructions":
-        written = None if isinstance(given, list) else place.extended(given, note.text)
+        written = None if isinstance(given, list) else place.extended(given, aim.text)
     elif isinstance(given, str):
-        written = place.extended(given, note.text) if note.index == 0 else None
+        written = place.extended(given, aim.text) if aim.index == 0 else None
     else:
-        written = place.in_user_turn(given, note.index, note.text, "input_text")
+        written = place.in_user_turn(given, aim.index, aim.text, "input_text")
     if written is None:
         return []
     out[key] = written

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from budget_proxy.types import Note
 from budget_proxy.wire import value
 from budget_proxy.wire.content import marked, read
 from budget_proxy.wire.transcript import is_user_turn, role_of
@@ -46,6 +47,66 @@ def in_user_turn(messages: Any, index: int, text: str, kind: str = "text") -> li
     return None
 
 
+def tail_of(messages: Any) -> int | None:
+    """The place of the newest message, where that is a user's or a tool's; else ``None``."""
+    if isinstance(messages, str):
+        return 0
+    known = value.items(messages)
+    return len(known) - 1 if known and _part_of(known[-1]) is not None else None
+
+
+def with_notes(
+    messages: Any, notes: Sequence[Note], kind: str = "text"
+) -> tuple[Any, tuple[Note, ...]]:
+    """The messages with each note at the end of its own, and the notes that found their place.
+
+    In a user's message a note is a block of its own, also beside a string (``in_user_turn``). What
+    a tool answered keeps its form, since not all hosts take blocks there: the note ends its last
+    text. That is the same prompt whichever form an agent sends it in later.
+    """
+    written = []
+    for note in notes:
+        noted = _noted(messages, note, kind)
+        if noted is not None:
+            messages = noted
+            written.append(note)
+    return messages, tuple(written)
+
+
+def _noted(messages: Any, note: Note, kind: str) -> Any:
+    if isinstance(messages, str):
+        return extended(messages, note.text) if note.at == 0 else None
+    if not (isinstance(messages, list) and 0 <= note.at < len(messages)):
+        return None
+    item = messages[note.at]
+    part = _part_of(item)
+    if part is None:
+        return None
+    content = item.get(part)
+    if part == "content" and role_of(item) == "user":
+        if isinstance(content, str) and content:
+            content = [{"type": kind, "text": content}]
+        return _with(messages, note.at, extended(content, note.text, kind), part)
+    return _with(messages, note.at, _ended(content, note.text, kind), part)
+
+
+def _ended(content: Any, text: str, kind: str) -> Any:
+    """A tool's answer with ``text`` at the end of its last text."""
+    last = content[-1] if isinstance(content, list) and content else None
+    if isinstance(last, dict) and isinstance(last.get("text"), str):
+        return [*content[:-1], {**last, "text": extended(last["text"], text)}]
+    return extended(content, text, kind)
+
+
+def _part_of(item: Any) -> str | None:
+    """Where a message that answers the model has its text; ``None`` if it is none of those."""
+    if not isinstance(item, dict):
+        return None
+    if isinstance(item.get("role"), str):
+        return "content" if role_of(item) in {"user", "tool"} else None
+    return "output" if value.text(item.get("type")).endswith("_output") else None
+
+
 def in_system_message(messages: Any, text: str) -> list[Any] | None:
     """The messages with ``text`` in the system prompt; a system message is made if need be.
 
@@ -71,9 +132,9 @@ def _system_place(messages: Sequence[Any]) -> int | None:
     return place
 
 
-def _with(messages: list[Any], at: int, content: Any) -> list[Any] | None:
+def _with(messages: list[Any], at: int, content: Any, part: str = "content") -> list[Any] | None:
     if content is None:
         return None
     copy = list(messages)
-    copy[at] = {**messages[at], "content": content}
+    copy[at] = {**messages[at], part: content}
     return copy

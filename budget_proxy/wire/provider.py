@@ -22,6 +22,7 @@ _AZURE: Final = "/openai/"
 _OPENAI_ONLY: Final = (_AZURE, "/v1/responses/", "/v1/chat/", "/v1/embeddings")
 _SIGNED: Final = "AWS4-"
 _BEARER: Final = re.compile(r"\s*bearer\s+(\S+)\s*", re.IGNORECASE)
+_RETRIES: Final = "x-stainless-retry-count"
 _TIMEOUTS: Final = ("x-stainless-read-timeout", "x-stainless-timeout")
 NO_RETRY: Final = ("x-should-retry", "false")
 """The header by which an answer keeps the providers' SDKs from trying again."""
@@ -47,6 +48,13 @@ def is_signed(headers: Headers) -> bool:
     """Whether a request is signed, so that nothing in it may be changed."""
     return any(
         name.lower() == "authorization" and value.startswith(_SIGNED) for name, value in headers
+    )
+
+
+def is_retry(headers: Headers) -> bool:
+    """Whether an SDK sends a request again by itself (those of both providers say so)."""
+    return any(
+        name.lower() == _RETRIES and value.strip() not in {"", "0"} for name, value in headers
     )
 
 

@@ -9,6 +9,7 @@ from budget_proxy.types import Call
 from budget_proxy.wire import value
 from budget_proxy.wire.base import Context
 from budget_proxy.wire.path import model_in
+from budget_proxy.wire.place import tail_of
 from budget_proxy.wire.transcript import Transcript
 
 
@@ -49,6 +50,7 @@ def call_of(
         schema_fields=value.properties(schema),
         temperature=value.number(body.get("temperature")),
         signed=context.signed,
+        tail=tail_of(body.get("messages", body.get("input"))),
         starts=starts and not transcript.answered,
         cache_past_system=transcript.shared and not transcript.answered,
         timeout=context.timeout,

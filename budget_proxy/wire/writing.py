@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from budget_proxy.types import Body, Call, Patch
+from budget_proxy.types import Body, Call, Note, Patch
 from budget_proxy.wire import value
+from budget_proxy.wire.place import with_notes
 
 
 def begin(body: Mapping[str, Any], call: Call, patch: Patch) -> tuple[Body, Patch, list[str]]:
@@ -25,3 +26,14 @@ def begin(body: Mapping[str, Any], call: Call, patch: Patch) -> tuple[Body, Patc
         return out, replace(patch, model=None), []
     out["model"] = patch.model
     return out, patch, ["model"]
+
+
+def note(out: Body, patch: Patch, key: str, kind: str = "text") -> tuple[Note, ...]:
+    """Write what a model is told of its run into the messages under ``key``; the notes written.
+
+    Before guidance, which may add messages: notes count those of the caller.
+    """
+    if not patch.notes:
+        return ()
+    out[key], written = with_notes(out.get(key), patch.notes, kind)
+    return written

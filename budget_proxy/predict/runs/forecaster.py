@@ -138,6 +138,11 @@ class RunForecaster:
         if known is not None:
             self._settle(known)
 
+    def is_open(self, run: str, now: float) -> bool:
+        """Whether a run is likely to go on, by how long it has been silent at ``now``."""
+        known = self._active.get(run)
+        return known is not None and now - known.last <= known.agent.gaps.silence
+
     def _begin(self, step: RunStep) -> _Run:
         chain = chain_of(step.agent, step.model, step.task)
         agent = _newest(self._agents, step.agent, MOST_AGENTS) or _Agent()

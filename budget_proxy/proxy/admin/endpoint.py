@@ -25,8 +25,9 @@ class Endpoint:
 
     Names in braces in the path are parameters, as those of the query are. ``body`` names the
     parameter that is the request's JSON body, a model or what ``schema`` describes; ``asker`` the
-    one that is the id of the virtual key that it came with. ``respond`` runs in a worker thread; it
-    may block, and raise Refusal, InvalidInput and StoreError.
+    one that is the id of the virtual key that it came with. With ``slashes`` parameters in the
+    path may have some. ``respond`` runs in a worker thread; it may block, and raise Refusal,
+    InvalidInput and StoreError.
 
     Of those who need a key the ``role`` decides who may ask: approvers what is only read, admins
     what changes something, unless it is given.
@@ -41,6 +42,7 @@ class Endpoint:
     schema: Mapping[str, Any] | None = None
     asker: str | None = None
     role: Role | None = None
+    slashes: bool = False
 
     @property
     def needs(self) -> Role:
@@ -65,7 +67,8 @@ class Endpoint:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The parameters in a path as it was sent; ``None`` if it is another's."""
-        found = re.fullmatch(_IN_PATH.sub(r"(?P<\1>[^/]+)", self.path), path)
+        kind = ".+" if self.slashes else "[^/]+"
+        found = re.fullmatch(_IN_PATH.sub(rf"(?P<\1>{kind})", self.path), path)
         return None if found is None else {k: unquote(v) for k, v in found.groupdict().items()}
 
     def ask(

@@ -13,6 +13,7 @@ from budget_proxy.proxy.admin import (
     predict,
     projection,
     report,
+    runs,
     suggestions,
     trends,
 )
@@ -29,4 +30,5 @@ ENDPOINTS: Final[tuple[Endpoint, ...]] = (
     *calls.ENDPOINTS,
     *predict.ENDPOINTS,
     *keys.ENDPOINTS,
+    *runs.ENDPOINTS,
 )
