@@ -25,6 +25,7 @@ from budget_proxy.ledger.admission import Waiting
 from budget_proxy.ledger.refusal import Refused
 from budget_proxy.ledger.runs import Extending, RunLookup
 from budget_proxy.policy.base import policy_of
+from budget_proxy.policy.router import Choice
 from budget_proxy.predict.base import Predictor, Refitting
 from budget_proxy.predict.similarity import Similarity
 from budget_proxy.predict.strategies import fitting, make
@@ -92,9 +93,7 @@ class Engine(RunsOffered):
             salt=salt,
             journal=self.recorder,
             capabilities=self.capabilities,
-            route=(lambda *asked: self._tasks.route(*asked))  # noqa: PLW0108 (made below)
-            if settings.tiers
-            else None,
+            route=self._route if settings.tiers else None,
             instance=instance,
             on_learned=self._trainer.learned if self._trainer is not None else None,
         )
@@ -395,6 +394,9 @@ class Engine(RunsOffered):
         if not self._preloaded:
             self._preloaded = True
             threading.Thread(target=preload, name="budget-proxy-preload", daemon=True).start()
+
+    def _route(self, *asked: Any) -> Choice:
+        return self._tasks.route(*asked)
 
     def _learn(self, records: Sequence[CallRecord]) -> None:
         for record in records:

@@ -191,18 +191,12 @@ class Core:
         terms = terms_of(call, policy, view.gate, session, view.agent)
         thinking, effort = view.steer()
         given = give(
-            session,
-            call,
-            terms,
-            policy,
-            view.agent,
+            session, call, terms, policy, view.agent,
             compose=lambda form: compose(
                 form, call, view.characteristics, view.forecast, view.forecast.quantile(0.60)
             ),
-            thinking=thinking,
-            effort=effort,
-            routed=view.choice is not None,
-        )
+            thinking=thinking, effort=effort, routed=view.choice is not None,
+        )  # fmt: skip
         allocation = allocate(
             call,
             view.forecast,
@@ -234,25 +228,31 @@ class Core:
             run=self.running.outlook(call, view.agent),
         )
 
-    def reserve(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refusal]:
-        """Reserve for a plan: it, a cheaper one that a limit falls back to, or the Refusal."""
+    def reserve(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refused]:
+        """Reserve for a plan: it, a cheaper one that a limit falls back to, or the refusal."""
         call = plan.call
-        user = call.scope.user
-        return self._admission.admit(
+        admitted = yield from self._admission.admit(
             plan,
-            user=pseudonym(self._salt, "user", user) if user else "",
+            user=self._pseudonym(call) or "",
             most=self._capabilities(call.api, call.host, call.model).max_output,
             cheaper=partial(self._cheaper, body=body),
         )
+        if isinstance(admitted, Refusal):
+            return admitted.of_run(self.running.numbers(call))
+        return admitted
+
+    def _pseudonym(self, call: Call) -> str | None:
+        user = call.scope.user
+        return pseudonym(self._salt, "user", user) if user else None
 
     def settle(self, plan: Plan, outcome: Outcome) -> CallRecord:
         """Account for one attempt: learn from it, queue its row."""
         outcome = replace(outcome, exact=False) if is_awaited(plan, outcome) else outcome
         kind = plan.features
         reasoning = self.evidence.reasoning_q95(kind.agent, kind.task_type, kind.model)
-        user, produced = plan.call.scope.user, outcome.response_id
+        produced = outcome.response_id
         identity = Identity(
-            user=pseudonym(self._salt, "user", user) if user else None,
+            user=self._pseudonym(plan.call),
             response=self.sessions.produced(plan.session, produced) if produced else None,
             instance=self._instance,
         )
@@ -338,18 +338,6 @@ class Core:
             input_tokens=tokens,
             choice=choice,
         )
-
-    def _admit(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refused]:
-        call = plan.call
-        admitted = yield from self._admission.admit(
-            plan,
-            user=pseudonym(self._salt, "user", call.scope.user) if call.scope.user else "",
-            most=self._capabilities(call.api, call.host, call.model).max_output,
-            cheaper=partial(self._cheaper, body=body),
-        )
-        if isinstance(admitted, Refusal):
-            return admitted.of_run(self.running.numbers(call))
-        return admitted
 
     def _cheaper(self, plan: Plan, limit: Limit, body: Body) -> Plan | None:
         """The call by the model or the effort that a limit falls back to, whoever chose them."""
