@@ -12,7 +12,6 @@ import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from budget_proxy.classify.descriptor import parse as parse_descriptor
@@ -83,9 +82,7 @@ class Engine(RunsOffered):
         )  # fmt: skip
         predictor = make(settings.strategy, window=settings.window)
         self._trainer = self._trained_by(predictor, instance)
-        memory = (
-            predictor if isinstance(predictor, Similarity) else Similarity(window=settings.window)
-        )
+        memory = predictor if isinstance(predictor, Similarity) else Similarity(settings.window)
         self.core = Core(
             policy=policy_of(settings),
             predictor=predictor,
@@ -331,12 +328,7 @@ class Engine(RunsOffered):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _begin_process(self) -> None:

@@ -215,18 +215,11 @@ class Core:
         written = DIALECTS[call.api].write(body, call, patch, view.capabilities)
         given = as_given(given, session, patch, written.patch, view.model)
         return Plan(
-            call=call,
-            characteristics=view.characteristics,
-            features=view.features,
-            forecast=view.forecast,
-            allocation=as_written(allocation, call, patch, written.patch),
-            session=given,
-            body=written.body,
-            input_tokens=view.input_tokens,
-            patch=written.patch,
-            added=written.added,
+            call, view.characteristics, view.features, view.forecast,
+            as_written(allocation, call, patch, written.patch), given, written.body,
+            view.input_tokens, patch=written.patch, added=written.added,
             run=self.running.outlook(call, view.agent),
-        )
+        )  # fmt: skip
 
     def reserve(self, plan: Plan, body: Body) -> Generator[Step, Answer, Plan | Refused]:
         """Reserve for a plan: it, a cheaper one that a limit falls back to, or the refusal."""
