@@ -181,3 +181,14 @@ def test_nobody_waits_for_room_that_cannot_come() -> None:
     _, step = bench.started(max_tokens=1500)
     assert isinstance(step, Refusal)
     assert step.retry_after is None
+
+
+def test_a_price_that_is_a_guess_is_flagged() -> None:
+    """The plan, its answer's header and its row say that it counts at the dearest price."""
+    bench = Bench(Limit("usd", 1_000 * NANO, "day", id=1))
+    run, step = bench.started(model="nobody-knows-it", max_tokens=100)
+    assert "no price of nobody-knows-it is known" in step.allocation.reason
+    bench.on(run, done(10))
+    assert "no price of nobody-knows-it is known" in bench.journal.records[-1].reason
+    _, step = bench.started(max_tokens=100)
+    assert "no price" not in step.allocation.reason

@@ -13,10 +13,12 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 
+from budget_proxy.ledger.limits import EACH, Limit
 from budget_proxy.proxy.admin.openapi import PREFIX, document
 from budget_proxy.proxy.admin.registry import ENDPOINTS
 from budget_proxy.store import issuing
 from budget_proxy.store.keys import ROLES, Role
+from budget_proxy.types import CallRecord
 from tests.command_line import answered, run_json
 from tests.proxied import Answer, Running, running
 from tests.test_proxy_admin_openapi import CHECKS
@@ -32,6 +34,10 @@ NEEDS: dict[tuple[str, str], Role] = {
     ("GET", "/keys"): "admin", ("GET", "/keys/self"): "caller", ("GET", "/keys/{id}"): "admin",
     ("POST", "/keys"): "admin", ("POST", "/keys/{id}/rotate"): "admin",
     ("POST", "/keys/{id}/revoke"): "admin", ("GET", "/billing"): "approver",
+    ("GET", "/limits"): "approver", ("GET", "/limits/check"): "approver",
+    ("POST", "/limits/add"): "admin", ("POST", "/limits/{number}/remove"): "admin",
+    ("GET", "/runs"): "approver", ("GET", "/runs/{run}"): "approver",
+    ("POST", "/runs/extend"): "admin",
 }  # fmt: skip
 """Every endpoint, and the least role that may ask: one that is added has to be added here."""
 
@@ -78,6 +84,7 @@ def test_roles_are_asked_for(
     """Lower ones get a 403 that names what is needed; without a key it is a 401."""
     needed = NEEDS[method, path]
     where = path.replace("{number}", "1").replace("{call_id}", "c0").replace("{id}", "bk_none")
+    where = where.replace("{run}", "ticket")
     body: dict[str, Any] | None = {} if method == "POST" else None
     for role in ROLES:
         reply = ask(proxied, method, where, tokens[role], body)
@@ -108,13 +115,44 @@ def test_a_key_is_told_what_it_is_for(proxied: Running) -> None:
     issued = issuing.create(
         proxied.engine.store, "Ann", time.time(), models=("gpt-5*",), seconds=3600.0
     )
-    found = ask(proxied, "GET", "/keys/self", issued.secret).json()
+    told = ask(proxied, "GET", "/keys/self", issued.secret).json()
+    assert told["limits"] == []
+    found = told["key"]
     assert (found["id"], found["name"], found["role"]) == (issued.key.id, "Ann", "caller")
     assert (found["models"], found["state"]) == (["gpt-5*"], "active")
     assert found["expires"] == issued.key.expires
     assert "secret" not in found
     reply = ask(proxied, "GET", "/keys/self?asker=bk_other", issued.secret)
     assert reply.status_code == 400
+
+
+def test_a_key_is_told_its_limits_and_nobody_elses(proxied: Running) -> None:
+    """Those that name it, and of those that name each key its own account."""
+    store, now = proxied.engine.store, time.time()
+    mine, other = (issuing.create(store, name, now) for name in ("Ann", "Bob"))
+    made = [
+        store.save_limit(limit)
+        for limit in (
+            Limit("tokens", 1_000, "day", (("key", mine.key.id),), created=now),
+            Limit("tokens", 1_000, "day", (("key", other.key.id),), created=now),
+            Limit("tokens", 1_000, "week", (("key", EACH),), created=now),
+        )
+    ]
+    store.append([
+        CallRecord(
+            now, "openai.chat", "m", f"c-{one.key.id}", key=one.key.id, input_tokens=10,
+            output_tokens=tokens,
+        )
+        for one, tokens in ((mine, 90), (other, 290))
+    ])  # fmt: skip
+    told = ask(proxied, "GET", "/keys/self", mine.secret).json()["limits"]
+    for number in made:
+        store.remove_limit(number)
+    assert [one["id"] for one in told] == [made[0], made[2]]
+    assert [[(a["part"], a["used"]) for a in one["accounts"]] for one in told] == [
+        [("", 100)],
+        [(mine.key.id, 100)],
+    ]
 
 
 def test_keys_are_made_rotated_and_ended_over_http(

@@ -215,6 +215,19 @@ def overview(store: Store, now: float) -> Limits:
     return Limits(store.url, now, tuple(_listed(one, balances, now) for one in limits))
 
 
+def of_key(store: Store, key: str, now: float) -> tuple[Listed, ...]:
+    """The limits that name a virtual key, or each, as they stand for it. Raises StoreError."""
+    found = []
+    for limit in overview(store, now).limits:
+        whose = limit.where.get("key")
+        if whose == key:
+            found.append(limit)
+        elif whose == EACH:
+            own = tuple(account for account in limit.accounts if account.part == key)
+            found.append(replace(limit, accounts=own))
+    return tuple(found)
+
+
 def check(store: Store, now: float, *, repair: bool = False) -> Check:
     """Compare counters with the history; ``repair`` counts anew. Raises StoreError."""
     units = {limit.id: limit.unit for limit in store.limits()}

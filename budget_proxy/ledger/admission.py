@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from budget_proxy.ledger.accounts import Account, Grant
@@ -44,7 +45,7 @@ class Admission:
             claim = claim_of(plan, user, most, self._charge, self._ledger.units, self._ledger.tempo)
             refusal = yield from self._reserve(claim, claim.now)
             if refusal is None:
-                return plan
+                return plan if claim.priced else _flagged(plan)
             limit = refusal.limit
             fallback = None
             if limit.action == "degrade" and limit.id not in tried:
@@ -54,7 +55,9 @@ class Admission:
                 break
             plan = fallback
         refused = yield from self._wait(claim, refusal)
-        return plan if refused is None else refused
+        if refused is not None:
+            return refused
+        return plan if claim.priced else _flagged(plan)
 
     def _reserve(self, claim: Claim, now: float) -> Generator[Shortage, Any, Refusal | None]:
         found = self._ledger.reserve(claim, now=now)
@@ -78,3 +81,10 @@ class Admission:
         finally:
             self._ledger.leave(claim.key)
         return found
+
+
+def _flagged(plan: Plan) -> Plan:
+    """The plan, whose reason says that its price is a guess on the safe side."""
+    why = f"no price of {plan.call.model} is known: it counts at its provider's dearest"
+    given = replace(plan.allocation, reason=f"{plan.allocation.reason}; {why}")
+    return replace(plan, allocation=given)

@@ -6,8 +6,12 @@ the command line, by who may write the history.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from pydantic import Field
 
+from budget_proxy.analytics import limits
+from budget_proxy.analytics.limits import Listed
 from budget_proxy.analytics.periods import seconds_of
 from budget_proxy.assemble import Engine
 from budget_proxy.proxy.admin.endpoint import Endpoint
@@ -78,11 +82,20 @@ def keys(engine: Engine, asked: AskedKeys) -> Keys:  # noqa: ARG001 (every endpo
     return issuing.listing(engine.store, shown(engine.store.url), engine.now())
 
 
-def own_key(engine: Engine, asked: AskedOwn) -> ListedKey:
-    """What the key that is sent is for: its name, role, models and expiry."""
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A key as its owner sees it: what it is for, and the limits that name it."""
+
+    key: ListedKey
+    limits: tuple[Listed, ...]
+
+
+def own_key(engine: Engine, asked: AskedOwn) -> OwnKey:
+    """What the key that is sent is for: its name, role, models and expiry, and its limits."""
     if asked.asker is None:
         raise Refusal(404, "no virtual key was sent, and none is needed here", type_=NOT_FOUND)
-    return issuing.find(engine.store, asked.asker, engine.now())
+    store, now = engine.store, engine.now()
+    return OwnKey(issuing.find(store, asked.asker, now), limits.of_key(store, asked.asker, now))
 
 
 def key(engine: Engine, asked: AskedKey) -> ListedKey:
@@ -138,7 +151,7 @@ def _unknown(error: issuing.UnknownKey) -> Refusal:
 
 ENDPOINTS = (
     Endpoint("GET", "/keys", AskedKeys, Keys, keys, role="admin"),
-    Endpoint("GET", "/keys/self", AskedOwn, ListedKey, own_key, asker="asker", role="caller"),
+    Endpoint("GET", "/keys/self", AskedOwn, OwnKey, own_key, asker="asker", role="caller"),
     Endpoint("GET", "/keys/{id}", AskedKey, ListedKey, key, role="admin"),
     Endpoint("POST", "/keys", AskedCreation, IssuedKey, create_key, "key", asker="asker"),
     Endpoint(
