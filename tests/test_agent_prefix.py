@@ -32,6 +32,9 @@ PROMPT = {"tools", "system", "instructions", "messages", "input"}
 """The parts of a body that the model reads; a provider's cache compares no others."""
 WRITTEN = {"stream_options", "max_completion_tokens", "max_tokens", "max_output_tokens"}
 
+pytestmark = pytest.mark.xdist_group("agent_prefix")
+"""One worker has what a conversation came to."""
+
 
 @dataclass(frozen=True)
 class Replay:

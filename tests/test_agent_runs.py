@@ -35,6 +35,9 @@ USED = 1_000
 """Tokens of each answer: the budget of 20,000 is half used after the tenth."""
 BUDGET = 20_000
 
+pytestmark = pytest.mark.xdist_group("agent_runs")
+"""One worker has what a conversation came to."""
+
 
 @dataclass(frozen=True)
 class Replay:

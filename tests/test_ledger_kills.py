@@ -32,11 +32,6 @@ LIMITS = (
 )
 
 
-def test_what_was_answered_is_counted_whenever_the_proxy_is_killed(tmp_path: Path) -> None:
-    """Two kills amid 150 calls."""
-    asyncio.run(_killed(tmp_path, callers=150, kills=2, seconds=(0.3, 0.9)))
-
-
 @pytest.mark.slow
 def test_what_was_answered_is_counted_after_many_kills_amid_many_calls(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -148,7 +148,7 @@ def _check_that_nothing_leaks(
 
 def test_cut_answers_do_not_shorten_the_upper_quantiles(tmp_path: Path) -> None:
     """Cut at its group's p90, q95 and q99 cover the true lengths; who is not told falls short."""
-    rows = stress.made_up(1000)
+    rows = stress.made_up(1500)
     found = _of_cut_answers(rows, tmp_path, told=True)
     assert found["q95"] == pytest.approx(0.95, abs=0.03)
     assert found["q99"] == pytest.approx(0.99, abs=0.03)
