@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from budget_proxy.store import script
 from budget_proxy.store.alerts import (
     ALERT_COLUMNS,
     FRESH,
@@ -50,7 +51,9 @@ _SEEN: Final = f"SELECT {', '.join(SEEN_COLUMNS)} FROM calls"  # noqa: S608 (our
 
 def m006_alerts(db: Database) -> None:
     """Keep alerts, what is to be told of them, what is muted, and how far the watch has got."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         CREATE TABLE alerts (
             id INTEGER PRIMARY KEY,
             cause TEXT NOT NULL,
@@ -97,7 +100,8 @@ def m006_alerts(db: Database) -> None:
             name TEXT PRIMARY KEY,
             state TEXT NOT NULL
         );
-    """)
+    """,
+    )
 
 
 def seen(connection: sqlite3.Connection, after: int, until: int | None, limit: int) -> list[Seen]:

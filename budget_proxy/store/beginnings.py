@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from budget_proxy.store import script
+
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
 
 def m001_first_tables(db: Database) -> None:
     """Make the calls, sessions, the guidance they carry, and settings of the installation."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         CREATE TABLE calls (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             ts REAL NOT NULL,
@@ -116,7 +120,8 @@ def m001_first_tables(db: Database) -> None:
             name TEXT PRIMARY KEY,
             value TEXT NOT NULL
         );
-    """)
+    """,
+    )
 
 
 def m002_pending(db: Database) -> None:
@@ -126,7 +131,9 @@ def m002_pending(db: Database) -> None:
 
 def m003_features(db: Database) -> None:
     """Keep what the learner takes from recent calls, and what it fitted."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         CREATE TABLE features (
             id INTEGER PRIMARY KEY,
             signals BLOB NOT NULL
@@ -144,4 +151,5 @@ def m003_features(db: Database) -> None:
             content BLOB NOT NULL
         );
         CREATE INDEX fits_strategy ON fits (strategy, id);
-    """)
+    """,
+    )

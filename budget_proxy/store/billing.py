@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
+from budget_proxy.store import script
 from budget_proxy.store.billed import (
     DAY,
     HALF_HOUR,
@@ -78,7 +79,9 @@ _SPENT: Final = f"""
 
 def m012_billed(db: Database) -> None:
     """Keep what providers' exports say they billed."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         CREATE TABLE billed (
             id INTEGER PRIMARY KEY,
             provider TEXT NOT NULL,
@@ -97,7 +100,8 @@ def m012_billed(db: Database) -> None:
             imported REAL NOT NULL
         );
         CREATE INDEX billed_day ON billed (day, provider, report);
-    """)
+    """,
+    )
 
 
 def save(connection: sqlite3.Connection, lines: Sequence[Billed]) -> Taken:

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from budget_proxy.store import script
 from budget_proxy.store.keys import Kept, Lock, VirtualKey
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ _CHANGE: Final = f"UPDATE keys SET {', '.join(f'{name} = ?' for name in _COLUMNS
 
 def m011_keys(db: Database) -> None:
     """Keep virtual keys: who may call, and salted hashes of their secrets."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         CREATE TABLE keys (
             id TEXT PRIMARY KEY,
             name TEXT NOT NULL,
@@ -47,7 +50,8 @@ def m011_keys(db: Database) -> None:
             former BLOB NOT NULL,
             version INTEGER NOT NULL UNIQUE
         ) WITHOUT ROWID;
-    """)
+    """,
+    )
 
 
 class Keyed(ABC):

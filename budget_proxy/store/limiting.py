@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.limits import Limit
+from budget_proxy.store import script
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -28,7 +29,9 @@ _READ: Final = f"SELECT id, {', '.join(_COLUMNS)} FROM limits ORDER BY id"  # no
 
 def m013_limits(db: Database) -> None:
     """Keep limits, what was used of them, and what processes hold; what rows count in money."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         ALTER TABLE calls ADD COLUMN charged INTEGER;
 
         CREATE TABLE limits (
@@ -74,7 +77,8 @@ def m013_limits(db: Database) -> None:
             expires REAL NOT NULL,
             void INTEGER NOT NULL DEFAULT 0
         ) WITHOUT ROWID;
-    """)
+    """,
+    )
 
 
 def version(connection: sqlite3.Connection) -> int:

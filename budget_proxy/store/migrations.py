@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from budget_proxy.store import script
 from budget_proxy.store.alerting import TABLES as ALERT_TABLES
 from budget_proxy.store.alerting import m006_alerts
 from budget_proxy.store.attained import m010_attainable_efficiency
@@ -52,19 +53,24 @@ def m004_days(db: Database) -> None:
         f"{name} {'REAL' if name in _FRACTIONS_OF_DAYS else 'INTEGER'} NOT NULL DEFAULT 0"
         for name in _OF_DAYS
     )
-    db.executescript(f"""
+    script.run(
+        db,
+        f"""
         CREATE TABLE days (
             day TEXT NOT NULL, agent TEXT NOT NULL, task_type TEXT NOT NULL, model TEXT NOT NULL,
             arm TEXT NOT NULL, finish_reason TEXT NOT NULL, first REAL NOT NULL, last REAL NOT NULL,
             {numbers},
             PRIMARY KEY (day, agent, task_type, model, arm, finish_reason)
         );
-    """)
+    """,
+    )
 
 
 def m005_sums(db: Database) -> None:
     """Keep sums of all calls, half hour by half hour and day by day, in place of folded days."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         CREATE TABLE sums (
             span INTEGER NOT NULL,
             start INTEGER NOT NULL,
@@ -176,7 +182,8 @@ def m005_sums(db: Database) -> None:
 
         CREATE INDEX calls_pending ON calls (ts) WHERE pending;
         CREATE INDEX calls_truncated ON calls (id) WHERE truncated;
-    """)
+    """,
+    )
     same = ", ".join(_OF_DAYS)
     db.execute(
         f"INSERT INTO sums (span, start, agent, task_type, model, arm, first, last, {same}, "  # noqa: S608 (our own names)
@@ -197,7 +204,9 @@ def m005_sums(db: Database) -> None:
 
 def m007_applied(db: Database) -> None:
     """Remember which suggestions were applied to the settings file, so that they can be undone."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         CREATE TABLE applied (
             id INTEGER PRIMARY KEY AUTOINCREMENT,
             ts REAL NOT NULL, suggestion TEXT NOT NULL, file TEXT NOT NULL, path TEXT NOT NULL,
@@ -207,12 +216,15 @@ def m007_applied(db: Database) -> None:
             digest_after TEXT NOT NULL,
             undone REAL
         );
-    """)
+    """,
+    )
 
 
 def m009_pages(db: Database) -> None:
     """Find the newest rows of a kind, whatever the size of the history (store/paging.py)."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         DROP INDEX calls_group;
         DROP INDEX IF EXISTS calls_truncated;
         CREATE INDEX calls_group ON calls (agent, task_type, model, ts);
@@ -220,7 +232,8 @@ def m009_pages(db: Database) -> None:
         CREATE INDEX calls_truncated ON calls (truncated, ts) WHERE truncated = 1;
         CREATE INDEX calls_holdout ON calls (arm, ts) WHERE arm = 'holdout';
         CREATE INDEX calls_finish ON calls (finish_reason, ts) WHERE finish_reason <> 'stop';
-    """)
+    """,
+    )
 
 
 STEPS: tuple[Callable[[Database], None], ...] = (

@@ -19,7 +19,7 @@ from budget_proxy.ledger.runs import (
     RunUse,
     alarms_of,
 )
-from budget_proxy.store import counting, rows
+from budget_proxy.store import counting, rows, script
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -50,7 +50,9 @@ _ROOTS: Final = """
 
 def m014_runs(db: Database) -> None:
     """Keep what runs are given, what sessions are told of it, and alarms about runs."""
-    db.executescript("""
+    script.run(
+        db,
+        """
         ALTER TABLE calls ADD COLUMN alarms TEXT NOT NULL DEFAULT '[]';
         CREATE INDEX calls_alarms ON calls (run) WHERE alarms <> '[]';
 
@@ -85,7 +87,8 @@ def m014_runs(db: Database) -> None:
             step INTEGER NOT NULL,
             PRIMARY KEY (key, id, at)
         ) WITHOUT ROWID;
-    """)
+    """,
+    )
 
 
 def save(connection: sqlite3.Connection, budgets: Sequence[RunBudget]) -> None:
