@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budget_proxy.ledger.calibration import Calibration
 from budget_proxy.ledger.holds import Holds
 from budget_proxy.ledger.moments import Stage, stages_of
 from budget_proxy.ledger.totals import Share
@@ -27,11 +28,29 @@ def share(sigma: float, median: float = 400.0) -> Share:
     return Share(reserve, 100_000, float(mean), float(variance), float(third))
 
 
+def proven() -> Calibration:
+    """A calibration that has seen sums come out as forecasts promise."""
+    found = Calibration()
+    for score in np.random.default_rng(7).normal(0.0, 1.0, 400).tolist():
+        found.learn(1_000.0 + 100.0 * score, 1_000.0, 100.0, 1_000.0, 10_000.0)
+    return found
+
+
+def test_until_sums_have_come_out_the_sum_of_reserves_is_held() -> None:
+    """Nobody knows yet how far forecasts may be trusted together."""
+    holds, known = Holds(), Holds(proven())
+    for number in range(48):
+        holds.add(number, share(0.8))
+        known.add(number, share(0.8))
+    assert holds.amount(worst=False) == holds.reserved
+    assert known.amount(worst=False) < 0.8 * holds.reserved
+
+
 @pytest.mark.parametrize("sigma", SPREADS)
 @pytest.mark.parametrize("count", [2, 5, 20, 80])
 def test_sums_stay_below_what_is_held(sigma: float, count: int) -> None:
     """98 of 100 sums of lengths of every usual spread; 95 where the sum of q95s is less."""
-    holds = Holds()
+    holds = Holds(proven())
     for number in range(count):
         holds.add(number, share(sigma))
     held = holds.amount(worst=False)
@@ -89,7 +108,7 @@ def test_sums_that_come_out_otherwise_than_expected_are_learned_from() -> None:
             holds.advance(float(number))
         lengths[number] = round(random.lognormal(np.log(800.0), 0.8))
         holds.add(number, wrong)
-    true = Holds()
+    true = Holds(proven())
     for number in range(20):
         true.add(number, right)
     told = holds.amount(False) / true.amount(False)
@@ -104,7 +123,7 @@ def test_what_is_held_follows_how_far_calls_have_got() -> None:
     later = tuple(Stage(stage.after * 0.02, stage.moments) for stage in rest)
     moments = first.moments
     one = Share(1268, 4096, moments.mean, moments.variance, moments.third, later)
-    holds = Holds()
+    holds = Holds(proven())
     for number in range(100):
         holds.add(number, one, 100.0)
     young = holds.amount(False)

@@ -14,6 +14,8 @@ _BEFORE: Final = 4.0
 _TIGHT: Final = 0.7973
 """Their scatter, in expected spreads: it makes the q99.5 that holds ask for the q98 that forecasts
 promise, until sums have told how far they scatter."""
+_PROVEN: Final = 40.0
+"""Sums that must have been seen before less is held than the sum of reserves."""
 _NORMAL: Final = math.sqrt(math.pi / 2)
 """Standard deviation over mean absolute deviation of the normal distribution."""
 _OFTEN: Final = 0.02
@@ -39,6 +41,11 @@ class Calibration:
     def factor(self) -> float:
         """What is seen over what is expected."""
         return self._seen / self._expected if self._expected > 0.0 else 1.0
+
+    @property
+    def proven(self) -> bool:
+        """Whether enough sums have told how they come out to hold less than reserves."""
+        return self._sums >= _BEFORE + _PROVEN
 
     @property
     def suffices(self) -> bool:

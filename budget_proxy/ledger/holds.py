@@ -6,8 +6,8 @@ the sums of their moments by Cornish and Fisher's expansion (Biometrika 1938), w
 spread that all forecasts of a moment share (they come from one history), and by how earlier
 sums came out beside what had been expected of them (``calibration.py``). Where the pace of
 answers is known a call's moments change with the time that it has been under way
-(``moments.py``). Where the quantile is not sharper the sum of the reserves holds, as long as
-sums have stayed below theirs.
+(``moments.py``). Until some dozens of sums have come out, and where the quantile is not sharper,
+the sum of the reserves holds, as long as sums have stayed below theirs.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Holds:
         if worst:
             return totals.worst
         spread = totals.spread()
-        if totals.calls <= 1 or spread <= 0.0:
+        if totals.calls <= 1 or spread <= 0.0 or not self._calibration.proven:
             return totals.reserved
         skew = max(totals.third, 0.0) / spread**3
         level = _LEVEL + (_LEVEL**2 - 1) * skew / 6
