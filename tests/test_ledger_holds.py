@@ -38,12 +38,13 @@ def proven() -> Calibration:
 
 def test_until_sums_have_come_out_the_sum_of_reserves_is_held() -> None:
     """Nobody knows yet how far forecasts may be trusted together."""
-    holds, known = Holds(), Holds(proven())
+    holds, known, trusting = Holds(), Holds(proven()), Holds(trusting=True)
     for number in range(48):
-        holds.add(number, share(0.8))
-        known.add(number, share(0.8))
+        for one in (holds, known, trusting):
+            one.add(number, share(0.8))
     assert holds.amount(worst=False) == holds.reserved
     assert known.amount(worst=False) < 0.8 * holds.reserved
+    assert trusting.amount(worst=False) < 0.8 * holds.reserved
 
 
 @pytest.mark.parametrize("sigma", SPREADS)

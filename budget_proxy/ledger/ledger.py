@@ -59,7 +59,8 @@ class _State:
         self.limit = limit
         self.end = end
         self.free = 0
-        self.holds = Holds(calibration)
+        # what is passed in flight is soon over; what a window counts is spent
+        self.holds = Holds(calibration, trusting=limit.window == "flight")
         self.used_at = 0.0
         self.refused_at = -inf
 
