@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from budget_proxy.errors import StoreError
+from budget_proxy.store import summing
 from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.store.sums import (
     COLUMNS,
@@ -24,6 +26,7 @@ from budget_proxy.store.sums import (
     pieces_of,
     values,
 )
+from tests.makers import record
 
 
 def test_sums_of_two_sets_of_rows_add_up_to_that_of_both() -> None:
@@ -64,6 +67,22 @@ def test_the_tables_columns_are_those_of_the_sums(tmp_path: Path) -> None:
     assert kinds == {"span": "INTEGER", "start": "INTEGER"} | {
         item.name: expected[type(item.default)] for item in fields(Sums)
     }
+
+
+def test_rows_are_written_although_their_sums_cannot_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows are on disk before sums are made; who asks for sums is told, or finds them made up."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    with monkeypatch.context() as broken:
+        broken.setattr(summing, "_NEW", "INSERT INTO nowhere SELECT ?, ?")
+        ids = store.append([record(call_id=f"{number}") for number in range(summing.EVERY + 1)])
+        with pytest.raises(StoreError, match="nowhere"):
+            store.sums()
+    assert [row.id for row in store.calls()] == ids
+    assert sum(sums.calls for sums in store.sums()) == len(ids)
+    store.close()
 
 
 def test_odd_times_lie_in_some_half_hour() -> None:

@@ -34,8 +34,9 @@ from budget_proxy.store.sums import (
 )
 from budget_proxy.types import LEVELS, NO_ANSWER, NO_PROVIDER
 
-EVERY: Final = 4_096
-"""Rows after which sums are brought up to date: no question has more to add up by itself."""
+EVERY: Final = 512
+"""Rows after which sums are brought up to date: no question has more to add up by itself, and the
+rows that come meanwhile do not wait long."""
 
 _STEP: Final = 20_000
 
@@ -225,10 +226,10 @@ def behind(connection: sqlite3.Connection) -> int:
     return int(newest) - number(connection, "summed")
 
 
-def catch_up(connection: sqlite3.Connection, *, lag: int = 0) -> bool:
-    """Add what was written since, if it is more than ``lag`` rows; whether some is left."""
+def catch_up(connection: sqlite3.Connection) -> bool:
+    """Add what was written since; whether some is left."""
     left = behind(connection)
-    if left <= lag:
+    if left <= 0:
         return False
     newest = number(connection, "summed")
     until = newest + min(left, _STEP)
