@@ -111,6 +111,13 @@ class Ledger:
         self._lines.clear()
         self._places.clear()
 
+    def grant(self, granted: Mapping[Account, Grant]) -> None:
+        """Take what the store granted: also where the call that asked for it is gone by now."""
+        for account, given in granted.items():
+            state = self._states.get(account)
+            if state is not None:
+                state.free += given.amount
+
     def reserve(
         self,
         claim: Claim,
@@ -123,14 +130,10 @@ class Ledger:
         ``now`` is given (in Unix seconds) where the call has waited since it was claimed.
 
         ``None`` where it is reserved. A Shortage is answered by calling again with what the
-        store ``granted`` (an empty mapping where it could not be asked): an account of which
-        it gave nothing refuses, while one that was not asked for and is short by now makes
-        another Shortage. A limit of 0 refuses at once.
+        store has ``granted`` (an empty mapping where it could not be asked), after ``grant``: an
+        account of which it gave nothing refuses, while one that was not asked for and is short by
+        now makes another Shortage. A limit of 0 refuses at once.
         """
-        for account, given in (granted or {}).items():
-            state = self._states.get(account)
-            if state is not None:
-                state.free += given.amount
         now = claim.now if now is None else now
         self.expire(now)
         accounts = list(self._accounts(claim.whose, claim.now, counting=False))
@@ -149,6 +152,7 @@ class Ledger:
             if granted == {} or (grant is not None and not grant.amount):
                 return self._refused(claim, account, state, grant)
             missing[account] = need
+            state.used_at = now
         if missing:  # after a grant only where other calls were faster, of any of its accounts
             return Shortage(missing)
         for _, state in accounts:
