@@ -81,6 +81,11 @@ class Holding:
         if self._ledger:
             self._on_limited()
 
+    def trust(self, until: float) -> None:
+        """Go on by what was leased until then."""
+        with self._locked():
+            self._ledger.trusted = until
+
     def lost(self) -> None:
         """Note that leases are void."""
         with self._locked():

@@ -250,6 +250,23 @@ def test_without_a_store_what_is_leased_goes_on_and_the_rest_is_refused() -> Non
     assert "its account could not be looked at" in refusal.message
 
 
+def test_what_was_leased_too_long_ago_is_asked_for_before_it_is_used() -> None:
+    """A machine that slept: others may have been given it. Without an answer it goes on."""
+    ledger = Ledger()
+    bank = Bank(ledger, Limit("tokens", 1000, "lifetime", id=1))
+    reserve(ledger, bank, claim("a", 600))
+    ledger.settle(("a", 1), row("a", 0))
+    ledger.trusted = NOON + 60
+    assert ledger.reserve(claim("b", 100, now=NOON + 59)) is None
+    late = claim("c", 500, now=NOON + 60)
+    shortage = ledger.reserve(late)
+    assert isinstance(shortage, Shortage)
+    assert list(shortage.wanted.values()) == [600]
+    assert ledger.reserve(late, bank.lease(shortage.wanted)) is None  # nobody has taken it
+    ledger.lost()
+    assert isinstance(ledger.reserve(claim("d", 1, now=NOON + 60), {}), Refusal)
+
+
 def test_what_is_idle_is_given_back() -> None:
     """A second after the last call all that open calls do not hold; of ended windows at once."""
     ledger = Ledger()

@@ -74,6 +74,8 @@ class Ledger:
         """Reservations that were let go since nobody settled them in time."""
         self.tempo = Tempo()
         """How long answers take, learned as calls settle."""
+        self.trusted = inf
+        """Unix seconds after which what was leased may be others': the store is asked before."""
         self._ttl = ttl
         self._limits: tuple[Limit, ...] = ()
         self._enforced: tuple[Limit, ...] = ()
@@ -136,6 +138,7 @@ class Ledger:
         """
         now = claim.now if now is None else now
         self.expire(now)
+        doubtful = granted is None and now >= self.trusted
         accounts = list(self._accounts(claim.whose, claim.now, counting=False))
         missing: dict[Account, int] = {}
         for account, state in accounts:
@@ -145,7 +148,8 @@ class Ledger:
             if limit.amount == 0 or (line and next(iter(line)) != claim.key):
                 return self._refused(claim, account, state, None)
             state.holds.advance(now)
-            need = state.holds.amount(limit.hold == "worst", share) - state.free
+            free = min(state.free, 0) if doubtful else state.free
+            need = state.holds.amount(limit.hold == "worst", share) - free
             if need <= 0:
                 continue
             grant = granted.get(account) if granted else None
