@@ -248,6 +248,7 @@ class Core:
             user=self._pseudonym(plan.call),
             response=self.sessions.produced(plan.session, produced) if produced else None,
             instance=self._instance,
+            limits=self.ledger.newest,
         )
         usage = settled(plan, outcome, reasoning)
         record = record_of(

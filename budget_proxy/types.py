@@ -517,7 +517,8 @@ class CallRecord:
     ``charged`` is what it counts against limits in nano-dollars, also where its price is
     unknown; ``None`` where nobody has said it. ``alarms`` are those that it raised about runs, each
     a kind ("loop", "runaway"), a space and the run. ``signals`` are its Features', kept for recent
-    rows only, in a table of their own.
+    rows only, in a table of their own. ``limits`` is the newest limit (its id) that its process
+    held calls to as it settled: of those up to it, it comes off the process's leases. Not kept.
     """
 
     ts: float
@@ -590,6 +591,7 @@ class CallRecord:
     pending: bool = False
     id: int | None = None
     signals: bytes = b""
+    limits: int = 0
 
     @property
     def has_length(self) -> bool:

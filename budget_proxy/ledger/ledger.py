@@ -4,7 +4,8 @@ A process leases parts of limits from the store, and admits calls against what i
 account it keeps what is ``free`` (leased, and not yet used) and what open calls hold of that.
 A grant adds to it and a settled row takes its amount off, which may lead below 0: then the next
 call needs so much more. The store takes a row's amount off the lease as it writes the row
-(``Store.lease``), so that both sides agree without being told. Not thread-safe: the engine's
+(``Store.lease``), of the limits that were in force here as it settled (``newest``), so that both
+sides agree without being told. Not thread-safe: the engine's
 lock guards it.
 """
 
@@ -70,6 +71,8 @@ class Ledger:
 
     def __init__(self, *, ttl: float = TTL) -> None:
         self.units: frozenset[Unit] = frozenset()
+        self.newest = 0
+        """The newest limit in force (its id); 0 if there is none."""
         self.expired = 0
         """Reservations that were let go since nobody settled them in time."""
         self.tempo = Tempo()
@@ -97,6 +100,7 @@ class Ledger:
         self._enforced = tuple(limit for limit in limits if limit.action in ENFORCED)
         self._beaten = beaten(self._enforced)
         self.units = frozenset(limit.unit for limit in self._enforced)
+        self.newest = max((limit.id for limit in limits), default=0)
         by_id = {limit.id: limit for limit in self._enforced}
         for account in list(self._states):
             limit = by_id.get(account.limit)
