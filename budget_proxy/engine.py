@@ -264,9 +264,9 @@ class Core:
         try:
             if record.run is not None:
                 record = self.running.settle(record)
-        finally:
-            self._journal.put(record)  # before all else, so that no learner's fault loses the row
-        self.ledger.settle((record.call_id, record.attempt), record)
+        finally:  # no learner's fault loses the row, nor what it lets go of
+            self._journal.put(record)
+            self.ledger.settle((record.call_id, record.attempt), record)
         self.learn(record)
         return record
 
