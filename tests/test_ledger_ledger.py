@@ -280,6 +280,31 @@ def test_what_is_idle_is_given_back() -> None:
     assert ledger.idle(NOON + 3) == {}
 
 
+def test_names_that_are_idle_are_forgotten() -> None:
+    """But for those that used more than they had leased, or were refused a moment ago."""
+    ledger = Ledger()
+    bank = Bank(ledger, Limit("tokens", 100, "lifetime", (("user", EACH),), id=1))
+    for user, used in (("ann", 40), ("bob", 100), ("eve", 130), ("fay", 0)):
+        whose = Whose(user=user)
+        assert reserve(ledger, bank, claim(user, 100, whose=whose)) is None
+        ledger.settle((user, 1), row(user, used, user=user))
+        bank.write(Account(1, user, 0.0), used)
+    refused = reserve(ledger, bank, claim("no", 1, whose=Whose(user="bob")))
+    assert refused is not None
+    ledger.refused(refused)
+    bank.take_back(ledger.idle(NOON + 2))
+    assert {account.part for account in ledger._states} == {"bob", "eve"}
+    bank.take_back(ledger.idle(NOON + 62))
+    assert {account.part for account in ledger._states} == {"eve"}
+    slow = ledger.reserve(claim("slow", 10, whose=Whose(user="fay"), now=NOON + 62))
+    assert isinstance(slow, Shortage)
+    bank.take_back(ledger.idle(NOON + 70))
+    bank.lease(slow.wanted)  # the store has taken its time
+    assert ledger.reserve(claim("slow", 10, whose=Whose(user="fay"), now=NOON + 70)) is None
+    assert reserve(ledger, bank, claim("more", 60, whose=Whose(user="ann"))) is None
+    assert reserve(ledger, bank, claim("much", 1, whose=Whose(user="ann"))) is not None
+
+
 def test_calls_in_line_are_not_passed() -> None:
     """Who waits first is admitted first, even where a smaller call would fit."""
     ledger = Ledger()

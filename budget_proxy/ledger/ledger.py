@@ -38,6 +38,8 @@ TTL: Final = 3600.0
 """Seconds after which a reservation that nobody settles is let go."""
 _IDLE: Final = 1.0
 """Seconds without a call after which what an account has free is given back."""
+_LATELY: Final = 60.0
+"""Seconds in which a refusal is remembered."""
 _NONE: Final[frozenset[str]] = frozenset()
 
 Key = tuple[str, int]
@@ -119,10 +121,12 @@ class Ledger:
 
     def grant(self, granted: Mapping[Account, Grant]) -> None:
         """Take what the store granted: also where the call that asked for it is gone by now."""
+        limits = {limit.id: limit for limit in self._enforced}
         for account, given in granted.items():
-            state = self._states.get(account)
-            if state is not None:
-                state.free += given.amount
+            limit = limits.get(account.limit)
+            if limit is not None and given.amount:
+                _, end = self._window(limit, account.start)
+                self._state(account, limit, end).free += given.amount
 
     def reserve(
         self,
@@ -177,7 +181,7 @@ class Ledger:
         if state is not None:
             state.refused_at = refusal.now
 
-    def refusing(self, now: float, *, within: float = 60.0) -> list[Account]:
+    def refusing(self, now: float, *, within: float = _LATELY) -> list[Account]:
         """The accounts for which a call was refused in the seconds before; for any thread."""
         return [
             account
@@ -242,7 +246,8 @@ class Ledger:
         """What is not needed any more, taken out of here: to be given back to the store.
 
         Of accounts whose window is over, and of those that no call used for a second, all that
-        is free beyond what open calls hold.
+        is free beyond what open calls hold. One of many names of which nothing is left is
+        forgotten: a limit for each user is no list of all users.
         """
         given: dict[Account, int] = {}
         for account, state in list(self._states.items()):
@@ -254,7 +259,8 @@ class Ledger:
             if spare > 0:
                 state.free -= spare
                 given[account] = spare
-            if over and not len(state.holds):
+            done = state.limit.by and not state.free and state.refused_at < now - _LATELY
+            if not len(state.holds) and (over or done):
                 del self._states[account]
         return given
 
@@ -305,11 +311,14 @@ class Ledger:
                 state = self._states.get(account)
                 if part in passed and (state is None or not counting):
                     continue
-                if state is None:
-                    state = self._states[account] = _State(
-                        limit, end, self._calibrations.setdefault(limit.id, Calibration())
-                    )
-                yield account, state
+                yield account, state or self._state(account, limit, end)
+
+    def _state(self, account: Account, limit: Limit, end: float) -> _State:
+        state = self._states.get(account)
+        if state is None:
+            calibration = self._calibrations.setdefault(limit.id, Calibration())
+            state = self._states[account] = _State(limit, end, calibration)
+        return state
 
     def _window(self, limit: Limit, ts: float) -> tuple[float, float]:
         key = (limit.window, limit.zone)
