@@ -178,7 +178,9 @@ class Line:
             self._head = Claim((str(number), 1), Whose(), now, shares)
         found = self._ledger.reserve(self._head, now=now)
         while isinstance(found, Shortage):
-            found = self._ledger.reserve(self._head, dict(self._leased(found)), now=now)
+            grants = dict(self._leased(found))
+            self._ledger.grant(grants)
+            found = self._ledger.reserve(self._head, grants, now=now)
         return found is None
 
     def _leased(self, asked: Shortage) -> Iterator[tuple[Account, Grant]]:
@@ -246,6 +248,7 @@ def cost(open_calls: int, calls: int = 20_000) -> float:
         found = ledger.reserve(claim)
         while isinstance(found, Shortage):
             grants = {account: Grant(10**9, 0, 0) for account in found.wanted}
+            ledger.grant(grants)
             found = ledger.reserve(claim, grants)
         heapq.heappush(flying, (now + tokens * SECONDS_A_TOKEN, number))
     return (process_time() - began) / calls * 1e6

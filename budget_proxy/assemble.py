@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from budget_proxy.classify.descriptor import parse as parse_descriptor
@@ -246,8 +247,9 @@ class Engine(RunsOffered):
         """Learn what a predicted task really used, in tokens."""
         with self._lock:
             row = self._tasks.record(prediction, used, now=self.now(), truncated=truncated)
+            row = replace(row, limits=self.core.ledger.newest)
+            self.recorder.put(row)
             self.core.ledger.count(row)
-        self.recorder.put(row)
         return row
 
     def similar_tasks(self, task: Mapping[str, Any], n: int = 10) -> tuple[Similar, ...]:

@@ -248,6 +248,7 @@ class Core:
             user=self._pseudonym(plan.call),
             response=self.sessions.produced(plan.session, produced) if produced else None,
             instance=self._instance,
+            limits=self.ledger.newest,
         )
         usage = settled(plan, outcome, reasoning)
         record = record_of(
@@ -263,9 +264,9 @@ class Core:
         try:
             if record.run is not None:
                 record = self.running.settle(record)
-        finally:
-            self._journal.put(record)  # before all else, so that no learner's fault loses the row
-        self.ledger.settle((record.call_id, record.attempt), record)
+        finally:  # no learner's fault loses the row, nor what it lets go of
+            self._journal.put(record)
+            self.ledger.settle((record.call_id, record.attempt), record)
         self.learn(record)
         return record
 

@@ -52,12 +52,18 @@ class Holding:
         self._keeper.start()
 
     def lease(self, asked: Shortage) -> Mapping[Account, Grant]:
-        """What the store grants of what is missing; nothing where it cannot be asked. Blocking."""
+        """What the store grants of what is missing; nothing where it cannot be asked. Blocking.
+
+        It is this process's from then on, whether or not anybody still waits for it.
+        """
         try:
-            return self._keeper.lease(asked.wanted)
+            granted = self._keeper.lease(asked.wanted)
         except StoreError as error:
             self._on_fault("limits", error)
             return {}
+        with self._locked():
+            self._ledger.grant(granted)
+        return granted
 
     def begin_child(self) -> None:
         """In a forked child: what its parent holds is the parent's."""
@@ -74,6 +80,11 @@ class Holding:
             self._ledger.adopt(limits)
         if self._ledger:
             self._on_limited()
+
+    def trust(self, until: float) -> None:
+        """Go on by what was leased until then."""
+        with self._locked():
+            self._ledger.trusted = until
 
     def lost(self) -> None:
         """Note that leases are void."""

@@ -128,7 +128,8 @@ class Call:
     ``background`` says that the answer is made whether or not anybody waits for it.
     ``input_chars`` counts the characters the provider will bill as input; ``schema_fields`` the
     properties of the JSON schema that the answer must have. ``tail`` is the place of the newest
-    message in the body's list, where that is a user's or a tool's.
+    message in the body's list, where that is a user's or a tool's. ``tier`` is the service tier
+    that is asked for.
     """
 
     id: str
@@ -165,6 +166,7 @@ class Call:
     cache_key: str | None = None
     timeout: float | None = None
     background: bool = False
+    tier: str | None = None
 
     @property
     def system(self) -> str:
@@ -517,7 +519,8 @@ class CallRecord:
     ``charged`` is what it counts against limits in nano-dollars, also where its price is
     unknown; ``None`` where nobody has said it. ``alarms`` are those that it raised about runs, each
     a kind ("loop", "runaway"), a space and the run. ``signals`` are its Features', kept for recent
-    rows only, in a table of their own.
+    rows only, in a table of their own. ``limits`` is the newest limit (its id) that its process
+    held calls to as it settled: of those up to it, it comes off the process's leases. Not kept.
     """
 
     ts: float
@@ -590,6 +593,7 @@ class CallRecord:
     pending: bool = False
     id: int | None = None
     signals: bytes = b""
+    limits: int = 0
 
     @property
     def has_length(self) -> bool:

@@ -13,6 +13,7 @@ class Bank:
     """A store that leases of accounts until their limit's amount is lent or used."""
 
     def __init__(self, ledger: Ledger, *limits: Limit) -> None:
+        self.ledger = ledger
         self.limits = {limit.id: limit for limit in limits}
         self.used: dict[Account, int] = {}
         self.lent: dict[Account, int] = {}
@@ -29,6 +30,7 @@ class Bank:
             given = amount if max(lent + amount, 0) - max(lent, 0) <= left else 0
             self.lent[account] = lent + given
             grants[account] = Grant(given, used, self.lent[account])
+        self.ledger.grant(grants)
         return grants
 
     def write(self, account: Account, amount: int) -> None:

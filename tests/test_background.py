@@ -13,6 +13,7 @@ import pytest
 
 from budget_proxy import Engine
 from budget_proxy.errors import StoreError
+from budget_proxy.ledger.limits import Limit, nano_of
 from budget_proxy.types import CallRecord
 from tests.background import DOORS, MODEL, TEXT, Background, Site, opened
 from tests.doors import items, now
@@ -248,6 +249,24 @@ async def test_a_cancelled_response_keeps_its_estimate(site: Site) -> None:
     assert cancelled.status == "cancelled"
     assert (row.pending, row.exact, row.finish_reason) == (False, False, "cancelled")
     assert row.output_tokens == first.output_tokens
+    await shut(site)
+
+
+async def test_a_limit_in_money_counts_what_the_answer_cost(
+    site: Site, provider: Background
+) -> None:
+    """Not what had been estimated before it came."""
+    limit = Limit("usd", 10**12, "lifetime", created=time.time())
+    site.engine.store.save_limit(limit)
+    created = await now(site.client.responses.create(**ASK))
+    first = one(site)
+    provider.ends("completed")
+    await now(site.client.responses.retrieve(created.id))
+    second = one(site)
+    assert first.charged != second.charged
+    assert second.charged == nano_of(second.cost)
+    (balance,) = site.engine.store.balances(time.time())
+    assert balance.used == second.charged
     await shut(site)
 
 

@@ -54,6 +54,24 @@ def test_limits_made_elsewhere_are_noticed(tmp_path: Path) -> None:
         other.close()
 
 
+@pytest.mark.parametrize("store", ["sqlite", "memory"])
+def test_what_was_used_without_being_held_counts_once(tmp_path: Path, store: str) -> None:
+    """By calls under way as a limit came into force, and by a task: the rest is free to use."""
+    url = f"sqlite:///{tmp_path / 'h.db'}" if store == "sqlite" else "memory:"
+    with Engine.open(url, strategy="quantile", holdout=0.0) as engine:
+        plans = [engine.plan(api="openai.chat", body=BODY) for _ in range(10)]
+        engine.store.save_limit(Limit("tokens", 10_000, "lifetime", created=time.time()))
+        assert until(lambda: engine.limited)
+        for plan in plans:
+            engine.settle(plan, Outcome(usage=Usage(input_tokens=100, output_tokens=500)))
+        engine.record(engine.predict({"description": "Fix it"}), used=2_000)
+        assert engine.flush()
+        assert called(engine) == "made"  # 2,000 are left, and it holds some 500
+        assert until(lambda: not engine.store.balances(time.time())[0].held)
+        assert engine.store.balances(time.time())[0].used == 8_100
+        assert [called(engine) for _ in range(10)] == ["made"] * 10
+
+
 def test_what_is_left_is_given_back_at_the_end(tmp_path: Path) -> None:
     """The next process finds all that was not used, at once."""
     url = f"sqlite:///{tmp_path / 'h.db'}"

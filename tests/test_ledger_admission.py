@@ -12,7 +12,7 @@ from budget_proxy.ledger.admission import Waiting
 from budget_proxy.ledger.ledger import Shortage
 from budget_proxy.ledger.limits import NANO, Limit
 from budget_proxy.ledger.refusal import Refusal
-from budget_proxy.types import Capabilities, Outcome, Override, Plan, Usage
+from budget_proxy.types import Capabilities, Outcome, Override, Plan, Scope, Usage
 from tests.bank import Bank
 from tests.makers import NOW
 from tests.test_engine import Bench as CoreBench
@@ -108,6 +108,24 @@ def test_however_a_call_ends_nothing_is_left_reserved(outcome: Outcome) -> None:
     assert isinstance(step, Plan)
     bench.on(run, outcome)
     assert bench.core.ledger.open() == {}
+
+
+def test_a_learners_fault_leaves_nothing_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The row is written, and counts: so it has to be counted here too."""
+
+    def broken(_: object) -> Any:
+        raise RuntimeError("broken")
+
+    bench = Bench(Limit("tokens", 100_000, "lifetime", id=1))
+    monkeypatch.setattr(bench.core.running, "settle", broken)
+    run, step = bench.started(scope=Scope(run="ticket"))
+    assert isinstance(step, Plan)
+    with pytest.raises(RuntimeError, match="broken"):
+        bench.on(run, done(100))
+    assert [row.output_tokens for row in bench.journal.records] == [100]
+    assert bench.core.ledger.open() == {}
+    (free,) = bench.core.ledger.idle(1e11).values()
+    assert sum(bench.bank.lent.values()) - free == 120
 
 
 def test_a_driver_that_gives_up_leaves_nothing_reserved() -> None:

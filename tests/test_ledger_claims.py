@@ -7,6 +7,7 @@ import pytest
 from budget_proxy.ledger.claims import MOST_OUTPUT, Claim, claim_of
 from budget_proxy.ledger.limits import UNITS, Unit
 from budget_proxy.ledger.tempo import Tempo
+from budget_proxy.ledger.totals import Share
 from budget_proxy.types import Plan, Scope, Usage
 from budget_proxy.wire.prices import charge
 from tests.makers import allocation, call, plan
@@ -67,6 +68,23 @@ def test_a_cache_that_may_be_written_is_in_the_worst_case() -> None:
     )
     share = claimed(told).shares["usd"]
     assert share.worst - share.reserve == 10_000 * 500
+
+
+@pytest.mark.parametrize(
+    ("tier", "reserve", "worst"), [(None, 1, 1), ("priority", 2, 2), ("flex", 0.5, 1), ("x", 1, 1)]
+)
+def test_a_service_tier_is_claimed_at_its_own_price(
+    tier: str | None, reserve: float, worst: float
+) -> None:
+    """gpt-5.4: priority costs double; flex half, which nobody is sure to get."""
+
+    def share(tier: str | None) -> Share:
+        asked = call(model="gpt-5.4", host="api.openai.com", tier=tier)
+        given = allocation(reserve=400, ceiling=1_000)
+        return claimed(plan(call=asked, allocation=given)).shares["usd"]
+
+    plain, found = share(None), share(tier)
+    assert (found.reserve, found.worst) == (reserve * plain.reserve, worst * plain.worst)
 
 
 def test_an_unknown_price_claims_the_dearest_and_says_so() -> None:

@@ -250,6 +250,23 @@ def test_without_a_store_what_is_leased_goes_on_and_the_rest_is_refused() -> Non
     assert "its account could not be looked at" in refusal.message
 
 
+def test_what_was_leased_too_long_ago_is_asked_for_before_it_is_used() -> None:
+    """A machine that slept: others may have been given it. Without an answer it goes on."""
+    ledger = Ledger()
+    bank = Bank(ledger, Limit("tokens", 1000, "lifetime", id=1))
+    reserve(ledger, bank, claim("a", 600))
+    ledger.settle(("a", 1), row("a", 0))
+    ledger.trusted = NOON + 60
+    assert ledger.reserve(claim("b", 100, now=NOON + 59)) is None
+    late = claim("c", 500, now=NOON + 60)
+    shortage = ledger.reserve(late)
+    assert isinstance(shortage, Shortage)
+    assert list(shortage.wanted.values()) == [600]
+    assert ledger.reserve(late, bank.lease(shortage.wanted)) is None  # nobody has taken it
+    ledger.lost()
+    assert isinstance(ledger.reserve(claim("d", 1, now=NOON + 60), {}), Refusal)
+
+
 def test_what_is_idle_is_given_back() -> None:
     """A second after the last call all that open calls do not hold; of ended windows at once."""
     ledger = Ledger()
@@ -261,6 +278,31 @@ def test_what_is_idle_is_given_back() -> None:
     given = ledger.idle(NOON + 1.5)
     assert {account.limit: amount for account, amount in given.items()} == {1: 500, 2: 500}
     assert ledger.idle(NOON + 3) == {}
+
+
+def test_names_that_are_idle_are_forgotten() -> None:
+    """But for those that used more than they had leased, or were refused a moment ago."""
+    ledger = Ledger()
+    bank = Bank(ledger, Limit("tokens", 100, "lifetime", (("user", EACH),), id=1))
+    for user, used in (("ann", 40), ("bob", 100), ("eve", 130), ("fay", 0)):
+        whose = Whose(user=user)
+        assert reserve(ledger, bank, claim(user, 100, whose=whose)) is None
+        ledger.settle((user, 1), row(user, used, user=user))
+        bank.write(Account(1, user, 0.0), used)
+    refused = reserve(ledger, bank, claim("no", 1, whose=Whose(user="bob")))
+    assert refused is not None
+    ledger.refused(refused)
+    bank.take_back(ledger.idle(NOON + 2))
+    assert {account.part for account in ledger._states} == {"bob", "eve"}
+    bank.take_back(ledger.idle(NOON + 62))
+    assert {account.part for account in ledger._states} == {"eve"}
+    slow = ledger.reserve(claim("slow", 10, whose=Whose(user="fay"), now=NOON + 62))
+    assert isinstance(slow, Shortage)
+    bank.take_back(ledger.idle(NOON + 70))
+    bank.lease(slow.wanted)  # the store has taken its time
+    assert ledger.reserve(claim("slow", 10, whose=Whose(user="fay"), now=NOON + 70)) is None
+    assert reserve(ledger, bank, claim("more", 60, whose=Whose(user="ann"))) is None
+    assert reserve(ledger, bank, claim("much", 1, whose=Whose(user="ann"))) is not None
 
 
 def test_calls_in_line_are_not_passed() -> None:

@@ -25,6 +25,7 @@ class Told:
     def __init__(self) -> None:
         self.limits: list[list[Limit]] = []
         self.void = 0
+        self.trusted = 0.0
         self.expired = 0
         self.spare: dict[Account, int] = {}
         self.calls: dict[Account, Open] = {}
@@ -32,6 +33,10 @@ class Told:
     def adopt(self, limits: Sequence[Limit]) -> None:
         """Note them."""
         self.limits.append(list(limits))
+
+    def trust(self, until: float) -> None:
+        """Note it."""
+        self.trusted = until
 
     def lost(self) -> None:
         """Count it."""
@@ -116,6 +121,44 @@ def test_void_leases_are_told_once(here: Here) -> None:
     here.keeper.look()
     here.keeper.look()
     assert here.told.void == 1
+
+
+def test_a_lease_after_a_sleep_is_made_once_it_is_known_whether_earlier_ones_are_void(
+    here: Here,
+) -> None:
+    """What it grants is not among what was lost; nor is that given back which was."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.lease({account: 900})
+    here.keeper.look()
+    assert here.told.trusted == NOW + 60.0
+    here.told.spare = {account: 300}
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE leases RENAME TO elsewhere")
+    here.keeper.look()  # 300 cannot be given back now
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE elsewhere RENAME TO leases")
+    here.now += 60
+    here.store.lease("other", {account: 500}, here.now, 60.0)
+    assert here.keeper.lease({account: 200})[account].amount == 200
+    assert (here.told.void, here.told.trusted) == (1, here.now + 60.0)
+    here.keeper.look()
+    assert (here.told.void, here.held()) == (1, 700)
+
+
+def test_what_is_leased_is_trusted_while_the_store_fails(here: Here) -> None:
+    """A store that cannot renew for a while gives to nobody else either."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.lease({account: 900})
+    here.keeper.look()
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE lessees RENAME TO elsewhere")
+    here.now += 90
+    here.keeper.look()
+    assert here.told.trusted == here.now + 60.0
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE elsewhere RENAME TO lessees")
+    here.keeper.look()
+    assert (here.told.void, here.held()) == (0, 900)
 
 
 def test_what_is_idle_is_given_back_even_if_that_fails_at_first(here: Here) -> None:

@@ -13,6 +13,7 @@ from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.accounts import Account, Balance, Grant, Open
 from budget_proxy.ledger.limits import EACH, Limit
 from budget_proxy.store.base import Store
+from budget_proxy.types import CallRecord
 from tests.makers import NOW, record
 from tests.test_store_contract import OPENERS
 
@@ -33,6 +34,11 @@ def limit(amount: int = 1_000, **given: Any) -> Limit:
     """A limit of output tokens a day, made at NOW."""
     facts: dict[str, Any] = {"unit": "output_tokens", "window": "day", "created": NOW}
     return Limit(amount=amount, **{**facts, **given})
+
+
+def settled(owner: str, **given: Any) -> CallRecord:
+    """A row of a process that held its call to all limits in force."""
+    return record(instance=owner, limits=99, **given)
 
 
 def used(store: Store, now: float = NOW) -> dict[str, int]:
@@ -257,22 +263,44 @@ def test_rows_are_taken_off_their_instances_lease(store: Store) -> None:
     """Used and held add up to the same before and after, whoever else writes rows."""
     account = Account(store.save_limit(limit(1_000)), "", MIDNIGHT)
     store.lease("a", {account: 400}, NOW, TTL)
-    store.append([record(instance="a"), record(instance="a", output_tokens=50)])
+    store.append([settled("a"), settled("a", output_tokens=50)])
     assert store.balances(NOW) == [Balance(account, 150, 250, 1)]
     store.append([record(instance="import")])
     assert store.balances(NOW) == [Balance(account, 250, 250, 1)]
+
+
+def test_rows_of_calls_that_held_nothing_are_a_debt_of_their_owners(store: Store) -> None:
+    """As its ledger has it: a limit that came into force amid a call, a task that is recorded."""
+    account = Account(store.save_limit(limit(1_000)), "", MIDNIGHT)
+    store.append([settled("a", output_tokens=400)])
+    assert store.balances(NOW) == [Balance(account, 400, 0, 0)]
+    assert store.lease("a", {account: 500}, NOW, TTL) == {account: Grant(500, 400, 100)}
+    store.append([settled("a")])
+    assert store.lease("a", {account: 501}, NOW, TTL)[account] == Grant(0, 500, 0)
+
+
+def test_rows_that_settled_before_a_limit_was_in_force_take_nothing_off_its_lease(
+    store: Store,
+) -> None:
+    """Nor do they of one that only alerts, of which nobody holds anything."""
+    store.save_limit(limit(1_000, action="alert"))
+    account = Account(store.save_limit(limit(1_000)), "", MIDNIGHT)
+    store.lease("a", {account: 400}, NOW, TTL)
+    store.append([record(instance="a", limits=1)])
+    assert store.balances(NOW)[1] == Balance(account, 100, 400, 1)
+    assert store.counts()["leases"] == 1
 
 
 def test_who_uses_more_than_it_held_gives_nobody_else_more(store: Store) -> None:
     """A lease below nothing is a debt of its owner's: the next grant goes to that first."""
     account = Account(store.save_limit(limit(1_000)), "", MIDNIGHT)
     store.lease("a", {account: 250}, NOW, TTL)
-    store.append([record(instance="a", output_tokens=700)])  # 450 below nothing
+    store.append([settled("a", output_tokens=700)])  # 450 below nothing
     assert store.balances(NOW) == [Balance(account, 700, 0, 0)]
     assert store.lease("b", {account: 301}, NOW, TTL)[account].amount == 0
     assert store.lease("a", {account: 751}, NOW, TTL)[account].amount == 0
     assert store.lease("a", {account: 750}, NOW, TTL) == {account: Grant(750, 700, 300)}
-    store.append([record(instance="a", output_tokens=800)])  # beyond the limit
+    store.append([settled("a", output_tokens=800)])  # beyond the limit
     assert store.lease("a", {account: 1}, NOW, TTL)[account].amount == 0
 
 
@@ -280,7 +308,7 @@ def test_in_flight_leases_are_all_there_is(store: Store) -> None:
     """A limit of what is in flight counts no rows, and rows take nothing off its leases."""
     account = Account(store.save_limit(limit(window="flight")), "", 0.0)
     store.lease("a", {account: 900}, NOW, TTL)
-    store.append([record(instance="a")])
+    store.append([settled("a")])
     assert store.balances(NOW) == [Balance(account, 0, 900, 1)]
     store.give_back("a", {account: 100})
     assert store.lease("b", {account: 200}, NOW, TTL)[account].amount == 200

@@ -40,7 +40,8 @@ for _ in range(rounds):
         assert grant.used + grant.held <= 40_000, grant
     if free >= need:
         free -= need
-        store.append([record(instance=owner, output_tokens=need, user=owner, ts=time.time())])
+        used = {"output_tokens": need, "user": owner, "ts": time.time()}
+        store.append([record(instance=owner, limits=2, **used)])
     else:
         refused += 1
 print(refused, flush=True)
@@ -154,7 +155,7 @@ def test_a_full_disk_leaves_nothing_half_done(tmp_path: Path) -> None:
     with store._connection("read") as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
         connection.execute(f"PRAGMA max_page_count = {pages}")
-    rows = [record(instance="a", reason="x" * 2_000)] * 50
+    rows = [record(instance="a", limits=1, reason="x" * 2_000)] * 50
     with pytest.raises(StoreError, match="disk is full"):
         store.append(rows)
     assert store.balances(1.0) == before

@@ -51,6 +51,7 @@ rows = st.builds(
     cost=st.none() | st.floats(0, 1e-6) | st.just(float("inf")),
     charged=st.none() | st.integers(0, 500),
     instance=st.sampled_from((*OWNERS, "import")),
+    limits=st.integers(0, 6),
 )
 wheres = st.lists(
     st.tuples(
@@ -241,7 +242,7 @@ def test_processes_that_use_what_they_hold_never_pass_the_limit(
         part = int(share * holds[owner])
         if then == "settle":
             row = CallRecord(NOW, "openai.chat", "m", str(number), output_tokens=part)
-            store.append([replace(row, instance=alive[owner])])
+            store.append([replace(row, instance=alive[owner], limits=1)])
             holds[owner] -= part
         elif then == "give back":
             store.give_back(alive[owner], {account: part})

@@ -12,8 +12,11 @@ import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import StoreError
+from budget_proxy.ledger.limits import Limit
 from budget_proxy.ledger.runs import RunLookup
 from budget_proxy.scope import CallReport
+from budget_proxy.settings import load
+from budget_proxy.store.memory import MemoryStore
 from budget_proxy.transport.exchange import (
     Failed,
     Relay,
@@ -24,7 +27,7 @@ from budget_proxy.transport.exchange import (
     Wait,
     exchange,
 )
-from budget_proxy.types import Lookup, Override, Scope
+from budget_proxy.types import Lookup, Outcome, Override, Scope, Usage
 from tests import provider_answers as say
 from tests.doors import HELLO, MODEL, learned, rows
 from tests.provider_answers import Answer
@@ -320,6 +323,29 @@ def test_a_driver_that_gives_up_settles_the_call_as_cancelled(engine: Engine) ->
         step = trip.steps.send(None)
     trip.steps.close()
     assert [row.finish_reason for row in rows(engine)] == ["cancelled"]
+
+
+def test_a_driver_that_gives_up_while_it_waits_for_room_leaves_the_line() -> None:
+    """At once, also within a `budget` block, whose report refers back to the call."""
+    store = MemoryStore()
+    store.save_limit(Limit("output_tokens", 1_000, "flight"))
+    with Engine(load(holdout=0.0, limit_wait=60.0), store) as engine:
+        first = engine.plan(api="openai.chat", body={**CHAT, "max_tokens": 900})
+        gc.disable()
+        try:
+            trip = Trip(engine, {**CHAT, "max_tokens": 500}, calls=[])
+            step: Any = next(trip.steps)
+            while not isinstance(step, Wait):
+                step = trip.steps.send(engine.answer(step))
+            trip.steps.close()
+            engine.settle(first, Outcome(usage=Usage(10, 10)))
+            behind = Trip(engine, {**CHAT, "max_tokens": 500}, Answer())
+            step = next(behind.steps)
+            while not isinstance(step, Send | Wait):
+                step = behind.steps.send(engine.answer(step))
+        finally:
+            gc.enable()
+        assert isinstance(step, Send)
 
 
 def test_the_first_answer_of_a_session_waits_for_its_row(engine: Engine) -> None:

@@ -15,7 +15,10 @@ import pytest
 
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import StoreError
+from budget_proxy.ledger.limits import Limit
 from budget_proxy.scope import budget
+from budget_proxy.settings import load
+from budget_proxy.store.memory import MemoryStore
 from budget_proxy.transport import steps
 from budget_proxy.transport.binding import Binding
 from budget_proxy.transport.view import view
@@ -29,6 +32,7 @@ from tests.doors import (
     stream_of,
 )
 from tests.providers import PATHS, ScriptedProvider
+from tests.test_holding import until
 
 CHAT = {"model": MODEL, "messages": HELLO}
 
@@ -121,6 +125,36 @@ async def test_a_cancelled_task_settles_its_call(engine: Engine, library: Module
     with pytest.raises(asyncio.CancelledError):
         await task
     assert [row.finish_reason for row in rows(engine)] == ["cancelled"]
+
+
+async def test_a_task_cancelled_while_a_limit_is_asked_leaves_nothing_held(
+    library: ModuleType, provider: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the store grants after its caller has left is given back like all that is idle."""
+    store = MemoryStore()
+    store.save_limit(Limit("tokens", 100_000, "lifetime"))
+    asked, go_on, granted = threading.Event(), threading.Event(), Future[int]()
+    lease = store.lease
+
+    def slow(*given: Any) -> Any:
+        asked.set()
+        go_on.wait(10)
+        grants = lease(*given)
+        granted.set_result(sum(one.amount for one in grants.values()))
+        return grants
+
+    monkeypatch.setattr(store, "lease", slow)
+    with Engine(load(holdout=0.0), store) as engine:
+        door = Door(library, "async")
+        client = door.open(engine, provider.transport(door.library))
+        task = asyncio.create_task(door.post(client, CHAT))
+        assert await asyncio.to_thread(asked.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        go_on.set()
+        assert await asyncio.to_thread(granted.result, 10) > 0
+        assert await asyncio.to_thread(until, lambda: not store.balances(engine.now())[0].held)
 
 
 async def test_lookups_do_not_block_the_loop(

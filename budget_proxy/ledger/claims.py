@@ -99,14 +99,23 @@ def share_of(forecast: Forecast, most: int, pace: Pace | None) -> Share:
 
 
 def _money(call: Call, told: int, output: Share, charge: Charge) -> tuple[Share, bool]:
-    """The share in nano-dollars. A price's steps by length lie within: the worst case has them."""
+    """The share in nano-dollars. A price's steps by length lie within: the worst case has them.
 
-    def nano(tokens: int, written: int | None = None) -> tuple[int, bool]:
+    So it has the standard tier, where the caller asks for a cheaper one and may not get it.
+    """
+
+    def nano(
+        tokens: int, written: int | None = None, tier: str | None = call.tier
+    ) -> tuple[int, bool]:
         usage = Usage(told, tokens, cache_write_tokens=written)
-        return charge(call.api, call.model, call.host, usage, None, call.now)
+        return charge(call.api, call.model, call.host, usage, tier, call.now)
 
     reserve, known = nano(output.reserve)
-    worst = max(nano(output.worst)[0], nano(output.worst, told)[0], reserve)
+    tiers = {call.tier, None}
+    worst = max(
+        reserve,
+        *(nano(output.worst, written, tier)[0] for tier in tiers for written in (None, told)),
+    )
     base = nano(0)[0]
     rate = (reserve - base) / max(output.reserve, 1)
     return output.scaled(reserve, worst, rate, base), known

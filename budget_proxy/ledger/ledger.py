@@ -4,7 +4,8 @@ A process leases parts of limits from the store, and admits calls against what i
 account it keeps what is ``free`` (leased, and not yet used) and what open calls hold of that.
 A grant adds to it and a settled row takes its amount off, which may lead below 0: then the next
 call needs so much more. The store takes a row's amount off the lease as it writes the row
-(``Store.lease``), so that both sides agree without being told. Not thread-safe: the engine's
+(``Store.lease``), of the limits that were in force here as it settled (``newest``), so that both
+sides agree without being told. Not thread-safe: the engine's
 lock guards it.
 """
 
@@ -37,6 +38,8 @@ TTL: Final = 3600.0
 """Seconds after which a reservation that nobody settles is let go."""
 _IDLE: Final = 1.0
 """Seconds without a call after which what an account has free is given back."""
+_LATELY: Final = 60.0
+"""Seconds in which a refusal is remembered."""
 _NONE: Final[frozenset[str]] = frozenset()
 
 Key = tuple[str, int]
@@ -70,10 +73,14 @@ class Ledger:
 
     def __init__(self, *, ttl: float = TTL) -> None:
         self.units: frozenset[Unit] = frozenset()
+        self.newest = 0
+        """The newest limit in force (its id); 0 if there is none."""
         self.expired = 0
         """Reservations that were let go since nobody settled them in time."""
         self.tempo = Tempo()
         """How long answers take, learned as calls settle."""
+        self.trusted = inf
+        """Unix seconds after which what was leased may be others': the store is asked before."""
         self._ttl = ttl
         self._limits: tuple[Limit, ...] = ()
         self._enforced: tuple[Limit, ...] = ()
@@ -95,6 +102,7 @@ class Ledger:
         self._enforced = tuple(limit for limit in limits if limit.action in ENFORCED)
         self._beaten = beaten(self._enforced)
         self.units = frozenset(limit.unit for limit in self._enforced)
+        self.newest = max((limit.id for limit in limits), default=0)
         by_id = {limit.id: limit for limit in self._enforced}
         for account in list(self._states):
             limit = by_id.get(account.limit)
@@ -111,6 +119,15 @@ class Ledger:
         self._lines.clear()
         self._places.clear()
 
+    def grant(self, granted: Mapping[Account, Grant]) -> None:
+        """Take what the store granted: also where the call that asked for it is gone by now."""
+        limits = {limit.id: limit for limit in self._enforced}
+        for account, given in granted.items():
+            limit = limits.get(account.limit)
+            if limit is not None and given.amount:
+                _, end = self._window(limit, account.start)
+                self._state(account, limit, end).free += given.amount
+
     def reserve(
         self,
         claim: Claim,
@@ -123,16 +140,13 @@ class Ledger:
         ``now`` is given (in Unix seconds) where the call has waited since it was claimed.
 
         ``None`` where it is reserved. A Shortage is answered by calling again with what the
-        store ``granted`` (an empty mapping where it could not be asked): an account of which
-        it gave nothing refuses, while one that was not asked for and is short by now makes
-        another Shortage. A limit of 0 refuses at once.
+        store has ``granted`` (an empty mapping where it could not be asked), after ``grant``: an
+        account of which it gave nothing refuses, while one that was not asked for and is short by
+        now makes another Shortage. A limit of 0 refuses at once.
         """
-        for account, given in (granted or {}).items():
-            state = self._states.get(account)
-            if state is not None:
-                state.free += given.amount
         now = claim.now if now is None else now
         self.expire(now)
+        doubtful = granted is None and now >= self.trusted
         accounts = list(self._accounts(claim.whose, claim.now, counting=False))
         missing: dict[Account, int] = {}
         for account, state in accounts:
@@ -142,13 +156,15 @@ class Ledger:
             if limit.amount == 0 or (line and next(iter(line)) != claim.key):
                 return self._refused(claim, account, state, None)
             state.holds.advance(now)
-            need = state.holds.amount(limit.hold == "worst", share) - state.free
+            free = min(state.free, 0) if doubtful else state.free
+            need = state.holds.amount(limit.hold == "worst", share) - free
             if need <= 0:
                 continue
             grant = granted.get(account) if granted else None
             if granted == {} or (grant is not None and not grant.amount):
                 return self._refused(claim, account, state, grant)
             missing[account] = need
+            state.used_at = now
         if missing:  # after a grant only where other calls were faster, of any of its accounts
             return Shortage(missing)
         for _, state in accounts:
@@ -165,7 +181,7 @@ class Ledger:
         if state is not None:
             state.refused_at = refusal.now
 
-    def refusing(self, now: float, *, within: float = 60.0) -> list[Account]:
+    def refusing(self, now: float, *, within: float = _LATELY) -> list[Account]:
         """The accounts for which a call was refused in the seconds before; for any thread."""
         return [
             account
@@ -230,7 +246,8 @@ class Ledger:
         """What is not needed any more, taken out of here: to be given back to the store.
 
         Of accounts whose window is over, and of those that no call used for a second, all that
-        is free beyond what open calls hold.
+        is free beyond what open calls hold. One of many names of which nothing is left is
+        forgotten: a limit for each user is no list of all users.
         """
         given: dict[Account, int] = {}
         for account, state in list(self._states.items()):
@@ -242,7 +259,8 @@ class Ledger:
             if spare > 0:
                 state.free -= spare
                 given[account] = spare
-            if over and not len(state.holds):
+            done = state.limit.by and not state.free and state.refused_at < now - _LATELY
+            if not len(state.holds) and (over or done):
                 del self._states[account]
         return given
 
@@ -293,11 +311,14 @@ class Ledger:
                 state = self._states.get(account)
                 if part in passed and (state is None or not counting):
                     continue
-                if state is None:
-                    state = self._states[account] = _State(
-                        limit, end, self._calibrations.setdefault(limit.id, Calibration())
-                    )
-                yield account, state
+                yield account, state or self._state(account, limit, end)
+
+    def _state(self, account: Account, limit: Limit, end: float) -> _State:
+        state = self._states.get(account)
+        if state is None:
+            calibration = self._calibrations.setdefault(limit.id, Calibration())
+            state = self._states[account] = _State(limit, end, calibration)
+        return state
 
     def _window(self, limit: Limit, ts: float) -> tuple[float, float]:
         key = (limit.window, limit.zone)

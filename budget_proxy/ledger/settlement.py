@@ -12,11 +12,15 @@ _MARGIN: Final = 1.2
 
 @frozen
 class Identity:
-    """The pseudonyms that stand in the row for what must not be stored."""
+    """The pseudonyms that stand in the row for what must not be stored, and who settles it.
+
+    ``limits`` is the newest limit that it holds calls to.
+    """
 
     user: str | None = None
     response: str | None = None
     instance: str = ""
+    limits: int = 0
 
 
 def is_exact(outcome: Outcome) -> bool:
@@ -113,6 +117,7 @@ def record_of(
         instance=identity.instance,
         pending=is_awaited(plan, outcome),
         signals=plan.features.signals,
+        limits=identity.limits,
     )
 
 
@@ -139,6 +144,7 @@ def resettled(record: CallRecord, outcome: Outcome, *, truncated: bool) -> CallR
         tier=outcome.tier or record.tier,
         cost=None,
         prices=None,
+        charged=None,
         pending=False,
     )
 

@@ -253,10 +253,11 @@ class Store(Protocol):
         Granted is either at least what is wanted (and some more where much is left, so that
         an owner asks seldom) or nothing. What all hold and what rows count stays within the
         limit's amount. As the owner's rows are appended, what they count is taken from what it
-        holds, in the same transaction; if they count more, it holds less than nothing, which
-        gives nobody else more. A lease that nobody renews counts as spent until its time is
-        over. From then on others may be given it; an owner that comes back late keeps what it
-        held where all of it is still left, else all its leases are void (``renew`` tells).
+        holds of their ``limits``, in the same transaction; if they count more, or it holds nothing,
+        it then holds less than nothing, which gives nobody else more. A lease that nobody renews
+        counts as spent until its time is over. From then on others may be given it; an owner that
+        comes back late keeps what it held where all of it is still left, else all its leases are
+        void (``renew`` tells).
         Accounts of limits that are not in force are left out.
         """
 

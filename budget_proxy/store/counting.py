@@ -31,6 +31,7 @@ _FOLD: Final = (
     "INSERT INTO accounts (limit_id, part, start, folded) VALUES (?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET folded = folded + excluded.folded"
 )
+_OPEN: Final = "INSERT OR IGNORE INTO leases (limit_id, part, start, owner) VALUES (?, ?, ?, ?)"
 _TAKE: Final = (
     "UPDATE leases SET amount = amount - ? "
     "WHERE limit_id = ? AND part = ? AND start = ? AND owner = ?"
@@ -56,9 +57,11 @@ def add(connection: sqlite3.Connection, tally: Tally, written: Sequence[CallReco
     """Count rows that were just written; their instances hold so much less from now on."""
     amounts = tally.of(written)
     _use(connection, totals(amounts))
+    taken = [(account, owner, amount) for (account, owner), amount in amounts.items() if owner]
     connection.executemany(
-        _TAKE, [(amount, *account, owner) for (account, owner), amount in amounts.items()]
+        _OPEN, [(*account, owner) for account, owner, _ in taken if tally.is_leased(account)]
     )
+    connection.executemany(_TAKE, [(amount, *account, owner) for account, owner, amount in taken])
 
 
 def change(connection: sqlite3.Connection, tally: Tally, old: CallRecord, new: CallRecord) -> None:

@@ -13,6 +13,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Final, Protocol
 
 from budget_proxy.errors import StoreError
@@ -36,6 +37,9 @@ class Holder(Protocol):
 
     def adopt(self, limits: Sequence[Limit]) -> None:
         """Put other limits into force."""
+
+    def trust(self, until: float) -> None:
+        """Go on by what was leased until then (Unix seconds), and ask before that after it."""
 
     def lost(self) -> None:
         """Note that leases are void: of every account others may have been given them."""
@@ -64,6 +68,7 @@ class Keeper:
     _version: int
     _limited: bool
     _renewed: float
+    _trusted: float
     _told: dict[Account, Open]
     _owed: Counter[Account]
 
@@ -101,7 +106,15 @@ class Keeper:
                 self._on_fault("limits", error)
 
     def lease(self, wanted: Mapping[Account, int]) -> dict[Account, Grant]:
-        """Hold so much more of each account (``Store.lease``). Blocking. Raises StoreError."""
+        """Hold so much more of each account (``Store.lease``). Blocking. Raises StoreError.
+
+        Where this process has slept past the end of its leases, it is told first if they are void:
+        what it is granted now is not.
+        """
+        if self._clock() >= self._trusted:
+            with self._looking:
+                if self._clock() >= self._trusted:
+                    self._renew()
         grants = self._store.lease(self._owner(), wanted, self._clock(), self._ttl)
         self.start()
         return grants
@@ -147,14 +160,24 @@ class Keeper:
         now = self._clock()
         self._holder.expire(now)
         if not self._renewed <= now < self._renewed + self._ttl / _RENEWALS:
-            if not self._store.renew(self._owner(), now, self._ttl):
-                self._holder.lost()
-            self._renewed = now
+            self._renew()
         self._give_back()
         open_ = dict(self._holder.open())
         if open_ != self._told:
             self._store.tell_open(self._owner(), open_)
             self._told = open_
+
+    def _renew(self) -> None:
+        """Hold on to what is leased, or tell that it is void; who is awake goes on by it."""
+        now = self._clock()
+        try:
+            if not self._store.renew(self._owner(), now, self._ttl):
+                self._holder.lost()
+                self._owed.clear()
+            self._renewed = now
+        finally:  # a store that fails gives to nobody else either
+            self._trusted = now + self._ttl
+            self._holder.trust(self._trusted)
 
     def _give_back(self) -> None:
         """Give back what is idle, and what could not be given back before."""
@@ -171,6 +194,7 @@ class Keeper:
         self._version = 0
         self._limited = False
         self._renewed = -self._ttl
+        self._trusted = inf
         self._told = {}
         self._owed = Counter()
 

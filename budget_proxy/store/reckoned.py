@@ -91,6 +91,8 @@ class Reckoning:
         amounts = self.tally.of(written) if self.tally else {}
         self._use(totals(amounts))
         for (account, owner), amount in amounts.items():
+            if owner and self.tally.is_leased(account):
+                self._leases[account].setdefault(owner, _Lease())
             lease = self._leases.get(account, {}).get(owner)
             if lease is not None:
                 lease.amount -= amount
@@ -188,8 +190,8 @@ class Reckoning:
         )
 
     def _living(self, account: Account, now: float) -> list[tuple[str, _Lease]]:
-        leases = self._leases.get(account, {})
-        return [pair for pair in leases.items() if self._lessees[pair[0]].expires > now]
+        living = {name for name, lessee in self._lessees.items() if lessee.expires > now}
+        return [pair for pair in self._leases.get(account, {}).items() if pair[0] in living]
 
     def _state(self, account: Account, owner: str, now: float) -> tuple[int, int, int]:
         lease = self._leases.get(account, {}).get(owner, _Lease())

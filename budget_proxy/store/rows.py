@@ -22,7 +22,7 @@ from budget_proxy.types import (
     Thinking,
 )
 
-_FIELDS: Final = tuple(field for field in fields(CallRecord) if field.name != "signals")
+_FIELDS: Final = tuple(f for f in fields(CallRecord) if f.name not in {"signals", "limits"})
 CALL_COLUMNS: Final = tuple(field.name for field in _FIELDS)
 """Every column of ``calls``, in the order that ``read_call`` takes them.
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from budget_proxy.ledger.accounts import Account
-from budget_proxy.ledger.limits import Limit, Whose, amount_of, beaten, whose_of
+from budget_proxy.ledger.limits import ENFORCED, Limit, Whose, amount_of, beaten, whose_of
 from budget_proxy.ledger.windows import TIMELESS, window_of
 from budget_proxy.store.sums import LATEST
 from budget_proxy.types import CallRecord
@@ -50,16 +50,21 @@ class Tally:
         """Whether calls are held to an account, or another limit names its value."""
         return account.part not in self._beaten.get(account.limit, ())
 
+    def is_leased(self, account: Account) -> bool:
+        """Whether calls have to hold something of an account."""
+        return self.limits[account.limit].action in ENFORCED and self.holds(account)
+
     def of(self, rows: Iterable[CallRecord]) -> dict[tuple[Account, str], int]:
-        """What rows count, by account and by the instance that wrote them."""
+        """What rows count, by account and by the instance whose lease they come off, if any."""
         found: defaultdict[tuple[Account, str], int] = defaultdict(int)
         for row in rows:
             whose = whose_of(row)
             for counter in self._counters:
                 amount = amount_of(counter.limit.unit, row)
                 if amount:
+                    owner = row.instance if counter.limit.id <= row.limits else ""
                     for account in counter.accounts(whose, row.ts):
-                        found[account, row.instance] += amount
+                        found[account, owner] += amount
         return found
 
 

@@ -175,12 +175,16 @@ def _called(
     """Plan a call and make it; as it came, where planning fails and no limit forbids that."""
     attempt: _Attempt | None = None
     step: Plan | Refused | None = None
-    with fail_open(engine, "plan"):
-        signed = is_signed(send.headers)
-        context = _context(engine, request, scope, override, signed=signed)
-        call = dialect.read(body, context)
-        attempt = _Attempt(engine, call, body, request)
-        step = yield from _planned(attempt, None)
+    try:
+        with fail_open(engine, "plan"):
+            signed = is_signed(send.headers)
+            context = _context(engine, request, scope, override, signed=signed)
+            call = dialect.read(body, context)
+            attempt = _Attempt(engine, call, body, request)
+            step = yield from _planned(attempt, None)
+    finally:  # also where the driver gives up: it may stand in line before others
+        if attempt is not None and not isinstance(step, Plan):
+            attempt.close()
     if isinstance(step, Refused):
         return _refused(dialect, step)
     if attempt is not None and step is not None:

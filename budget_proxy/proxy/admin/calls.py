@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, make_dataclass
+from dataclasses import dataclass, make_dataclass
 from operator import attrgetter
 from typing import Annotated, Any, Final, get_type_hints
 
@@ -17,9 +17,10 @@ from budget_proxy.proxy.admin.question import InTime, Name, OfGroup, Question
 from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.store.base import Store
 from budget_proxy.store.pages import Place
+from budget_proxy.store.rows import CALL_COLUMNS
 from budget_proxy.types import Arm, CallRecord, FinishReason
 
-_COLUMNS: Final = tuple(field.name for field in fields(CallRecord) if field.name != "signals")
+_COLUMNS: Final = CALL_COLUMNS
 _CURSOR: Final = re.compile(r"(-?[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)_([0-9]{1,18})")
 _values: Final = attrgetter(*_COLUMNS)
 _TYPES: Final = get_type_hints(CallRecord)
