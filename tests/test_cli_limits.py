@@ -212,3 +212,80 @@ def test_http_makes_lists_checks_and_removes_limits(tmp_path: Path) -> None:
         assert httpx.post(f"{base}/9/remove", json={}).status_code == 404
         assert httpx.post(f"{base}/1/remove", json={}).json()["id"] == 1
         assert httpx.get(base).json()["limits"] == []
+
+
+def test_http_changes_an_amount_and_keeps_what_was_counted(tmp_path: Path) -> None:
+    """As `limits set`: in its own unit, exact; a number that is not there is a 404."""
+    with running(tmp_path, Answer()) as proxy:
+        base, url = f"{proxy.url}/v1/budget/limits", proxy.engine.store.url
+        proxy.engine.store.append([today(cost=0.25)])
+        httpx.post(f"{base}/add", json={"usd": 0.1, "window": "month"}).raise_for_status()
+        done = httpx.post(f"{base}/1/set", json={"usd": 0.7})
+        assert done.status_code == 200, done.text
+        assert proxy.engine.store.limits()[0].amount == 700_000_000
+        (account,) = done.json()["limit"]["accounts"]
+        assert (account["used"], done.json()["store"]) == (0.25, url)
+        assert done.json()["limit"] == run_json("limits", "--store", url)["limits"][0]
+        told = httpx.post(f"{base}/1/set", json={"usd": "0"}).json()
+        assert told["notes"] == ["It is 0: every call that it concerns is refused."]
+        for body, said in (
+            ({"tokens": 5}, "in usd, not in tokens"), ({}, "one of"), ({"usd": -1}, "written as"),
+            ({"usd": 1, "window": "day"}, "window"),
+        ):  # fmt: skip
+            wrong = httpx.post(f"{base}/1/set", json=body)
+            assert (wrong.status_code, said in wrong.json()["error"]["message"]) == (400, True)
+        missing = httpx.post(f"{base}/9/set", json={"usd": 1})
+        assert (missing.status_code, missing.json()["error"]["param"]) == (404, "number")
+        assert proxy.engine.store.limits()[0].amount == 0
+
+
+def test_http_counts_anew_what_differs(tmp_path: Path) -> None:
+    """As `limits check --repair`; to ask alone changes nothing."""
+    with running(tmp_path, Answer()) as proxy:
+        base, store = f"{proxy.url}/v1/budget/limits", proxy.engine.store
+        store.append([today()])
+        httpx.post(f"{base}/add", json={"tokens": 900, "window": "day"}).raise_for_status()
+        with closing(sqlite3.connect(store.url.removeprefix("sqlite:///"))) as file:
+            file.execute("UPDATE accounts SET used = used - 3")
+            file.commit()
+        for _ in range(2):
+            found = httpx.get(f"{base}/check").json()
+            assert [(d["used"], d["counted"]) for d in found["differences"]] == [(107, 110)]
+            assert found["repaired"] == 0
+        done = httpx.post(f"{base}/repair", json={}).json()
+        assert (done["differences"], done["repaired"]) == (found["differences"], 1)
+        again = httpx.post(f"{base}/repair", json={}).json()
+        assert (again["differences"], again["repaired"]) == ([], 0)
+        assert httpx.get(f"{base}/repair").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        {"tokens": True}, {"tokens": "5"}, {"tokens": 5.5}, {"output_tokens": 10**19},
+        {"usd": True}, {"usd": [1]},
+    ],
+)  # fmt: skip
+def test_what_is_no_amount_is_refused_over_http(tmp_path: Path, amount: dict[str, Any]) -> None:
+    """True is no 1: nobody meant a limit of one token."""
+    with running(tmp_path, Answer()) as proxy:
+        url = f"{proxy.url}/v1/budget/limits/add"
+        wrong = httpx.post(url, json={"window": "day", **amount})
+        (name,) = amount
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, name)
+        assert proxy.engine.store.limits() == []
+
+
+def test_a_limit_names_a_key_that_is_there(url: str) -> None:
+    """By its id, also where a whole key was pasted; one that nobody has would hold nobody."""
+    token = run("keys", "create", "--name", "Ann", "--store", url).stdout.strip()
+    done = run(*ADD, "--store", url, "--tokens", "500", "--key", token, "--json")
+    assert json.loads(done.stdout)["limit"]["where"] == {"key": token[:19]}
+    assert token[20:] not in done.output
+    for name in ("Ann", "bk_" + "0" * 16, "bk_" + "0" * 16 + token[19:]):
+        wrong = run(*ADD, "--store", url, "--tokens", "500", "--key", name)
+        assert (wrong.exit_code, "keys list" in wrong.stderr) == (2, True)
+        assert token[20:] not in wrong.output
+    each = run_json(*ADD, "--store", url, "--tokens", "500", "--key", "*")["limit"]
+    assert each["where"] == {"key": "*"}
+    assert len(run_json("limits", "--store", url)["limits"]) == 2

@@ -15,6 +15,7 @@ from budget_proxy.ledger.limits import DIMENSIONS, EACH, MOST, NANO, Limit, Unit
 from budget_proxy.ledger.windows import window_of
 from budget_proxy.policy.rollout import pseudonym
 from budget_proxy.scope import EFFORTS
+from budget_proxy.store import issuing
 from budget_proxy.store.base import Complete, Store
 
 _DIGITS: Final = 9
@@ -22,6 +23,10 @@ _EFFORTS: Final = tuple(effort for effort in EFFORTS if effort != "auto")
 
 Amount = int | float
 """Tokens, or US dollars."""
+
+
+class UnknownLimit(InvalidInput):
+    """There is no limit of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,17 +158,21 @@ def nano_dollars(text: str) -> int:
 
 
 def _where(store: Store, names: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
-    """Whom a limit concerns; a user by the pseudonym that rows have. Raises StoreError."""
-    where = []
-    for dimension in DIMENSIONS:
-        name = names.get(dimension)
-        if name is None:
-            continue
-        if dimension == "user" and name not in {EACH, ""}:
-            salt = bytes.fromhex(store.meta("salt", secrets.token_hex(32)))
-            name = pseudonym(salt, "user", name)
-        where.append((dimension, name))
-    return tuple(where)
+    """Whom a limit concerns, by the names that rows have. Raises InvalidInput and StoreError."""
+    return tuple(
+        (dimension, _named(store, dimension, name))
+        for dimension in DIMENSIONS
+        if (name := names.get(dimension)) is not None
+    )
+
+
+def _named(store: Store, dimension: str, name: str) -> str:
+    """A user by a pseudonym, a virtual key by its id: a whole one has no place in a history."""
+    if name in {EACH, ""}:
+        return name
+    if dimension == "user":
+        return pseudonym(bytes.fromhex(store.meta("salt", secrets.token_hex(32))), "user", name)
+    return issuing.find(store, name, 0.0).id if dimension == "key" else name
 
 
 def add(
@@ -171,7 +180,8 @@ def add(
 ) -> Added:
     """Put a limit into force for those that are named, of each dimension of them.
 
-    ``charge`` charges rows that have no price. Raises InvalidInput and StoreError.
+    ``charge`` charges rows that have no price. Raises InvalidInput, also for a virtual key that is
+    not there, and StoreError.
     """
     if limit.effort is not None and limit.effort not in _EFFORTS:
         raise InvalidInput(f"an effort is one of {', '.join(_EFFORTS)}, not {limit.effort!r}")
@@ -191,7 +201,10 @@ def add(
 
 
 def change(store: Store, id_: int, unit: Unit, amount: int, now: float) -> Added:
-    """Give a limit another amount; what counts stays. Raises InvalidInput and StoreError."""
+    """Give a limit another amount; what counts stays.
+
+    Raises UnknownLimit, InvalidInput where it is in another unit, and StoreError.
+    """
     limit = next((one for one in store.limits() if one.id == id_), None)
     if limit is None:
         raise _missing(store, id_)
@@ -203,7 +216,7 @@ def change(store: Store, id_: int, unit: Unit, amount: int, now: float) -> Added
 
 
 def remove(store: Store, id_: int) -> Removed:
-    """Take a limit out of force. Raises InvalidInput and StoreError."""
+    """Take a limit out of force. Raises UnknownLimit and StoreError."""
     if not store.remove_limit(id_):
         raise _missing(store, id_)
     return Removed(store.url, id_)
@@ -248,9 +261,9 @@ def _one(store: Store, id_: int, now: float) -> Listed:
     return next(one for one in overview(store, now).limits if one.id == id_)
 
 
-def _missing(store: Store, id_: int) -> InvalidInput:
+def _missing(store: Store, id_: int) -> UnknownLimit:
     known = ", ".join(str(one.id) for one in store.limits()) or "none"
-    return InvalidInput(f"there is no limit {id_}; there are {known}")
+    return UnknownLimit(f"there is no limit {id_}; there are {known}")
 
 
 def _listed(limit: Limit, balances: Sequence[Balance], now: float) -> Listed:
