@@ -184,6 +184,21 @@ def test_people_see_bars_and_the_bound(url: str) -> None:
     assert found[1]["accounts"][0]["bound"] == 0
 
 
+def test_calls_that_nobody_settled_are_told(url: str) -> None:
+    """By the limit that they held to, and not where there are none."""
+    for _ in range(2):
+        run(*ADD, "--store", url, "--tokens", "1000")
+    assert "settle within an hour" not in run("limits", "--store", url).stdout
+    store = open_store(url)
+    store.note_expired({2: 3})
+    store.close()
+    told = " ".join(run("limits", "--store", url).stdout.split())
+    assert "#2: 3 calls so far did not settle within an hour" in told
+    assert "#1: " not in told
+    found = run_json("limits", "--store", url)["limits"]
+    assert [one["expired"] for one in found] == [0, 3]
+
+
 def test_options_before_the_subcommand_are_not_lost_silently(url: str) -> None:
     """Where they would mean nothing, that is said."""
     result = run("limits", "--store", url, "check")

@@ -54,6 +54,8 @@ class Listed:
     """A limit, and its accounts in the running window, those used most first.
 
     ``amount`` and what stands in ``accounts`` are tokens or, where the unit is "usd", US dollars.
+    ``expired`` calls since it was ``created`` did not settle within an hour, so that what they held
+    was let go.
     """
 
     id: int
@@ -68,6 +70,7 @@ class Listed:
     zone: str
     hold: str
     created: float
+    expired: int
     accounts: tuple[Standing, ...]
 
 
@@ -224,8 +227,9 @@ def remove(store: Store, id_: int) -> Removed:
 
 def overview(store: Store, now: float) -> Limits:
     """The limits in force, and how they stand. Raises StoreError."""
-    limits, balances = store.limits(), store.balances(now)
-    return Limits(store.url, now, tuple(_listed(one, balances, now) for one in limits))
+    limits, balances, expired = store.limits(), store.balances(now), store.expired()
+    listed = (_listed(one, balances, expired.get(one.id, 0), now) for one in limits)
+    return Limits(store.url, now, tuple(listed))
 
 
 def of_key(store: Store, key: str, now: float) -> tuple[Listed, ...]:
@@ -266,13 +270,13 @@ def _missing(store: Store, id_: int) -> UnknownLimit:
     return UnknownLimit(f"there is no limit {id_}; there are {known}")
 
 
-def _listed(limit: Limit, balances: Sequence[Balance], now: float) -> Listed:
+def _listed(limit: Limit, balances: Sequence[Balance], expired: int, now: float) -> Listed:
     its = [balance for balance in balances if balance.account.limit == limit.id]
     its.sort(key=lambda balance: (-balance.used - balance.held, balance.account.part))
     return Listed(
         limit.id, limit.name, limit.unit, _shown(limit.unit, limit.amount), limit.window,
         dict(limit.where), limit.action, limit.model, limit.effort, limit.zone, limit.hold,
-        limit.created, tuple(_standing(limit, balance, now) for balance in its),
+        limit.created, expired, tuple(_standing(limit, balance, now) for balance in its),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ lock guards it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from math import inf
@@ -70,8 +71,6 @@ class Ledger:
 
     def __init__(self, *, ttl: float = TTL) -> None:
         self.units: frozenset[Unit] = frozenset()
-        self.expired = 0
-        """Reservations that were let go since nobody settled them in time."""
         self.tempo = Tempo()
         """How long answers take, learned as calls settle."""
         self._ttl = ttl
@@ -80,6 +79,7 @@ class Ledger:
         self._beaten: Mapping[int, frozenset[str]] = {}
         self._states: dict[Account, _State] = {}
         self._held: dict[Key, tuple[float, tuple[Account, ...]]] = {}
+        self._expired: Counter[int] = Counter()
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}
         self._lines: dict[Account, dict[Key, Future[None]]] = {}
         self._places: dict[Key, Account] = {}
@@ -108,6 +108,7 @@ class Ledger:
         """Forget what the parent of a forked process holds: it is the parent's."""
         self._states.clear()
         self._held.clear()
+        self._expired.clear()
         self._lines.clear()
         self._places.clear()
 
@@ -220,11 +221,17 @@ class Ledger:
     def expire(self, now: float) -> None:
         """Let go what nobody settled within its time. What it used counts when it settles."""
         while self._held:
-            key, (deadline, _) = next(iter(self._held.items()))  # the oldest comes first
+            key, (deadline, accounts) = next(iter(self._held.items()))  # the oldest comes first
             if deadline > now:
                 return
-            self.expired += 1
+            self._expired.update({account.limit for account in accounts})
             self.release(key)
+
+    def expired(self) -> dict[int, int]:
+        """How many calls of each limit, by its id, were so let go since this was last asked."""
+        told = dict(self._expired)
+        self._expired.clear()
+        return told
 
     def idle(self, now: float) -> dict[Account, int]:
         """What is not needed any more, taken out of here: to be given back to the store.

@@ -46,8 +46,8 @@ class Holder(Protocol):
     def open(self) -> Mapping[Account, Open]:
         """What open calls hold."""
 
-    def expire(self, now: float) -> None:
-        """Let go what nobody settled within its time."""
+    def expire(self, now: float) -> Mapping[int, int]:
+        """Let go what nobody settled within its time; by limits' ids, how many since last asked."""
 
 
 class Keeper:
@@ -66,6 +66,7 @@ class Keeper:
     _renewed: float
     _told: dict[Account, Open]
     _owed: Counter[Account]
+    _expired: Counter[int]
 
     def __init__(
         self,
@@ -126,6 +127,8 @@ class Keeper:
             if self._limited:
                 try:
                     self._give_back()
+                    self._expired.update(dict(self._holder.expire(self._clock())))
+                    self._tell_expired()
                 except StoreError as error:
                     self._on_fault("limits", error)
 
@@ -145,7 +148,7 @@ class Keeper:
 
     def _see_to_leases(self) -> None:
         now = self._clock()
-        self._holder.expire(now)
+        self._expired.update(dict(self._holder.expire(now)))
         if not self._renewed <= now < self._renewed + self._ttl / _RENEWALS:
             if not self._store.renew(self._owner(), now, self._ttl):
                 self._holder.lost()
@@ -155,6 +158,13 @@ class Keeper:
         if open_ != self._told:
             self._store.tell_open(self._owner(), open_)
             self._told = open_
+        self._tell_expired()
+
+    def _tell_expired(self) -> None:
+        """Note how much was let go, and what could not be noted before."""
+        if self._expired:
+            self._store.note_expired(dict(self._expired))
+            self._expired.clear()
 
     def _give_back(self) -> None:
         """Give back what is idle, and what could not be given back before."""
@@ -173,6 +183,7 @@ class Keeper:
         self._renewed = -self._ttl
         self._told = {}
         self._owed = Counter()
+        self._expired = Counter()
 
 
 _keepers: weakref.WeakSet[Keeper] = weakref.WeakSet()
