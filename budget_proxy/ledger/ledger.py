@@ -38,6 +38,8 @@ TTL: Final = 3600.0
 """Seconds after which a reservation that nobody settles is let go."""
 _IDLE: Final = 1.0
 """Seconds without a call after which what an account has free is given back."""
+_SET_BACK: Final = 60.0
+"""Seconds by which one call's time is not behind another's, unless the clock was set back."""
 _NONE: Final[frozenset[str]] = frozenset()
 
 Key = tuple[str, int]
@@ -80,6 +82,7 @@ class Ledger:
         self._states: dict[Account, _State] = {}
         self._held: dict[Key, tuple[float, tuple[Account, ...]]] = {}
         self._expired: Counter[int] = Counter()
+        self._latest = -inf
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}
         self._lines: dict[Account, dict[Key, Future[None]]] = {}
         self._places: dict[Key, Account] = {}
@@ -219,7 +222,17 @@ class Ledger:
             del self._lines[account]
 
     def expire(self, now: float) -> None:
-        """Let go what nobody settled within its time. What it used counts when it settles."""
+        """Let go what nobody settled within its time. What it used counts when it settles.
+
+        A clock that was set back makes no reservation longer.
+        """
+        if now < self._latest - _SET_BACK:
+            self._held = {
+                key: (min(deadline, now + self._ttl), accounts)
+                for key, (deadline, accounts) in self._held.items()
+            }
+            self._latest = now
+        self._latest = max(self._latest, now)
         while self._held:
             key, (deadline, accounts) = next(iter(self._held.items()))  # the oldest comes first
             if deadline > now:
