@@ -101,7 +101,8 @@ class Holding:
         with self._locked():
             return self._ledger.open()
 
-    def expire(self, now: float) -> None:
-        """Let go what nobody settled within its time."""
+    def expire(self, now: float) -> Mapping[int, int]:
+        """Let go what nobody settled within its time; by limits' ids, how many since last asked."""
         with self._locked():
             self._ledger.expire(now)
+            return self._ledger.expired()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from typing import Any, Final, TypeVar, get_args
 
 from budget_proxy.errors import InvalidInput
@@ -20,6 +21,8 @@ HEADER_PREFIX: Final = "x-budget-"
 EFFORTS: Final = ("auto", "none", "minimal", "low", "medium", "high", "xhigh", "max")
 MOST_TOKENS: Final = 1_000_000_000
 """More than any call or task can use; a larger number is a mistake."""
+MOST_TAGS: Final = 32
+"""A limit by tag has an account for each, which a call reserves of."""
 MODES: Final = get_args(Mode)
 _SCOPE_NAMES: Final = ("agent", "session", "run", "task", "user")
 _T = TypeVar("_T", Scope, Override)
@@ -269,13 +272,26 @@ def _one_of(name: str, item: Any, allowed: tuple[str, ...]) -> str:
 def _text(name: str, item: Any) -> str:
     if not isinstance(item, str) or not item or len(item) > 200:  # noqa: PLR2004 (in the message)
         raise InvalidInput(f"budget {name} must be a text of 1 to 200 characters")
+    if not _is_whole(item):
+        raise InvalidInput(f"budget {name} has half of a surrogate pair, which is no character")
     return item
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _tags(item: Any) -> tuple[str, ...]:
     if isinstance(item, str) or not isinstance(item, Iterable):
         raise InvalidInput("budget tags must be a list of texts")
-    return tuple(_text("tags", tag) for tag in item)
+    tags = tuple(_text("tags", tag) for tag in islice(item, MOST_TAGS + 1))
+    if len(tags) > MOST_TAGS:
+        raise InvalidInput(f"budget tags are {MOST_TAGS} at most")
+    return tags
 
 
 def _header_cap(text: str) -> int:

@@ -114,6 +114,22 @@ def test_what_makes_no_sense_is_one_line_that_says_what_does(
     assert run_json("limits", "--store", url)["limits"] == []
 
 
+def test_a_limit_of_a_key_needs_a_key_that_there_is(url: str) -> None:
+    """Of a name or a typo nothing would ever count; a whole key is taken for its id."""
+    made = run_json("keys", "create", "--name", "Ann", "--store", url)
+    for wrong in ("Ann", "bk_0000000000000000"):
+        done = run(*ADD, "--store", url, "--usd", "5", "--key", wrong)
+        assert done.exit_code == 2
+        assert f"there is no key '{wrong}': " in done.stderr
+    assert made["key"]["id"] in run(*ADD, "--store", url, "--usd", "5", "--key", "Ann").stderr
+    assert run_json("limits", "--store", url)["limits"] == []
+    done = run_json(*ADD, "--store", url, "--usd", "5", "--key", made["secret"])
+    assert done["limit"]["where"] == {"key": made["key"]["id"]}
+    assert run_json(*ADD, "--store", url, "--usd", "9", "--key", "*")["limit"]["where"] == {
+        "key": "*"
+    }
+
+
 def test_an_amount_is_changed_and_a_limit_removed(url: str) -> None:
     """What was counted stays; a unit is not changed; a number that is not there is said."""
     run(*ADD, "--store", url, "--tokens", "100")
@@ -184,6 +200,21 @@ def test_people_see_bars_and_the_bound(url: str) -> None:
     assert found[1]["accounts"][0]["bound"] == 0
 
 
+def test_calls_that_nobody_settled_are_told(url: str) -> None:
+    """By the limit that they held to, and not where there are none."""
+    for _ in range(2):
+        run(*ADD, "--store", url, "--tokens", "1000")
+    assert "settle within an hour" not in run("limits", "--store", url).stdout
+    store = open_store(url)
+    store.note_expired({2: 3})
+    store.close()
+    told = " ".join(run("limits", "--store", url).stdout.split())
+    assert "#2: 3 calls so far did not settle within an hour" in told
+    assert "#1: " not in told
+    found = run_json("limits", "--store", url)["limits"]
+    assert [one["expired"] for one in found] == [0, 3]
+
+
 def test_options_before_the_subcommand_are_not_lost_silently(url: str) -> None:
     """Where they would mean nothing, that is said."""
     result = run("limits", "--store", url, "check")
@@ -212,3 +243,65 @@ def test_http_makes_lists_checks_and_removes_limits(tmp_path: Path) -> None:
         assert httpx.post(f"{base}/9/remove", json={}).status_code == 404
         assert httpx.post(f"{base}/1/remove", json={}).json()["id"] == 1
         assert httpx.get(base).json()["limits"] == []
+
+
+def test_http_changes_an_amount_and_keeps_what_was_counted(tmp_path: Path) -> None:
+    """As `limits set`: in its own unit, exact; a number that is not there is a 404."""
+    with running(tmp_path, Answer()) as proxy:
+        base, url = f"{proxy.url}/v1/budget/limits", proxy.engine.store.url
+        proxy.engine.store.append([today(cost=0.25)])
+        httpx.post(f"{base}/add", json={"usd": 0.1, "window": "month"}).raise_for_status()
+        done = httpx.post(f"{base}/1/set", json={"usd": 0.7})
+        assert done.status_code == 200, done.text
+        assert proxy.engine.store.limits()[0].amount == 700_000_000
+        (account,) = done.json()["limit"]["accounts"]
+        assert (account["used"], done.json()["store"]) == (0.25, url)
+        assert done.json()["limit"] == run_json("limits", "--store", url)["limits"][0]
+        told = httpx.post(f"{base}/1/set", json={"usd": "0"}).json()
+        assert told["notes"] == ["It is 0: every call that it concerns is refused."]
+        for body, said in (
+            ({"tokens": 5}, "in usd, not in tokens"), ({}, "one of"), ({"usd": -1}, "written as"),
+            ({"usd": 1, "window": "day"}, "window"),
+        ):  # fmt: skip
+            wrong = httpx.post(f"{base}/1/set", json=body)
+            assert (wrong.status_code, said in wrong.json()["error"]["message"]) == (400, True)
+        missing = httpx.post(f"{base}/9/set", json={"usd": 1})
+        assert (missing.status_code, missing.json()["error"]["param"]) == (404, "number")
+        assert proxy.engine.store.limits()[0].amount == 0
+
+
+def test_http_counts_anew_what_differs(tmp_path: Path) -> None:
+    """As `limits check --repair`; to ask alone changes nothing."""
+    with running(tmp_path, Answer()) as proxy:
+        base, store = f"{proxy.url}/v1/budget/limits", proxy.engine.store
+        store.append([today()])
+        httpx.post(f"{base}/add", json={"tokens": 900, "window": "day"}).raise_for_status()
+        with closing(sqlite3.connect(store.url.removeprefix("sqlite:///"))) as file:
+            file.execute("UPDATE accounts SET used = used - 3")
+            file.commit()
+        for _ in range(2):
+            found = httpx.get(f"{base}/check").json()
+            assert [(d["used"], d["counted"]) for d in found["differences"]] == [(107, 110)]
+            assert found["repaired"] == 0
+        done = httpx.post(f"{base}/repair", json={}).json()
+        assert (done["differences"], done["repaired"]) == (found["differences"], 1)
+        again = httpx.post(f"{base}/repair", json={}).json()
+        assert (again["differences"], again["repaired"]) == ([], 0)
+        assert httpx.get(f"{base}/repair").status_code == 405
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        {"tokens": True}, {"tokens": "5"}, {"tokens": 5.5}, {"output_tokens": 10**19},
+        {"usd": True}, {"usd": [1]},
+    ],
+)  # fmt: skip
+def test_what_is_no_amount_is_refused_over_http(tmp_path: Path, amount: dict[str, Any]) -> None:
+    """True is no 1: nobody meant a limit of one token."""
+    with running(tmp_path, Answer()) as proxy:
+        url = f"{proxy.url}/v1/budget/limits/add"
+        wrong = httpx.post(url, json={"window": "day", **amount})
+        (name,) = amount
+        assert (wrong.status_code, wrong.json()["error"]["param"]) == (400, name)
+        assert proxy.engine.store.limits() == []

@@ -129,3 +129,14 @@ def test_http_tells_the_same_and_extends(tmp_path: Path, url: str) -> None:
         wrong = httpx.post(f"{base}/extend", json={**more, "tokens": 2_000_000})
         assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "invalid_request_error")
         assert httpx.get(base, params={"after": "x"}).status_code == 400
+
+
+def test_a_name_that_would_steer_a_terminal_is_shown_and_not_sent(tmp_path: Path) -> None:
+    """Whoever calls chooses a run's name; an operator's terminal obeys none."""
+    name = "r\x1b]0;owned\x07\x1b[31m\u202ex\r\ny"
+    rows = [answered(n, run=f"{name}{n}", agent=f"a{name}", ts=NOW - n) for n in range(2)]
+    made = history(tmp_path / "odd.db", *rows)
+    for words in (["--limit", "1"], ["show", f"{name}0"], ["show", f"{name}0/part"]):
+        told = run("runs", *words, "--store", made).output
+        assert "\\x1b" in told
+        assert not set(told) & set("\x1b\x07\u202e\r")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from budget_proxy.analytics.limits import overview
 from budget_proxy.assemble import Engine
 from budget_proxy.errors import BudgetExceeded
 from budget_proxy.ledger.limits import Limit
@@ -85,6 +86,22 @@ def test_what_is_left_is_given_back_at_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_call_that_nobody_settles_is_told_where_limits_are(tmp_path: Path) -> None:
+    """By every process on the history, once its time is over; there were none before."""
+    url = f"sqlite:///{tmp_path / 'h.db'}"
+    store = open_store(url)
+    store.migrate()
+    number = store.save_limit(Limit("tokens", 10**6, "minute", created=time.time()))
+    with Engine.open(url, strategy="quantile", holdout=0.0) as engine:
+        engine.core.ledger._ttl = 0.2
+        assert called(engine) == "made"
+        engine.plan(api="openai.chat", body=BODY)
+        assert overview(store, time.time()).limits[0].expired == 0
+        assert until(lambda: store.expired() == {number: 1})
+        assert overview(store, time.time()).limits[0].expired == 1
+    store.close()
+
+
 def test_a_forked_child_notices_limits_that_are_made_later(tmp_path: Path) -> None:
     """Its parent's thread is not there; its first call starts one."""
     url = f"sqlite:///{tmp_path / 'h.db'}"

@@ -220,11 +220,24 @@ def test_a_reservation_that_nobody_settles_is_let_go_and_counts_if_it_settles_la
     reserve(ledger, bank, claim("a", 100))
     assert reserve(ledger, bank, claim("b", 100, now=NOON + 59)) is not None
     assert reserve(ledger, bank, claim("c", 100, now=NOON + 60)) is None
-    assert ledger.expired == 1
+    assert [ledger.expired(), ledger.expired()] == [{1: 1}, {}]
     ledger.settle(("c", 1), row("c", 0))
     ledger.settle(("a", 1), row("a", 40))
     assert reserve(ledger, bank, claim("d", 61, now=NOON + 61)) is not None
     assert reserve(ledger, bank, claim("e", 60, now=NOON + 61)) is None
+
+
+def test_a_clock_set_back_makes_no_reservation_longer() -> None:
+    """Neither one that was made while it was ahead, nor those that come behind it."""
+    ledger = Ledger(ttl=60.0)
+    bank = Bank(ledger, Limit("tokens", 100, "lifetime", id=1))
+    assert reserve(ledger, bank, claim("ahead", 50, now=NOON + 86_400)) is None
+    assert reserve(ledger, bank, claim("late", 50)) is None
+    ledger.expire(NOON + 59)
+    assert ledger.expired() == {}
+    ledger.expire(NOON + 60)
+    assert ledger.expired() == {1: 2}
+    assert reserve(ledger, bank, claim("next", 100, now=NOON + 60)) is None
 
 
 def test_a_limit_of_what_is_under_way_counts_nothing_afterwards() -> None:

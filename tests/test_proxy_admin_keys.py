@@ -36,6 +36,7 @@ NEEDS: dict[tuple[str, str], Role] = {
     ("POST", "/keys/{id}/revoke"): "admin", ("GET", "/billing"): "approver",
     ("GET", "/limits"): "approver", ("GET", "/limits/check"): "approver",
     ("POST", "/limits/add"): "admin", ("POST", "/limits/{number}/remove"): "admin",
+    ("POST", "/limits/{number}/set"): "admin", ("POST", "/limits/repair"): "admin",
     ("GET", "/runs"): "approver", ("GET", "/runs/{run}"): "approver",
     ("POST", "/runs/extend"): "admin",
 }  # fmt: skip

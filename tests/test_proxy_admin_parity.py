@@ -99,7 +99,10 @@ COMMANDS = {
 CHANGING = {"/alerts/{number}/ack", "/alerts/mute", "/alerts/unmute"}
 """Endpoints that change what `alerts` lists, and then list it."""
 
-OF_LIMITS = {"/limits/check", "/limits/add", "/limits/{number}/remove"}
+OF_LIMITS = {
+    "/limits/check", "/limits/repair", "/limits/add", "/limits/{number}/set",
+    "/limits/{number}/remove",
+}  # fmt: skip
 """Endpoints whose twins are commands below `limits` (tests/test_cli_limits.py)."""
 
 OF_RUNS = {"/runs/{run}", "/runs/extend"}

@@ -47,10 +47,14 @@ def test_health_says_version_history_and_faults(proxied: Running) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/chat/completions", "/v2/x", "/v1", "/v1/../admin", "/v1/%2E%2e/x", "/v1/a/..\\..\\x"],
-)
+    [
+        "/", "/chat/completions", "/v2/x", "/v1", "/v1/../admin", "/v1/%2E%2e/x", "/v1/a/..\\..\\x",
+        "/v1/chat/./completions", "/v1/chat/%2e/completions", "/v1/chat\\completions",
+        "/v1/chat/completions/.", "/v1/./realtime/client_secrets",
+    ],
+)  # fmt: skip
 def test_other_paths_are_not_found(proxied: Running, path: str) -> None:
-    """What is no provider's path gets a neutral 404 that says what there is."""
+    """What is no provider's path, or becomes another on its way: a 404 that says what there is."""
     proxy = proxied.answering(LIST)
     connection = HTTPConnection(proxy.url.removeprefix("http://"))
     connection.request("GET", path)  # as it stands: httpx would resolve it
@@ -207,7 +211,8 @@ def test_websockets_are_refused_in_words(proxied: Running) -> None:
     [
         "/v1/realtime", "/v1/realtime/sessions", "/v1/realtime/calls",
         "/v1/realtime/calls/rtc_1/accept", "/v1/live/sessions", "/openai/realtimeapi/sessions",
-        "/openai/v1/realtime/client_secrets",
+        "/openai/v1/realtime/client_secrets", "/v1//realtime/client_secrets",
+        "/v1/Realtime/client_secrets",
     ],
 )  # fmt: skip
 def test_the_realtime_api_is_refused_by_http_too(proxied: Running, path: str) -> None:

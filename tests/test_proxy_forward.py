@@ -40,6 +40,18 @@ def test_chat_completion_is_answered_metered_and_explained(proxied: Running) -> 
     assert row.host == proxy.upstream.url.removeprefix("http://")
 
 
+def test_half_a_character_costs_no_row(proxied: Running) -> None:
+    """In a model it is stored as a question mark; in a name that the caller gives it is refused."""
+    proxy = proxied.answering(plain(CHAT))
+    url, asked = f"{proxy.url}/v1/chat/completions", {"model": "m\ud800", "messages": HELLO}
+    assert httpx.post(url, content=json.dumps(asked)).status_code == 200
+    assert proxy.row().model == "m?"
+    assert proxy.upstream.seen[0].json["model"] == "m\ud800"
+    refused = httpx.post(url, content=json.dumps({**asked, "budget": {"agent": "\ud800"}}))
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_budget")
+    assert len(proxy.upstream.seen) == 1
+
+
 def test_responses_and_messages_are_calls_too(proxied: Running) -> None:
     """The two other dialects are planned and metered alike."""
 

@@ -57,8 +57,11 @@ def test_pages_of_the_proxy_and_allowed_pages_pass(origin: str) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["https://evil.example", "null", "http://localhost:3000", "http://127.0.0.1:4141", "file://"],
-)
+    [
+        "https://evil.example", "null", "http://localhost:3000", "http://127.0.0.1:4141", "file://",
+        "http://[::1", "http://localhost\u2100", "",
+    ],
+)  # fmt: skip
 def test_pages_from_elsewhere_are_refused(origin: str) -> None:
     """A page of another origin is kept out, though the browser runs on this machine."""
     refusal = Guard().refusal([("host", "localhost:4141"), ("origin", origin)], None)

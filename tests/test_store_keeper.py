@@ -27,6 +27,7 @@ class Told:
         self.void = 0
         self.trusted = 0.0
         self.expired = 0
+        self.orphans: dict[int, int] = {}
         self.spare: dict[Account, int] = {}
         self.calls: dict[Account, Open] = {}
 
@@ -52,9 +53,11 @@ class Told:
         """What was set."""
         return self.calls
 
-    def expire(self, now: float) -> None:
-        """Count it."""
+    def expire(self, now: float) -> Mapping[int, int]:
+        """Count it; what was set to be over, once."""
         self.expired += now > 0
+        orphans, self.orphans = self.orphans, {}
+        return orphans
 
 
 class Here:
@@ -189,6 +192,25 @@ def test_open_calls_are_told_to_others(here: Here) -> None:
     here.told.calls = {}
     here.keeper.look()
     assert here.store.balances(here.now)[0].open == 0
+
+
+def test_what_was_let_go_is_noted_even_if_that_fails_at_first(here: Here) -> None:
+    """Once each, also what is over as the process ends; meanwhile leases are renewed."""
+    number = here.store.save_limit(LIFETIME)
+    here.keeper.look()
+    here.told.orphans = {number: 2}
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE limits RENAME TO elsewhere")
+    here.keeper.look()
+    assert [(stage, type(error)) for stage, error in here.faults] == [("limits", StoreError)]
+    with here.store._connection("read") as connection:
+        connection.execute("ALTER TABLE elsewhere RENAME TO limits")
+    here.keeper.look()
+    here.keeper.look()
+    assert here.store.expired() == {number: 2}
+    here.told.orphans = {number: 1}
+    here.keeper.close()
+    assert here.store.expired() == {number: 3}
 
 
 def test_closing_gives_back_at_once(here: Here) -> None:

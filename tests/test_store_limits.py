@@ -397,6 +397,20 @@ def test_open_calls_are_told(store: Store) -> None:
     assert store.balances(NOW + TTL)[0].open == 0
 
 
+def test_calls_that_nobody_settled_are_counted_with_their_limit(store: Store) -> None:
+    """Also after its amount was changed; of a limit that is not there nothing is kept."""
+    first, second = store.save_limit(limit()), store.save_limit(limit(window="flight"))
+    version = store.limits_version()
+    assert store.expired() == {}
+    store.note_expired({first: 2, 99: 5})
+    store.note_expired({first: 1, second: 1})
+    assert store.expired() == {first: 3, second: 1}
+    assert store.limits_version() == version
+    store.save_limit(limit(7, id=first))
+    store.remove_limit(second)
+    assert store.expired() == {first: 3}
+
+
 @pytest.mark.parametrize(("window", "age"), [("minute", 90_000), ("hour", 40 * 86_400 + 3_600)])
 def test_accounts_of_short_windows_that_are_long_over_go(
     store: Store, window: Any, age: float

@@ -189,6 +189,11 @@ class Histories(RuleBasedStateMachine):
             account = data.draw(st.sampled_from(accounts))
             self.ask("tell_open", owner, {account: Open(calls, 2 * calls, 9 * calls)})
 
+    @rule(number=st.integers(1, 5), calls=st.integers(1, 3))
+    def note_expired(self, number: int, calls: int) -> None:
+        """A process let go what nobody settled, of a limit that may be gone by now."""
+        self.ask("note_expired", {number: calls})
+
     @invariant()
     def counters_are_what_rows_say(self) -> None:
         """Nothing is counted twice, nothing left out, on disk as in memory."""
@@ -198,6 +203,7 @@ class Histories(RuleBasedStateMachine):
                 self.ask("counted", now)
                 assert self.ask("recount", now) == 0
             self.ask("balances", self.now)
+            self.ask("expired")
 
 
 def test_counters_are_always_what_the_rows_say() -> None:

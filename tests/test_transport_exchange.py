@@ -122,6 +122,26 @@ def test_a_body_that_is_no_object_is_the_providers_to_answer(
     assert rows(engine) == []
 
 
+@pytest.mark.parametrize(
+    ("content", "coding"),
+    [
+        (b'{"model": "m", "messages": [], "x": NaN}', "identity"), (b"[1]", "identity"),
+        (b'{"x": %s%s}' % (b"[" * 200_000, b"]" * 200_000), "identity"),
+        (b"whatever", "zstd"), (b"whatever", "br"), (b"{}", "gzip"),
+    ],
+)  # fmt: skip
+def test_a_body_that_cannot_be_read_is_not_made_where_limits_hold(
+    engine: Engine, content: bytes, coding: str
+) -> None:
+    """It might be a call of any size: somebody else may read what we cannot."""
+    engine.core.ledger.adopt([Limit("tokens", 10**9, "day", id=1)])
+    trip = Trip(engine, content, headers=[("content-encoding", coding)]).run()
+    assert trip.sent == []
+    error = json.loads(trip.result.content)["error"]
+    assert (trip.result.status, error["code"]) == (400, "limits_unchecked")
+    assert "send one, plain or compressed" in error["message"]
+
+
 def test_an_unchanged_body_is_sent_byte_for_byte(engine: Engine) -> None:
     """Where nothing is added the caller's own bytes go out, spacing and all."""
     spaced = b'{ "model": "plain-model",  "messages": [] , "odd": [1.0, {}] }'

@@ -16,12 +16,17 @@ from budget_proxy.ledger.windows import window_of
 from budget_proxy.policy.rollout import pseudonym
 from budget_proxy.scope import EFFORTS
 from budget_proxy.store.base import Complete, Store
+from budget_proxy.store.issuing import find
 
 _DIGITS: Final = 9
 _EFFORTS: Final = tuple(effort for effort in EFFORTS if effort != "auto")
 
 Amount = int | float
 """Tokens, or US dollars."""
+
+
+class UnknownLimit(InvalidInput):
+    """There is no limit of that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,8 @@ class Listed:
     """A limit, and its accounts in the running window, those used most first.
 
     ``amount`` and what stands in ``accounts`` are tokens or, where the unit is "usd", US dollars.
+    ``expired`` calls since it was ``created`` did not settle within an hour, so that what they held
+    was let go.
     """
 
     id: int
@@ -63,6 +70,7 @@ class Listed:
     zone: str
     hold: str
     created: float
+    expired: int
     accounts: tuple[Standing, ...]
 
 
@@ -152,14 +160,21 @@ def nano_dollars(text: str) -> int:
     return int(nano)
 
 
-def _where(store: Store, names: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
-    """Whom a limit concerns; a user by the pseudonym that rows have. Raises StoreError."""
+def _where(
+    store: Store, names: Mapping[str, str | None], now: float
+) -> tuple[tuple[str, str], ...]:
+    """Whom a limit concerns; a user by the pseudonym that rows have, a key that there is.
+
+    Raises InvalidInput and StoreError.
+    """
     where = []
     for dimension in DIMENSIONS:
         name = names.get(dimension)
         if name is None:
             continue
-        if dimension == "user" and name not in {EACH, ""}:
+        if dimension == "key" and name not in {EACH, ""}:
+            name = find(store, name, now).id  # of a key that is none nothing would ever count
+        elif dimension == "user" and name not in {EACH, ""}:
             salt = bytes.fromhex(store.meta("salt", secrets.token_hex(32)))
             name = pseudonym(salt, "user", name)
         where.append((dimension, name))
@@ -171,12 +186,13 @@ def add(
 ) -> Added:
     """Put a limit into force for those that are named, of each dimension of them.
 
-    ``charge`` charges rows that have no price. Raises InvalidInput and StoreError.
+    ``charge`` charges rows that have no price. Raises InvalidInput, also for a virtual key that is
+    not there, and StoreError.
     """
     if limit.effort is not None and limit.effort not in _EFFORTS:
         raise InvalidInput(f"an effort is one of {', '.join(_EFFORTS)}, not {limit.effort!r}")
     start, _ = window_of(limit.window, limit.zone, now)
-    limit = replace(limit, where=_where(store, names), created=now)
+    limit = replace(limit, where=_where(store, names, now), created=now)
     unpriced = store.charge(charge, start) if limit.unit == "usd" else 0
     id_ = store.save_limit(limit)
     notes = []
@@ -191,7 +207,10 @@ def add(
 
 
 def change(store: Store, id_: int, unit: Unit, amount: int, now: float) -> Added:
-    """Give a limit another amount; what counts stays. Raises InvalidInput and StoreError."""
+    """Give a limit another amount; what counts stays.
+
+    Raises UnknownLimit, InvalidInput where it is in another unit, and StoreError.
+    """
     limit = next((one for one in store.limits() if one.id == id_), None)
     if limit is None:
         raise _missing(store, id_)
@@ -203,7 +222,7 @@ def change(store: Store, id_: int, unit: Unit, amount: int, now: float) -> Added
 
 
 def remove(store: Store, id_: int) -> Removed:
-    """Take a limit out of force. Raises InvalidInput and StoreError."""
+    """Take a limit out of force. Raises UnknownLimit and StoreError."""
     if not store.remove_limit(id_):
         raise _missing(store, id_)
     return Removed(store.url, id_)
@@ -211,8 +230,9 @@ def remove(store: Store, id_: int) -> Removed:
 
 def overview(store: Store, now: float) -> Limits:
     """The limits in force, and how they stand. Raises StoreError."""
-    limits, balances = store.limits(), store.balances(now)
-    return Limits(store.url, now, tuple(_listed(one, balances, now) for one in limits))
+    limits, balances, expired = store.limits(), store.balances(now), store.expired()
+    listed = (_listed(one, balances, expired.get(one.id, 0), now) for one in limits)
+    return Limits(store.url, now, tuple(listed))
 
 
 def of_key(store: Store, key: str, now: float) -> tuple[Listed, ...]:
@@ -248,18 +268,18 @@ def _one(store: Store, id_: int, now: float) -> Listed:
     return next(one for one in overview(store, now).limits if one.id == id_)
 
 
-def _missing(store: Store, id_: int) -> InvalidInput:
+def _missing(store: Store, id_: int) -> UnknownLimit:
     known = ", ".join(str(one.id) for one in store.limits()) or "none"
-    return InvalidInput(f"there is no limit {id_}; there are {known}")
+    return UnknownLimit(f"there is no limit {id_}; there are {known}")
 
 
-def _listed(limit: Limit, balances: Sequence[Balance], now: float) -> Listed:
+def _listed(limit: Limit, balances: Sequence[Balance], expired: int, now: float) -> Listed:
     its = [balance for balance in balances if balance.account.limit == limit.id]
     its.sort(key=lambda balance: (-balance.used - balance.held, balance.account.part))
     return Listed(
         limit.id, limit.name, limit.unit, _shown(limit.unit, limit.amount), limit.window,
         dict(limit.where), limit.action, limit.model, limit.effort, limit.zone, limit.hold,
-        limit.created, tuple(_standing(limit, balance, now) for balance in its),
+        limit.created, expired, tuple(_standing(limit, balance, now) for balance in its),
     )  # fmt: skip
 
 

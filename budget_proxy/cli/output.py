@@ -18,6 +18,7 @@ from rich.table import Table
 
 from budget_proxy.analytics.encoding import encoded
 from budget_proxy.analytics.numbers import NONE, bar, dollars, moment, percent, short, whole
+from budget_proxy.analytics.rendering.blocks import visible
 
 __all__ = [
     "NONE", "bar", "console", "dollars", "facts", "json_text", "moment", "percent", "print_json",
@@ -61,13 +62,14 @@ def table(
 ) -> Table:
     """A table as wide as the console at most: its first column gives way.
 
-    The first ``left`` columns are texts, the others numbers, which are never cut.
+    The first ``left`` columns are texts, the others numbers, which are never cut. What would steer
+    a terminal is shown, and not sent: callers choose the names of runs, agents and models.
     """
     made = Table(
         title=title, title_justify="left", title_style="bold",
         box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False,
     )  # fmt: skip
-    lines = [list(row) for row in rows]
+    lines = [list(map(visible, row)) for row in rows]
     widths = [max(map(cell_len, cells)) for cells in zip(columns, *lines, strict=True)]
     room = console().width - sum(widths[1:]) - _GAP * (len(widths) - 1)
     widths[0] = min(widths[0], max(room, _LEAST))
@@ -82,10 +84,10 @@ def table(
 
 
 def facts(rows: Mapping[str, str]) -> Table:
-    """Names and values, one pair a line."""
+    """Names and values, one pair a line; likewise nothing that would steer a terminal."""
     made = Table(box=None, show_header=False, pad_edge=False)
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for name, value in rows.items():
-        made.add_row(name, value)
+        made.add_row(visible(name), visible(value, keep="\n"))
     return made

@@ -97,6 +97,7 @@ def _engine(store: str | None) -> Engine:
 
 
 def _list(found: RunList) -> None:
+    from budget_proxy.analytics.rendering.blocks import visible
     from budget_proxy.cli.output import NONE, bar, console, short, table
 
     out = console()
@@ -125,7 +126,7 @@ def _list(found: RunList) -> None:
     )  # fmt: skip
     out.print(table("Runs", columns, rows, left=4))
     if found.next is not None:
-        out.print(f"More: budget-proxy runs --after {found.next}")
+        out.print(f"More: budget-proxy runs --after {visible(found.next)}")
 
 
 def _coarse(tokens: float) -> float:

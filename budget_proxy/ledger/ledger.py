@@ -11,6 +11,7 @@ lock guards it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from math import inf
@@ -40,6 +41,8 @@ _IDLE: Final = 1.0
 """Seconds without a call after which what an account has free is given back."""
 _LATELY: Final = 60.0
 """Seconds in which a refusal is remembered."""
+_SET_BACK: Final = 60.0
+"""Seconds by which one call's time is not behind another's, unless the clock was set back."""
 _NONE: Final[frozenset[str]] = frozenset()
 
 Key = tuple[str, int]
@@ -75,8 +78,6 @@ class Ledger:
         self.units: frozenset[Unit] = frozenset()
         self.newest = 0
         """The newest limit in force (its id); 0 if there is none."""
-        self.expired = 0
-        """Reservations that were let go since nobody settled them in time."""
         self.tempo = Tempo()
         """How long answers take, learned as calls settle."""
         self.trusted = inf
@@ -87,6 +88,8 @@ class Ledger:
         self._beaten: Mapping[int, frozenset[str]] = {}
         self._states: dict[Account, _State] = {}
         self._held: dict[Key, tuple[float, tuple[Account, ...]]] = {}
+        self._expired: Counter[int] = Counter()
+        self._latest = -inf
         self._windows: dict[tuple[str, str], tuple[float, float]] = {}
         self._lines: dict[Account, dict[Key, Future[None]]] = {}
         self._places: dict[Key, Account] = {}
@@ -116,6 +119,7 @@ class Ledger:
         """Forget what the parent of a forked process holds: it is the parent's."""
         self._states.clear()
         self._held.clear()
+        self._expired.clear()
         self._lines.clear()
         self._places.clear()
 
@@ -234,13 +238,29 @@ class Ledger:
             del self._lines[account]
 
     def expire(self, now: float) -> None:
-        """Let go what nobody settled within its time. What it used counts when it settles."""
+        """Let go what nobody settled within its time. What it used counts when it settles.
+
+        A clock that was set back makes no reservation longer.
+        """
+        if now < self._latest - _SET_BACK:
+            self._held = {
+                key: (min(deadline, now + self._ttl), accounts)
+                for key, (deadline, accounts) in self._held.items()
+            }
+            self._latest = now
+        self._latest = max(self._latest, now)
         while self._held:
-            key, (deadline, _) = next(iter(self._held.items()))  # the oldest comes first
+            key, (deadline, accounts) = next(iter(self._held.items()))  # the oldest comes first
             if deadline > now:
                 return
-            self.expired += 1
+            self._expired.update({account.limit for account in accounts})
             self.release(key)
+
+    def expired(self) -> dict[int, int]:
+        """How many calls of each limit, by its id, were so let go since this was last asked."""
+        told = dict(self._expired)
+        self._expired.clear()
+        return told
 
     def idle(self, now: float) -> dict[Account, int]:
         """What is not needed any more, taken out of here: to be given back to the store.

@@ -44,8 +44,8 @@ if TYPE_CHECKING:
 
 _PROVIDERS: Final = ("/v1/", "/openai/")
 _OURS: Final = PREFIX + "/"
-_UPWARDS: Final = re.compile(r"[/\\]\.\.([/\\]|$)")
-"""What a URL's reader would resolve to a path outside of those."""
+_REWRITTEN: Final = re.compile(r"\\|/\.{1,2}(/|$)")
+"""What a URL's reader would make another path of, on which nobody here has decided."""
 _NO_SOCKETS: Final = "budget-proxy does not relay WebSockets: use the HTTP API"
 _NO_REALTIME: Final = (
     "budget-proxy does not relay the realtime and live APIs (WebSocket, WebRTC, SIP), since it "
@@ -128,7 +128,7 @@ class App:
     async def _serve(self, caller: Caller, target: Target, dialect: Dialect | None) -> None:
         if _is_ours(caller.path):
             await self._site.answer(caller)
-        elif not caller.path.startswith(_PROVIDERS) or _UPWARDS.search(caller.path):
+        elif not caller.path.startswith(_PROVIDERS) or _REWRITTEN.search(caller.path):
             await errors.not_found(caller)
         elif is_realtime(caller.path):
             await errors.refuse(caller, target, 501, _NO_REALTIME, "realtime_not_supported")

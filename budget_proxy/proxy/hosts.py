@@ -56,7 +56,10 @@ class Guard:
         return bool(name) and (host in self.allowed or name in self.allowed)
 
     def _is_ours(self, origin: str, host: str) -> bool:
-        page = urlsplit(origin).netloc
+        try:
+            page = urlsplit(origin).netloc
+        except ValueError:  # half an IPv6 address, or a name that is none
+            return False
         return bool(page) and (page == host or self._allows(page, _name(page)))
 
 

@@ -43,7 +43,7 @@ def permitted(
         raise Forbidden(_said(key, "a request whose body is no JSON object, so names no model"))
     names = models_in(path, body)
     if not names:
-        raise Forbidden(_said(key, "a request that names no model"))
+        raise Forbidden(_said(key, "a request of which no model can be told"))
     for name in names:
         if not key.takes(name):
             raise Forbidden(_said(key, f"the model {name[:100]!r}"))

@@ -274,6 +274,15 @@ class Store(Protocol):
     def tell_open(self, owner: str, open_: Mapping[Account, Open]) -> None:
         """Say which calls an owner has under way, in place of what it said before."""
 
+    def note_expired(self, numbers: Mapping[int, int]) -> None:
+        """Note how many calls more nobody settled in time, by the ids of limits they held to.
+
+        Of limits that are not in force nothing is noted.
+        """
+
+    def expired(self) -> dict[int, int]:
+        """How many those are since each limit was made, by its id; zeros left out."""
+
     def balances(self, now: float) -> list[Balance]:
         """The accounts that calls are held to, in the windows that a time lies in.
 

@@ -50,8 +50,8 @@ class Holder(Protocol):
     def open(self) -> Mapping[Account, Open]:
         """What open calls hold."""
 
-    def expire(self, now: float) -> None:
-        """Let go what nobody settled within its time."""
+    def expire(self, now: float) -> Mapping[int, int]:
+        """Let go what nobody settled within its time; by limits' ids, how many since last asked."""
 
 
 class Keeper:
@@ -71,6 +71,7 @@ class Keeper:
     _trusted: float
     _told: dict[Account, Open]
     _owed: Counter[Account]
+    _expired: Counter[int]
 
     def __init__(
         self,
@@ -139,6 +140,8 @@ class Keeper:
             if self._limited:
                 try:
                     self._give_back()
+                    self._expired.update(dict(self._holder.expire(self._clock())))
+                    self._tell_expired()
                 except StoreError as error:
                     self._on_fault("limits", error)
 
@@ -158,7 +161,7 @@ class Keeper:
 
     def _see_to_leases(self) -> None:
         now = self._clock()
-        self._holder.expire(now)
+        self._expired.update(dict(self._holder.expire(now)))
         if not self._renewed <= now < self._renewed + self._ttl / _RENEWALS:
             self._renew()
         self._give_back()
@@ -166,6 +169,13 @@ class Keeper:
         if open_ != self._told:
             self._store.tell_open(self._owner(), open_)
             self._told = open_
+        self._tell_expired()
+
+    def _tell_expired(self) -> None:
+        """Note how much was let go, and what could not be noted before."""
+        if self._expired:
+            self._store.note_expired(dict(self._expired))
+            self._expired.clear()
 
     def _renew(self) -> None:
         """Hold on to what is leased, or tell that it is void; who is awake goes on by it."""
@@ -197,6 +207,7 @@ class Keeper:
         self._trusted = inf
         self._told = {}
         self._owed = Counter()
+        self._expired = Counter()
 
 
 _keepers: weakref.WeakSet[Keeper] = weakref.WeakSet()

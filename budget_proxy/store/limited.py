@@ -107,6 +107,16 @@ class Limited(ABC):
         with self._transaction("written") as connection:
             leasing.tell(connection, owner, open_)
 
+    def note_expired(self, numbers: Mapping[int, int]) -> None:
+        """Note how many calls more nobody settled in time, by the ids of limits they held to."""
+        with self._transaction("written") as connection:
+            limiting.note_expired(connection, numbers)
+
+    def expired(self) -> dict[int, int]:
+        """How many those are since each limit was made, by its id; zeros left out."""
+        with self._connection("read") as connection:
+            return limiting.expired(connection)
+
     def balances(self, now: float) -> list[Balance]:
         """Give the accounts that calls are held to, in the windows that a time lies in."""
         with self._snapshot() as connection:

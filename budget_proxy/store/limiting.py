@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from budget_proxy.errors import InvalidInput
@@ -81,6 +82,11 @@ def m013_limits(db: Database) -> None:
     )
 
 
+def m015_expired(db: Database) -> None:
+    """Keep how many calls nobody settled in time."""
+    script.run(db, "ALTER TABLE limits ADD COLUMN expired INTEGER NOT NULL DEFAULT 0;")
+
+
 def version(connection: sqlite3.Connection) -> int:
     """Give a number that grows with every change of the limits."""
     row = connection.execute("SELECT value FROM meta WHERE name = ?", (_VERSION,)).fetchone()
@@ -136,6 +142,19 @@ def forget(connection: sqlite3.Connection, id_: int) -> None:
     """Let all accounts of a limit go, and what is held of them."""
     for table in ("accounts", "leases"):
         connection.execute(f"DELETE FROM {table} WHERE limit_id = ?", (id_,))  # noqa: S608
+
+
+def note_expired(connection: sqlite3.Connection, numbers: Mapping[int, int]) -> None:
+    """Note how many calls more nobody settled in time, by limit."""
+    connection.executemany(
+        "UPDATE limits SET expired = expired + ? WHERE id = ?",
+        [(number, id_) for id_, number in numbers.items()],
+    )
+
+
+def expired(connection: sqlite3.Connection) -> dict[int, int]:
+    """Give how many those are, by limit."""
+    return dict(connection.execute("SELECT id, expired FROM limits WHERE expired").fetchall())
 
 
 def _renumber(connection: sqlite3.Connection) -> None:

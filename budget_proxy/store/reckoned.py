@@ -6,7 +6,7 @@ No locks but Reckoned's.
 from __future__ import annotations
 
 import threading
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
@@ -51,6 +51,7 @@ class Reckoning:
         self.tally = Tally()
         self.used: defaultdict[Account, int] = defaultdict(int)
         self.folded: defaultdict[Account, int] = defaultdict(int)
+        self.expired: Counter[int] = Counter()
         self._leases: defaultdict[Account, dict[str, _Lease]] = defaultdict(dict)
         self._lessees: dict[str, _Lessee] = {}
         self._last = 0
@@ -84,6 +85,7 @@ class Reckoning:
             return False
         self._enforce({key: one for key, one in self.tally.limits.items() if key != id_})
         self._forget(id_)
+        del self.expired[id_]
         return True
 
     def add(self, written: Sequence[CallRecord]) -> None:
@@ -323,6 +325,17 @@ class Reckoned:
         """Say which calls an owner has under way, in place of what it said before."""
         with self._lock:
             self._reckoning.tell_open(owner, open_)
+
+    def note_expired(self, numbers: Mapping[int, int]) -> None:
+        """Note how many calls more nobody settled in time, by the ids of limits they held to."""
+        with self._lock:
+            known = self._reckoning.tally.limits
+            self._reckoning.expired.update({i: n for i, n in numbers.items() if i in known})
+
+    def expired(self) -> dict[int, int]:
+        """How many those are since each limit was made, by its id; zeros left out."""
+        with self._lock:
+            return dict(self._reckoning.expired)
 
     def balances(self, now: float) -> list[Balance]:
         """Give the accounts that calls are held to, in the windows that a time lies in."""

@@ -89,6 +89,10 @@ _TOO_LARGE: Final = 413
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
 _UNCHECKED: Final = "this call could not be held against the limits in force, so it is not made"
+_UNREAD: Final = (
+    f"{_UNCHECKED}: its body is no JSON object that can be read here; send one, plain or "
+    f"compressed by gzip or deflate, of {MAX_BODY // 2**20} MiB at most"
+)
 
 
 Result = Reply | Relay | Failed | Unsent
@@ -146,8 +150,7 @@ def exchange(engine: Engine, request: Request) -> Exchange:
             return _refusal(dialect, _TOO_LARGE, str(error), "request_too_large")
     as_it_came = Send(request.content, headers)
     if body is None:
-        passed: Reply | Failed | Unsent = yield replace(as_it_came, metered=False)
-        return passed
+        return (yield from _unread(engine, dialect, as_it_came))
     stripped, own = strip(body)
     send = as_it_came if len(stripped) == len(body) else _written(stripped, headers)
     signed = is_signed(headers)
@@ -161,6 +164,16 @@ def exchange(engine: Engine, request: Request) -> Exchange:
         if isinstance(granted, InvalidInput):
             return _refusal(dialect, _BAD_REQUEST, str(granted), "invalid_budget")
     return (yield from _called(engine, dialect, request, stripped, send, scope, override))
+
+
+def _unread(
+    engine: Engine, dialect: Dialect, send: Send
+) -> Generator[Send, Any, Reply | Failed | Unsent]:
+    """Pass on what is no call to us: the provider answers for it, unless limits are in force."""
+    if engine.limited:
+        return _refusal(dialect, _BAD_REQUEST, _UNREAD, "limits_unchecked")
+    reply: Reply | Failed | Unsent = yield replace(send, metered=False)
+    return reply
 
 
 def _called(

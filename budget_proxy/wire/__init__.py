@@ -43,11 +43,12 @@ _OTHERS: Final = frozenset({"threads", "conversations"})
 def dialect_for(method: str, path: str) -> Dialect | None:
     """The dialect of a request, by its method and its path (no query), whatever stands before.
 
-    ``None`` for everything that is no completion call: it passes through untouched.
+    ``None`` for everything that is no completion call: it passes through untouched. To some servers
+    capitals and doubled slashes make no difference, so that they make none here.
     """
     if method.upper() != "POST":
         return None
-    whole = "/" + path.strip("/")
+    whole = "/" + "/".join(filter(None, path.lower().split("/")))
     for ending, api in _ENDINGS:
         if whole.endswith(ending) and _OTHERS.isdisjoint(whole.split("/")):
             return DIALECTS[api]

@@ -6,6 +6,7 @@ servers do not tell small letters from capitals, so neither is done here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,10 +16,17 @@ from budget_proxy.wire.path import model_in
 _MODEL: Final = "model"
 _OTHERS: Final = frozenset({"fallbacks", "models", "tools"})
 """Lists of models, or of objects that have one."""
+_FOR_ANY: Final = re.compile(
+    r"^/(?:v1|openai(?:/+v1)?)/+(?:messages/+)?(?:batches|evals|files|uploads)(?:/|$)",
+    re.IGNORECASE,
+)
+"""What may stand for calls of any model, whatever its body says besides."""
 
 
 def models_in(path: str, body: Mapping[str, Any]) -> tuple[str, ...]:
     """The models by name, each once; empty where none is named that can be told."""
+    if _FOR_ANY.match(path):
+        return ()
     found = [model_in(path), *_named(body)]
     for key, items in body.items():
         if key.lower() in _OTHERS:

@@ -11,7 +11,9 @@ from typing import Final
 from urllib.parse import unquote
 
 _DEPLOYMENT: Final = re.compile(r"/deployments/+([^/]+)/", re.IGNORECASE)
-_REALTIME: Final = re.compile(r"^/(?:v1|openai(?:/v1)?)/(?:realtime(?:api)?|live)(?:/|$)")
+_REALTIME: Final = re.compile(
+    r"^/(?:v1|openai(?:/+v1)?)/+(?:realtime(?:api)?|live)(?:/|$)", re.IGNORECASE
+)
 _INVOKED: Final = re.compile(r"(?:^|/)model/(.+)/invoke/?$")
 
 

@@ -36,8 +36,13 @@ def text(value: Any) -> str:
 
 
 def name(value: Any) -> str | None:
-    """The string if it says something, else ``None``."""
-    return value if isinstance(value, str) and value else None
+    """The string if it says something, else ``None``.
+
+    Half of a surrogate pair, which no history can store, becomes a question mark.
+    """
+    if not isinstance(value, str) or not value:
+        return None
+    return value if value.isascii() else value.encode(errors="replace").decode()
 
 
 def count(value: Any) -> int | None:

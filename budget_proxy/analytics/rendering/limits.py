@@ -122,6 +122,13 @@ def _notes(found: Limits) -> Iterator[str]:
     more = sum(max(len(limit.accounts) - MOST_ROWS, 0) for limit in found.limits)
     if more:
         yield f"{more} more accounts are in --json."
+    for limit in found.limits:
+        if limit.expired:
+            calls = "1 call" if limit.expired == 1 else f"{limit.expired:,} calls"
+            yield (
+                f"#{limit.id}: {calls} so far did not settle within an hour, and what they held "
+                "was let go; what they used counts if they settle."
+            )
     yield (
         "held: what processes hold for calls under way and to come, as they said a second ago. "
         "bound: by how much a limit can be passed at most, that is what calls under way would use "

@@ -1,7 +1,9 @@
-"""Limits: listed, made, removed, checked."""
+"""Limits: listed, made, changed, removed, checked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Annotated, TypeVar
 
@@ -9,8 +11,7 @@ from pydantic import Field
 
 from budget_proxy.analytics import limits as made
 from budget_proxy.assemble import Engine
-from budget_proxy.errors import InvalidInput
-from budget_proxy.ledger.limits import DIMENSIONS, Action, Hold, Limit
+from budget_proxy.ledger.limits import DIMENSIONS, Action, Hold, Limit, Unit
 from budget_proxy.ledger.windows import Window
 from budget_proxy.proxy.admin.alerts import Number
 from budget_proxy.proxy.admin.endpoint import Endpoint
@@ -20,7 +21,8 @@ from budget_proxy.proxy.health import shown
 from budget_proxy.wire.prices import charged
 
 _Answer = TypeVar("_Answer", made.Limits, made.Added, made.Removed, made.Check)
-_Count = Annotated[int, Field(ge=0, le=10**18)]
+_Count = Annotated[int, Field(ge=0, le=10**18, strict=True)]
+_Dollars = Annotated[float, Field(strict=True)] | str
 _Whom = Annotated[Name | None, Field(description="Of this one alone; * for each by itself.")]
 
 
@@ -28,12 +30,24 @@ class AskedLimits(Question):
     """What ``/limits`` is asked."""
 
 
-class Wanted(Question):
-    """A limit: so many tokens, output tokens or US dollars in every window."""
+class HowMuch(Question):
+    """So many tokens, output tokens or US dollars: one of them."""
 
     tokens: _Count | None = Field(None, description="Input and output tokens.")
     output_tokens: _Count | None = Field(None, description="Output tokens alone.")
-    usd: float | str | None = Field(None, description="US dollars, as a text if they are many.")
+    usd: _Dollars | None = Field(None, description="US dollars, as a text if they are many.")
+
+    def amount(self) -> tuple[Unit, int]:
+        """The unit and the amount in it. Raises InvalidInput where they are none or several."""
+        usd = self.usd if isinstance(self.usd, str | None) else repr(self.usd)
+        return made.amount_of(
+            {"tokens": self.tokens, "output_tokens": self.output_tokens, "usd": usd}
+        )
+
+
+class Wanted(HowMuch):
+    """A limit: so many tokens, output tokens or US dollars in every window."""
+
     window: Window = Field(description="Over which time; flight: what calls hold at once.")
     key: _Whom = None
     user: _Whom = None
@@ -56,6 +70,13 @@ class AskedAdd(Question):
     wanted: Wanted
 
 
+class AskedSet(Question):
+    """What ``/limits/{number}/set`` is asked."""
+
+    number: Number = Field(description="The limit.")
+    how_much: HowMuch
+
+
 class AskedRemove(Question):
     """What ``/limits/{number}/remove`` is asked."""
 
@@ -67,6 +88,12 @@ class AskedCheck(Question):
     """What ``/limits/check`` is asked."""
 
 
+class AskedRepair(Question):
+    """What ``/limits/repair`` is asked."""
+
+    nothing: Nothing
+
+
 def limits(engine: Engine, asked: AskedLimits) -> made.Limits:  # noqa: ARG001 (there is nothing)
     """The limits in force, and how they stand, as `budget-proxy limits --json`."""
     return _shown(engine, made.overview(engine.store, engine.now()))
@@ -75,10 +102,7 @@ def limits(engine: Engine, asked: AskedLimits) -> made.Limits:  # noqa: ARG001 (
 def add(engine: Engine, asked: AskedAdd) -> made.Added:
     """Put a limit into force."""
     wanted = asked.wanted
-    usd = wanted.usd if isinstance(wanted.usd, str | None) else repr(wanted.usd)
-    unit, amount = made.amount_of(
-        {"tokens": wanted.tokens, "output_tokens": wanted.output_tokens, "usd": usd}
-    )
+    unit, amount = wanted.amount()
     names = {name: getattr(wanted, name) for name in DIMENSIONS}
     limit = Limit(
         unit, amount, wanted.window, action=wanted.action, model=wanted.degrade_model,
@@ -88,18 +112,36 @@ def add(engine: Engine, asked: AskedAdd) -> made.Added:
     return _shown(engine, made.add(engine.store, limit, names, charged, engine.now()))
 
 
+def change(engine: Engine, asked: AskedSet) -> made.Added:
+    """Give a limit another amount; what was counted stays."""
+    unit, amount = asked.how_much.amount()
+    with _numbered():
+        return _shown(engine, made.change(engine.store, asked.number, unit, amount, engine.now()))
+
+
 def remove(engine: Engine, asked: AskedRemove) -> made.Removed:
     """Take a limit out of force."""
-    try:
-        done = made.remove(engine.store, asked.number)
-    except InvalidInput as error:
-        raise Refusal(404, str(error), type_=NOT_FOUND, param="number") from error
-    return _shown(engine, done)
+    with _numbered():
+        return _shown(engine, made.remove(engine.store, asked.number))
 
 
 def check(engine: Engine, asked: AskedCheck) -> made.Check:  # noqa: ARG001 (there is nothing)
     """Compare the counters of running windows with the history."""
     return _shown(engine, made.check(engine.store, engine.now()))
+
+
+def repair(engine: Engine, asked: AskedRepair) -> made.Check:  # noqa: ARG001 (there is nothing)
+    """Count anew what is not as the history says; what that was."""
+    return _shown(engine, made.check(engine.store, engine.now(), repair=True))
+
+
+@contextmanager
+def _numbered() -> Iterator[None]:
+    """Refuse a number that no limit has."""
+    try:
+        yield
+    except made.UnknownLimit as error:
+        raise Refusal(404, str(error), type_=NOT_FOUND, param="number") from error
 
 
 def _shown(engine: Engine, answer: _Answer) -> _Answer:
@@ -110,5 +152,7 @@ ENDPOINTS = (
     Endpoint("GET", "/limits", AskedLimits, made.Limits, limits),
     Endpoint("GET", "/limits/check", AskedCheck, made.Check, check),
     Endpoint("POST", "/limits/add", AskedAdd, made.Added, add, "wanted"),
+    Endpoint("POST", "/limits/repair", AskedRepair, made.Check, repair, "nothing"),
+    Endpoint("POST", "/limits/{number}/set", AskedSet, made.Added, change, "how_much"),
     Endpoint("POST", "/limits/{number}/remove", AskedRemove, made.Removed, remove, "nothing"),
 )
