@@ -20,8 +20,9 @@ from budget_proxy.policy.base import Policy
 from budget_proxy.policy.noting import Share, next_note
 from budget_proxy.predict.runs import RunForecast, RunForecaster, RunStep
 from budget_proxy.predict.runs.loops import digest_of
+from budget_proxy.run_types import Note, RunOutlook
 from budget_proxy.store.base import Journal
-from budget_proxy.types import Call, CallRecord, Note, Patch, RunOutlook, Session
+from budget_proxy.types import Call, CallRecord, Patch, Session
 
 FEWEST: Final = 8
 """Ended runs that a soft budget drawn from history rests on at least."""

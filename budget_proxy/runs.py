@@ -24,9 +24,9 @@ from budget_proxy.ledger.runs import (
     stops_of,
 )
 from budget_proxy.predict.runs import Quantiles
+from budget_proxy.run_types import RunOutlook
 from budget_proxy.store.backlog import OnFault
 from budget_proxy.store.base import Store
-from budget_proxy.types import RunOutlook
 
 State = Literal["open", "ended", "stopped"]
 

@@ -10,8 +10,9 @@ import pytest
 from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.limits import EACH, NANO, Limit
 from budget_proxy.ledger.runs import Alarmed, Bounds, Extension, RunAccount, RunBudget, RunUse
+from budget_proxy.run_types import Note
 from budget_proxy.store.base import Store
-from budget_proxy.types import Guidance, Note
+from budget_proxy.types import Guidance
 from tests.makers import NOW, record, session
 from tests.test_store_contract import OPENERS
 

@@ -13,7 +13,8 @@ from typing import Final
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.limits import EACH, ENFORCED, MOST, NANO, Limit, amount_of, runs_of
-from budget_proxy.types import CallRecord, Extend, frozen
+from budget_proxy.run_types import Extend
+from budget_proxy.types import CallRecord, frozen
 
 LONGEST_REASON: Final = 500
 LONGEST_RUN: Final = 200
