@@ -18,7 +18,7 @@ from budget_proxy.ledger.refusal import Halted
 from budget_proxy.ledger.runs import RunAccount, RunBudget, RunLookup, alarms_of, use_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.noting import Share, next_note
-from budget_proxy.predict.runs import RunForecast, RunForecaster, RunStep
+from budget_proxy.predict.runs import RunForecast, RunForecaster, RunStep, RunTokens
 from budget_proxy.predict.runs.loops import digest_of
 from budget_proxy.run_types import Note, RunOutlook
 from budget_proxy.store.base import Journal
@@ -114,8 +114,8 @@ class Running:
         run = call.scope.run
         if run is None:
             return None
-        forecast = self.forecast(run, agent, call.model, call.scope.task)
-        low, middle, high = (forecast.tokens.at(level) for level in (0.10, 0.50, 0.90))
+        tokens = self._tokens(call, run, agent).tokens
+        low, middle, high = (tokens.at(level) for level in (0.10, 0.50, 0.90))
         return self.stands(RunOutlook(run, (low, middle, high)))
 
     def stands(self, outlook: RunOutlook) -> RunOutlook:
@@ -130,8 +130,9 @@ class Running:
                 if size is not None:
                     found.append(max(size - account.used(unit), 0))
         usd = min(left["usd"], default=None)
-        return replace(
-            outlook,
+        return RunOutlook(
+            outlook.run,
+            outlook.tokens,
             left=min(left["tokens"], default=None),
             left_usd=None if usd is None else usd / NANO,
             alarms=tuple(alarms),
@@ -140,6 +141,11 @@ class Running:
     def forecast(self, run: str, agent: str, model: str, task: str | None = None) -> RunForecast:
         """What a run comes to in all, if it makes another call."""
         return self._forecaster.predict_one(_kind(agent, run), run, model=model, task=task)
+
+    def _tokens(self, call: Call, run: str, agent: str) -> RunTokens:
+        """The same of tokens alone."""
+        kind, task = _kind(agent, run), call.scope.task
+        return self._forecaster.tokens_one(kind, run, model=call.model, task=task)
 
     def is_open(self, run: str, now: float) -> bool:
         """Whether a run is likely to go on, by the silence since its last call."""
@@ -246,7 +252,7 @@ class Running:
         if own.run_tokens is not None or nano is not None:
             basis = f"set for the agent {agent}"
             return RunBudget(run, agent, call.now, own.run_tokens, nano, basis)
-        forecast = self.forecast(run, agent, call.model, call.scope.task)
+        forecast = self._tokens(call, run, agent)
         if forecast.support < FEWEST:
             basis = f"none: {forecast.support} ended runs are known, {FEWEST} are needed"
             return RunBudget(run, agent, call.now, basis=basis)

@@ -69,6 +69,15 @@ class Quantiles:
 
 
 @frozen
+class RunTokens:
+    """A RunForecast's ``tokens``, ``support`` and ``source`` alone."""
+
+    tokens: Quantiles
+    support: int
+    source: str
+
+
+@frozen
 class RunForecast:
     """What a run comes to in all, if it makes another call: never less than what it has used.
 
