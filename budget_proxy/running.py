@@ -18,7 +18,7 @@ from budget_proxy.ledger.refusal import Halted
 from budget_proxy.ledger.runs import RunAccount, RunBudget, RunLookup, alarms_of, use_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.noting import Share, next_note
-from budget_proxy.predict.runs import RunForecast, RunForecaster, RunStep, RunTokens
+from budget_proxy.predict.runs import ALARMS, RunForecast, RunForecaster, RunStep, RunTokens
 from budget_proxy.predict.runs.loops import digest_of
 from budget_proxy.run_types import Note, RunOutlook
 from budget_proxy.store.base import Journal
@@ -58,6 +58,7 @@ class Running:
         self._forecaster = RunForecaster()
         self._accounts: OrderedDict[str, _Held] = OrderedDict()
         self._foreign = float("-inf")
+        self._unsaid: OrderedDict[str, str] = OrderedDict()  # alarms that no row tells of yet
 
     def begin_process(self) -> None:
         """Forget accounts in a forked child: rows that its parent counted come to it as well."""
@@ -181,7 +182,7 @@ class Running:
     def settle(self, record: CallRecord) -> CallRecord:
         """Take in a row of ours, and write the alarms that it raises into it."""
         charge = charge_of(record, self._charge)
-        alarms = self._fold(record, charge)
+        alarms = [*self._overdue(record), *self._fold(record, charge)]
         if alarms:
             reasons = "; ".join(reason for _, reason in alarms)
             record = replace(
@@ -198,8 +199,24 @@ class Running:
             self._foreign = max(self._foreign, record.ts)
         if record.run is not None:
             charge = charge_of(record, self._charge)
-            self._fold(record, charge)
+            self._unsaid.update(self._fold(record, charge))
+            for name in record.alarms:
+                self._unsaid.pop(name, None)
+            while len(self._unsaid) > _HELD:
+                self._unsaid.popitem(last=False)
             self._count(record, charge)
+
+    def _overdue(self, record: CallRecord) -> Iterator[tuple[str, str]]:
+        """Alarms about a row's run and those above it that rows learned from others raised here.
+
+        Whoever wrote those knew too little of ours to see it: the next row of ours tells of it.
+        """
+        for run in runs_of(record.run):
+            known = {one.kind for one in self._account(run).alarms}
+            for kind in ALARMS:
+                reason = self._unsaid.pop(name := f"{kind} {run}", None)
+                if reason is not None and kind not in known:
+                    yield name, reason
 
     def _fold(self, record: CallRecord, charge: tuple[int, bool]) -> list[tuple[str, str]]:
         """Have the forecaster learn a row, for its run and those above it; alarms, and why."""

@@ -6,12 +6,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budget_proxy.ledger.limits import NANO
 from budget_proxy.ledger.refusal import Halted
-from budget_proxy.ledger.runs import Alarmed, Extension, RunAccount, RunBudget, RunLookup
+from budget_proxy.ledger.runs import (
+    Alarmed,
+    Extension,
+    RunAccount,
+    RunBudget,
+    RunLookup,
+)
 from budget_proxy.policy.base import AgentPolicy, Policy, RunPolicy
 from budget_proxy.running import FEWEST, FRESH, Running
 from budget_proxy.types import Call, CallRecord, Patch, Scope
@@ -234,3 +241,58 @@ def test_a_whole_has_used_what_all_below_it_have(uses: list[tuple[str, int]]) ->
         assert runs.numbers(of(name))[name] == (len(below), sum(below))
         one, other = (each.forecast(name, "coder", "gpt-5.4") for each in (runs, replayed))
         assert one == other
+
+
+def usual(runs: Running, count: int = 20) -> None:
+    """Ended runs of three calls each, which say what is usual."""
+    for number in range(count):
+        for step in range(3):
+            ts = NOW - 10**6 + 9_000 * number + step
+            runs.learn(row(f"old-{number}", 90 + number + step, ts=ts))
+
+
+def unlike(number: int) -> int:
+    """Tokens that repeat nothing."""
+    return 300 + 37 * number * number % 601
+
+
+def test_an_alarm_that_anothers_row_raises_stands_in_the_next_row_of_ours() -> None:
+    """Of a run and of those above it; once, and not where that row tells of it itself."""
+    runs = running(agents=SET)
+    usual(runs)
+    begin(runs, of("t/fix"))
+    for number in range(60):
+        told = {"alarms": ("runaway t/fix",)} if number == 59 else {}
+        theirs = {"ts": NOW + number, "id": number + 1, "instance": "other", **told}
+        runs.learn(row("t/fix", unlike(number), **theirs))
+    first, second = (runs.settle(row("t/fix", 9 + n, ts=NOW + 60 + n)) for n in (0, 1))
+    assert first.alarms == ("runaway t",)
+    assert "run t: " in first.reason
+    assert second.alarms == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_alarm_is_lost_between_instances_that_share_a_run(seed: int) -> None:
+    """Four make its calls, and learn the others' in batches: some row tells that it runs away."""
+    names = ("a", "b", "c", "d")
+    instances = {name: Running(Policy(), MemoryJournal(), charge, name) for name in names}
+    for each in instances.values():
+        usual(each)
+        begin(each, of("t"))
+    written: list[CallRecord] = []
+    for turn in range(6):
+        made = [
+            instances[name].settle(
+                row(
+                    "t", unlike(seed + 8 * turn + 2 * at + n), ts=NOW + 10 * turn + n, instance=name
+                )
+            )
+            for at, name in enumerate(names)
+            for n in range(2)
+        ]
+        for one in made:
+            written.append(replace(one, id=len(written) + 1))
+            for name in names:
+                if name != one.instance:
+                    instances[name].learn(written[-1])
+    assert "runaway t" in {name for one in written for name in one.alarms}

@@ -5,6 +5,7 @@ of limits or budgets: who has those asks RunForecaster.
 """
 
 from budget_proxy.predict.runs.base import (
+    ALARMS,
     Quantiles,
     RunAlarm,
     RunForecast,
@@ -15,6 +16,7 @@ from budget_proxy.predict.runs.base import (
 from budget_proxy.predict.runs.forecaster import RunForecaster
 
 __all__ = [
+    "ALARMS",
     "Quantiles",
     "RunAlarm",
     "RunForecast",
