@@ -38,12 +38,16 @@ _UNITS: Final = ("tokens", "usd")
 
 
 class _Held:
-    """An account in memory, and when it was read."""
+    """An account in memory, when it was read, and whether the history knows it so.
 
-    __slots__ = ("account", "read")
+    One that is not ``known`` could not be read: it has what was seen of it since.
+    """
 
-    def __init__(self, account: RunAccount, read: float) -> None:
+    __slots__ = ("account", "known", "read")
+
+    def __init__(self, account: RunAccount, read: float, *, known: bool) -> None:
         self.account = account
+        self.known = known
         self.read = read
 
 
@@ -71,13 +75,20 @@ class Running:
         runs = runs_of(call.scope.run)
         if all(self._is_fresh(run, call.now) for run in runs):
             return None
-        return RunLookup(runs, use=any(run not in self._accounts for run in runs))
+        held = [self._accounts.get(run) for run in runs]
+        return RunLookup(runs, use=any(one is None or not one.known for one in held))
 
     def hold(self, found: Sequence[RunAccount], now: float) -> None:
-        """Keep accounts that were read. Of a known run the use is known better here."""
+        """Keep accounts that were read. Of a known run the use is known better here.
+
+        A budget of ours that the history has not got is given to it again.
+        """
         for account in found:
             held = self._accounts.get(account.run)
-            self._put(account if held is None else _newer(account, held.account), now)
+            ours = None if held is None else held.account.budget
+            if account.budget is None and ours is not None:
+                self._journal.put_run(ours)
+            self._put(account if held is None else _newer(account, held), now)
 
     def begin(
         self, call: Call, default: str
@@ -95,7 +106,7 @@ class Running:
             self.hold(found if isinstance(found, Sequence) else (), call.now)
         held = self._accounts.get(run)
         if held is None:  # the history could not be read
-            held = self._put(RunAccount(run, agent=agent), call.now)
+            held = self._put(RunAccount(run, agent=agent), call.now, known=False)
         if held.account.budget is None:
             budget = self._budget(call, agent)
             held.account = replace(held.account, budget=budget, agent=agent)
@@ -305,21 +316,23 @@ class Running:
         held = self._accounts.get(run)
         return held is not None and now - held.read < FRESH
 
-    def _put(self, account: RunAccount, now: float) -> _Held:
-        held = self._accounts[account.run] = _Held(account, now)
+    def _put(self, account: RunAccount, now: float, *, known: bool = True) -> _Held:
+        held = self._accounts[account.run] = _Held(account, now, known=known)
         self._accounts.move_to_end(account.run)
         while len(self._accounts) > _HELD:
             self._accounts.popitem(last=False)
         return held
 
 
-def _newer(read: RunAccount, mine: RunAccount) -> RunAccount:
+def _newer(read: RunAccount, held: _Held) -> RunAccount:
     """An account that was read, with what is known better here."""
+    mine = held.account
+    counted = mine if held.known else read
     return replace(
         read,
-        budget=mine.budget or read.budget,
-        use=mine.use,
-        row=mine.row,
+        budget=read.budget or mine.budget,
+        use=counted.use,
+        row=counted.row,
         alarms=tuple(dict.fromkeys((*read.alarms, *mine.alarms))),
     )
 

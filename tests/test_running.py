@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from budget_proxy.ledger.runs import (
     RunAccount,
     RunBudget,
     RunLookup,
+    RunUse,
 )
 from budget_proxy.policy.base import AgentPolicy, Policy, RunPolicy
 from budget_proxy.running import FEWEST, FRESH, Running
@@ -296,3 +298,45 @@ def test_no_alarm_is_lost_between_instances_that_share_a_run(seed: int) -> None:
                 if name != one.instance:
                     instances[name].learn(written[-1])
     assert "runaway t" in {name for one in written for name in one.alarms}
+
+
+def test_the_budget_that_the_history_has_is_that_of_all_instances() -> None:
+    """Of two that meet a run at once the one that wrote later takes the other's over."""
+    runs = running(agents=SET)
+    begin(runs, of("t"))
+    theirs = RunAccount("t", "coder", RunBudget("t", "coder", NOW, 700))
+    begin(runs, of("t", now=NOW + FRESH), [theirs])
+    outlook = runs.outlook(of("t"), "coder")
+    assert outlook is not None
+    assert outlook.left == 700
+
+
+def test_a_budget_that_was_not_written_is_written_again() -> None:
+    """The history has none when it is read again: its fault had cost it."""
+    journal = MemoryJournal()
+    runs = running(journal, agents=SET)
+    begin(runs, of("t"))
+    begin(runs, of("t", now=NOW + FRESH), [RunAccount("t")])
+    assert [one.run for one in journal.runs] == ["t", "t"]
+    begin(runs, of("t", now=NOW + 2 * FRESH), [RunAccount("t", budget=journal.runs[0])])
+    assert len(journal.runs) == 2
+
+
+def test_an_account_that_could_not_be_read_is_read_as_a_whole_later() -> None:
+    """With its budget and all that was used, by whomever; until then nothing is known of it."""
+    runs = running(agents={"coder": AgentPolicy(run_tokens=9_000)})
+    steps = runs.begin(of("t"), "default")
+    next(steps)
+    with suppress(StopIteration):
+        steps.send([])
+    runs.settle(row("t", 100))
+    (wanted,) = [runs.ask(of("t", now=NOW + FRESH))]
+    assert wanted == RunLookup(("t",), use=True)
+    known = RunAccount("t", "coder", RunBudget("t", "coder", NOW, 5_000), RunUse(7, 700), row=9)
+    begin(runs, of("t", now=NOW + FRESH), [known])
+    assert runs.numbers(of("t"))["t"] == (7, 700)
+    runs.settle(row("t", 200))
+    outlook = runs.outlook(of("t"), "coder")
+    assert outlook is not None
+    assert outlook.left == 4_100
+    assert runs.ask(of("t", now=NOW + 3 * FRESH)) == RunLookup(("t",), use=False)
