@@ -264,3 +264,37 @@ def test_an_override_names_its_run() -> None:
         opened.call("openai.chat", body("openai.chat", run="a/b"), colour="sync", door="wrapper")
         assert opened.engine.run_status("a").tokens == USED
         assert opened.engine.run_status("a/b").parent == "a"
+
+
+@apis
+def test_a_note_stays_although_the_message_of_an_earlier_one_is_gone(api: str) -> None:
+    """An agent drops its oldest turns: what it is told after that is told once, in one place."""
+
+    def turns(*answers: str) -> list[dict[str, Any]]:
+        first: dict[str, Any] = {"role": "user", "content": "fix the login"}
+        pairs = [
+            (
+                {"role": "assistant", "content": f"did {it}"},
+                {"role": "user", "content": f"now {it}"},
+            )
+            for it in answers
+        ]
+        return [first, *(turn for pair in pairs for turn in pair)]
+
+    def seen(conversation: list[dict[str, Any]]) -> list[Any]:
+        asked = body(api)
+        asked["input" if api == "openai.responses" else "messages"] = conversation
+        opened.call(api, asked, colour="sync", door="wrapper")
+        sent_body = opened.provider.last.body
+        return sent_body.get("messages") or sent_body["input"]
+
+    with bench(agents={"default": {"run_tokens": 4 * USED}}, guidance="compact") as opened:
+        opened.provider.answer = ANSWER
+        for known in ("", "a", "ab"):
+            told = seen(turns(*known))
+        assert text_of("tokens", 4 * USED, 50) in str(told[-1])
+        later = seen(turns("c"))
+        assert text_of("tokens", 4 * USED, 75) in str(later[-1])
+        again = seen(turns("c", "d"))
+        assert again[: len(later)] == later
+        assert text_of("tokens", 4 * USED, 75) not in str(again[len(later) :])
