@@ -339,5 +339,5 @@ def _newer(read: RunAccount, held: _Held) -> RunAccount:
 
 def _kind(agent: str, run: str) -> str:
     """With which runs a run is compared: of its agent, at its depth of nesting."""
-    depth = run.count("/")
+    depth = len(runs_of(run)) - 1
     return agent if depth == 0 else f"{agent} (within, {depth})"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.ledger.limits import EACH, NANO, Limit
+from budget_proxy.ledger.limits import EACH, NANO, Limit, runs_of
 from budget_proxy.ledger.runs import Alarmed, Bounds, Extension, RunAccount, RunBudget, RunUse
 from budget_proxy.run_types import Note
 from budget_proxy.store.base import Store
@@ -50,6 +50,16 @@ def test_a_run_uses_what_its_calls_and_those_of_its_parts_use(store: Store) -> N
     assert (whole.agent, whole.row) == ("coder", 8)
     assert part.use == RunUse(2, 111, 100, 7, 2, NOW + 3, NOW + 9)
     assert unknown == RunAccount("nobody", row=8)
+
+
+@pytest.mark.parametrize("run", ["/one", "one/", "a//b", "/", "a/b/"])
+def test_odd_names_count_alike_in_rows_and_in_memory(store: Store, run: str) -> None:
+    """For the run and for those above it, and for none without a name."""
+    store.append([record(run=run), record(run="/two"), record()])
+    assert "" not in runs_of(run)
+    for account in store.run_accounts(runs_of(run)):
+        assert account.use.turns == 1, account.run
+    assert "" not in store.runs().runs
 
 
 def test_what_a_run_is_given_first_stays(store: Store) -> None:
