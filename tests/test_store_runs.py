@@ -130,6 +130,26 @@ def test_an_extension_raises_hard_stops(store: Store) -> None:
     assert shown == {(1, "t/fix"): 110, (1, "u"): 110, (4, ""): 110}
 
 
+def test_an_extension_gives_no_more_where_rows_were_let_go(store: Store) -> None:
+    """What folded rows of the run counted goes on counting in the hard stop of its own."""
+    store.save_limit(Limit("tokens", 1_000, "lifetime", (("run", EACH),), created=NOW))
+    store.append(
+        [record(run=run, input_tokens=300, output_tokens=0) for run in ("t", "t/fix", "u")]
+    )
+    assert store.fold(3, NOW + 1) == 3
+    store.append([record(run="t", input_tokens=50, output_tokens=0)])
+    store.extend_run(more(200), MOST)
+    assert {
+        (one.account.limit, one.account.part): one.used
+        for one in store.balances(NOW)
+        if one.account.limit == 2
+    } == {(2, ""): 650}
+    assert store.miscounted(NOW) == {}
+    store.extend_run(more(200), MOST)
+    assert [one.amount for one in store.limits()] == [1_000, 1_400]
+    assert [one.used for one in store.balances(NOW) if one.account.limit == 2] == [650]
+
+
 def test_runs_come_page_by_page_each_with_its_parts(store: Store) -> None:
     """The one called last is first; a whole without calls of its own is there too."""
     for at, run in enumerate(["a", "b/x", "c", "b/x/y", "a/z", "d"]):
