@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.ledger.limits import EACH, NANO, Limit, runs_of
+from budget_proxy.ledger.limits import EACH, NANO, Limit, Unit, runs_of
 from budget_proxy.ledger.runs import Alarmed, Bounds, Extension, RunAccount, RunBudget, RunUse
 from budget_proxy.run_types import Note
 from budget_proxy.store.base import Store
@@ -148,6 +148,14 @@ def test_an_extension_gives_no_more_where_rows_were_let_go(store: Store) -> None
     store.extend_run(more(200), MOST)
     assert [one.amount for one in store.limits()] == [1_000, 1_400]
     assert [one.used for one in store.balances(NOW) if one.account.limit == 2] == [650]
+
+
+@pytest.mark.parametrize("unit", ["tokens", "output_tokens"])
+def test_more_tokens_raise_hard_stops_in_either_kind_of_tokens(store: Store, unit: Unit) -> None:
+    """Else a run that an output limit stops could not be helped by an extension."""
+    store.save_limit(Limit(unit, 200, "lifetime", (("run", EACH),), created=NOW))
+    store.extend_run(more(100), MOST)
+    assert [(one.unit, one.amount) for one in store.limits()] == [(unit, 200), (unit, 300)]
 
 
 def test_runs_come_page_by_page_each_with_its_parts(store: Store) -> None:

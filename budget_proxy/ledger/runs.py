@@ -228,7 +228,8 @@ def raised(limits: Sequence[Limit], given: Extension) -> Iterator[tuple[Limit, L
     place one comes that names it. What holds a run above it stays: a part's budget comes out of
     its whole.
     """
-    for unit, more in (("tokens", given.tokens), ("usd", given.nano)):
+    tokens = given.tokens
+    for unit, more in (("tokens", tokens), ("output_tokens", tokens), ("usd", given.nano)):
         for limit in limits:
             if not more or limit.unit != unit or not _stops(limit):
                 continue
