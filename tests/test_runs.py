@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anthropic
@@ -13,8 +15,9 @@ import pytest
 from budget_proxy.errors import BudgetExceeded, InvalidInput
 from budget_proxy.ledger.limits import EACH, Limit
 from budget_proxy.policy.noting import text_of
+from budget_proxy.predict.runs import RunForecast
 from budget_proxy.types import Outcome, Override, Scope, Usage
-from tests.makers import NOW
+from tests.makers import NOW, record
 from tests.provider_answers import Answer
 from tests.providers import PATHS
 from tests.test_parity import MESSAGES, MODELS, Bench, apis, bench, colours, doors, ways
@@ -298,3 +301,29 @@ def test_a_note_stays_although_the_message_of_an_earlier_one_is_gone(api: str) -
         again = seen(turns("c", "d"))
         assert again[: len(later)] == later
         assert text_of("tokens", 4 * USED, 75) not in str(again[len(later) :])
+
+
+def test_calls_may_go_on_between_two_runs_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's lock is taken for each run anew, and never held while another is looked at."""
+    from budget_proxy.assemble import Engine
+
+    with Engine.open("memory:") as engine:
+        engine.store.append([record(run=f"t{number}", ts=NOW + number) for number in range(5)])
+        holds, seen = [0], []
+        lock = engine._lock
+
+        @contextmanager
+        def counted() -> Iterator[None]:
+            with lock:
+                holds[0] += 1
+                yield
+
+        def forecast(*asked: Any) -> RunForecast:
+            seen.append(holds[0])
+            return known(*asked)
+
+        known = engine.core.running.forecast
+        monkeypatch.setattr(engine.core.running, "forecast", forecast)
+        monkeypatch.setattr(engine.runs, "_locked", counted)
+        assert len(engine.runs.page().runs) == 5
+    assert seen == [1, 2, 3, 4, 5]
