@@ -18,10 +18,11 @@ from budget_proxy.ledger.refusal import Halted
 from budget_proxy.ledger.runs import RunAccount, RunBudget, RunLookup, alarms_of, use_of
 from budget_proxy.policy.base import Policy
 from budget_proxy.policy.noting import Share, next_note
-from budget_proxy.predict.runs import RunForecast, RunForecaster, RunStep
+from budget_proxy.predict.runs import ALARMS, RunForecast, RunForecaster, RunStep, RunTokens
 from budget_proxy.predict.runs.loops import digest_of
+from budget_proxy.run_types import Note, RunOutlook
 from budget_proxy.store.base import Journal
-from budget_proxy.types import Call, CallRecord, Note, Patch, RunOutlook, Session
+from budget_proxy.types import Call, CallRecord, Patch, Session
 
 FEWEST: Final = 8
 """Ended runs that a soft budget drawn from history rests on at least."""
@@ -37,12 +38,16 @@ _UNITS: Final = ("tokens", "usd")
 
 
 class _Held:
-    """An account in memory, and when it was read."""
+    """An account in memory, when it was read, and whether the history knows it so.
 
-    __slots__ = ("account", "read")
+    One that is not ``known`` could not be read: it has what was seen of it since.
+    """
 
-    def __init__(self, account: RunAccount, read: float) -> None:
+    __slots__ = ("account", "known", "read")
+
+    def __init__(self, account: RunAccount, read: float, *, known: bool) -> None:
         self.account = account
+        self.known = known
         self.read = read
 
 
@@ -57,6 +62,7 @@ class Running:
         self._forecaster = RunForecaster()
         self._accounts: OrderedDict[str, _Held] = OrderedDict()
         self._foreign = float("-inf")
+        self._unsaid: OrderedDict[str, str] = OrderedDict()  # alarms that no row tells of yet
 
     def begin_process(self) -> None:
         """Forget accounts in a forked child: rows that its parent counted come to it as well."""
@@ -69,13 +75,20 @@ class Running:
         runs = runs_of(call.scope.run)
         if all(self._is_fresh(run, call.now) for run in runs):
             return None
-        return RunLookup(runs, use=any(run not in self._accounts for run in runs))
+        held = [self._accounts.get(run) for run in runs]
+        return RunLookup(runs, use=any(one is None or not one.known for one in held))
 
     def hold(self, found: Sequence[RunAccount], now: float) -> None:
-        """Keep accounts that were read. Of a known run the use is known better here."""
+        """Keep accounts that were read. Of a known run the use is known better here.
+
+        A budget of ours that the history has not got is given to it again.
+        """
         for account in found:
             held = self._accounts.get(account.run)
-            self._put(account if held is None else _newer(account, held.account), now)
+            ours = None if held is None else held.account.budget
+            if account.budget is None and ours is not None:
+                self._journal.put_run(ours)
+            self._put(account if held is None else _newer(account, held), now)
 
     def begin(
         self, call: Call, default: str
@@ -93,7 +106,7 @@ class Running:
             self.hold(found if isinstance(found, Sequence) else (), call.now)
         held = self._accounts.get(run)
         if held is None:  # the history could not be read
-            held = self._put(RunAccount(run, agent=agent), call.now)
+            held = self._put(RunAccount(run, agent=agent), call.now, known=False)
         if held.account.budget is None:
             budget = self._budget(call, agent)
             held.account = replace(held.account, budget=budget, agent=agent)
@@ -113,8 +126,8 @@ class Running:
         run = call.scope.run
         if run is None:
             return None
-        forecast = self.forecast(run, agent, call.model, call.scope.task)
-        low, middle, high = (forecast.tokens.at(level) for level in (0.10, 0.50, 0.90))
+        tokens = self._tokens(call, run, agent).tokens
+        low, middle, high = (tokens.at(level) for level in (0.10, 0.50, 0.90))
         return self.stands(RunOutlook(run, (low, middle, high)))
 
     def stands(self, outlook: RunOutlook) -> RunOutlook:
@@ -129,8 +142,9 @@ class Running:
                 if size is not None:
                     found.append(max(size - account.used(unit), 0))
         usd = min(left["usd"], default=None)
-        return replace(
-            outlook,
+        return RunOutlook(
+            outlook.run,
+            outlook.tokens,
             left=min(left["tokens"], default=None),
             left_usd=None if usd is None else usd / NANO,
             alarms=tuple(alarms),
@@ -139,6 +153,11 @@ class Running:
     def forecast(self, run: str, agent: str, model: str, task: str | None = None) -> RunForecast:
         """What a run comes to in all, if it makes another call."""
         return self._forecaster.predict_one(_kind(agent, run), run, model=model, task=task)
+
+    def _tokens(self, call: Call, run: str, agent: str) -> RunTokens:
+        """The same of tokens alone."""
+        kind, task = _kind(agent, run), call.scope.task
+        return self._forecaster.tokens_one(kind, run, model=call.model, task=task)
 
     def is_open(self, run: str, now: float) -> bool:
         """Whether a run is likely to go on, by the silence since its last call."""
@@ -174,7 +193,7 @@ class Running:
     def settle(self, record: CallRecord) -> CallRecord:
         """Take in a row of ours, and write the alarms that it raises into it."""
         charge = charge_of(record, self._charge)
-        alarms = self._fold(record, charge)
+        alarms = [*self._overdue(record), *self._fold(record, charge)]
         if alarms:
             reasons = "; ".join(reason for _, reason in alarms)
             record = replace(
@@ -191,8 +210,24 @@ class Running:
             self._foreign = max(self._foreign, record.ts)
         if record.run is not None:
             charge = charge_of(record, self._charge)
-            self._fold(record, charge)
+            self._unsaid.update(self._fold(record, charge))
+            for name in record.alarms:
+                self._unsaid.pop(name, None)
+            while len(self._unsaid) > _HELD:
+                self._unsaid.popitem(last=False)
             self._count(record, charge)
+
+    def _overdue(self, record: CallRecord) -> Iterator[tuple[str, str]]:
+        """Alarms about a row's run and those above it that rows learned from others raised here.
+
+        Whoever wrote those knew too little of ours to see it: the next row of ours tells of it.
+        """
+        for run in runs_of(record.run):
+            known = {one.kind for one in self._account(run).alarms}
+            for kind in ALARMS:
+                reason = self._unsaid.pop(name := f"{kind} {run}", None)
+                if reason is not None and kind not in known:
+                    yield name, reason
 
     def _fold(self, record: CallRecord, charge: tuple[int, bool]) -> list[tuple[str, str]]:
         """Have the forecaster learn a row, for its run and those above it; alarms, and why."""
@@ -245,7 +280,7 @@ class Running:
         if own.run_tokens is not None or nano is not None:
             basis = f"set for the agent {agent}"
             return RunBudget(run, agent, call.now, own.run_tokens, nano, basis)
-        forecast = self.forecast(run, agent, call.model, call.scope.task)
+        forecast = self._tokens(call, run, agent)
         if forecast.support < FEWEST:
             basis = f"none: {forecast.support} ended runs are known, {FEWEST} are needed"
             return RunBudget(run, agent, call.now, basis=basis)
@@ -281,26 +316,28 @@ class Running:
         held = self._accounts.get(run)
         return held is not None and now - held.read < FRESH
 
-    def _put(self, account: RunAccount, now: float) -> _Held:
-        held = self._accounts[account.run] = _Held(account, now)
+    def _put(self, account: RunAccount, now: float, *, known: bool = True) -> _Held:
+        held = self._accounts[account.run] = _Held(account, now, known=known)
         self._accounts.move_to_end(account.run)
         while len(self._accounts) > _HELD:
             self._accounts.popitem(last=False)
         return held
 
 
-def _newer(read: RunAccount, mine: RunAccount) -> RunAccount:
+def _newer(read: RunAccount, held: _Held) -> RunAccount:
     """An account that was read, with what is known better here."""
+    mine = held.account
+    counted = mine if held.known else read
     return replace(
         read,
-        budget=mine.budget or read.budget,
-        use=mine.use,
-        row=mine.row,
+        budget=read.budget or mine.budget,
+        use=counted.use,
+        row=counted.row,
         alarms=tuple(dict.fromkeys((*read.alarms, *mine.alarms))),
     )
 
 
 def _kind(agent: str, run: str) -> str:
     """With which runs a run is compared: of its agent, at its depth of nesting."""
-    depth = run.count("/")
+    depth = len(runs_of(run)) - 1
     return agent if depth == 0 else f"{agent} (within, {depth})"

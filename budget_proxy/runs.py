@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +12,7 @@ from budget_proxy.engine import DEFAULT_AGENT, Core
 from budget_proxy.errors import InvalidInput, StoreError
 from budget_proxy.forks import after_fork
 from budget_proxy.ledger.accounts import Balance
-from budget_proxy.ledger.limits import NANO, Limit, beaten, nano_of, runs_of
+from budget_proxy.ledger.limits import EACH, NANO, Limit, beaten, nano_of, runs_of
 from budget_proxy.ledger.runs import (
     Alarmed,
     Bounds,
@@ -24,9 +25,9 @@ from budget_proxy.ledger.runs import (
     stops_of,
 )
 from budget_proxy.predict.runs import Quantiles
+from budget_proxy.run_types import RunOutlook
 from budget_proxy.store.backlog import OnFault
 from budget_proxy.store.base import Store
-from budget_proxy.types import RunOutlook
 
 State = Literal["open", "ended", "stopped"]
 
@@ -203,25 +204,17 @@ class Runs:
 
     def _status(self, accounts: Iterable[RunAccount]) -> list[RunStatus]:
         now = self._now()
-        balances = self._store.balances(now)
-        limits = self._store.limits()
-        with self._locked():
-            return [self._one(account, limits, balances, now) for account in accounts]
+        stops = _Stops(self._store.limits(), self._store.balances(now))
+        return [self._one(account, stops, now) for account in accounts]
 
-    def _one(
-        self, account: RunAccount, limits: list[Limit], balances: list[Balance], now: float
-    ) -> RunStatus:
-        running, use = self._core.running, account.use
-        agent = account.agent or DEFAULT_AGENT
-        forecast = running.forecast(account.run, agent, "")
-        hard = tuple(
-            stop
-            for name in reversed(runs_of(account.run))
-            for stop in _stops(name, limits, balances)
-        )
+    def _one(self, account: RunAccount, stops: _Stops, now: float) -> RunStatus:
+        use, agent = account.use, account.agent or DEFAULT_AGENT
+        with self._locked():  # for each run anew: calls need not wait for a page
+            forecast = self._core.running.forecast(account.run, agent, "")
+            is_open = self._core.running.is_open(account.run, now)
+        hard = tuple(stop for name in reversed(runs_of(account.run)) for stop in stops.of(name))
         stopping = self._core.policy.runs.runaway == "stop" and bool(account.standing())
         stopped = stopping or any(stop.left <= 0 for stop in hard)
-        is_open = running.is_open(account.run, now)
         soft, nano = account.size("tokens"), account.size("usd")
         return RunStatus(
             run=account.run,
@@ -272,18 +265,27 @@ class RunsOffered:
         return self.runs.extend(run, tokens=tokens, usd=usd, reason=reason, who=who)
 
 
-def _stops(run: str, limits: list[Limit], balances: list[Balance]) -> Iterator[HardStop]:
-    """The hard stops that hold a run by its name."""
-    passed = beaten(limits)
-    used = {(one.account.limit, one.account.part): one.used for one in balances}
-    for limit in stops_of(limits, run):
-        part = run if limit.by == "run" else ""
-        if part and part in passed.get(limit.id, ()):
-            continue
-        scale = NANO if limit.unit == "usd" else 1
-        spent = used.get((limit.id, part), 0)
-        left = max(limit.amount - spent, 0)
-        yield HardStop(limit.id, run, limit.unit, limit.amount / scale, spent / scale, left / scale)
+class _Stops:
+    """The hard stops of all runs, and what is used of them."""
+
+    def __init__(self, limits: Sequence[Limit], balances: Iterable[Balance]) -> None:
+        self._passed = beaten(limits)
+        self._used = {(one.account.limit, one.account.part): one.used for one in balances}
+        self._by_run: defaultdict[str, list[Limit]] = defaultdict(list)
+        for limit in limits:
+            self._by_run[dict(limit.where).get("run", "")].append(limit)
+
+    def of(self, run: str) -> Iterator[HardStop]:
+        """Those that hold a run by its name."""
+        known = sorted((*self._by_run[EACH], *self._by_run[run]), key=lambda limit: limit.id)
+        for limit in stops_of(known, run):
+            part = run if limit.by == "run" else ""
+            if part and part in self._passed.get(limit.id, ()):
+                continue
+            scale = NANO if limit.unit == "usd" else 1
+            used = self._used.get((limit.id, part), 0)
+            size, left = limit.amount, max(limit.amount - used, 0)
+            yield HardStop(limit.id, run, limit.unit, size / scale, used / scale, left / scale)
 
 
 def _range(found: Quantiles) -> Range:

@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any, Final, TypeVar, get_args
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.types import CallRecord, Extend, Mode, Override, Plan, Scope, Usage
+from budget_proxy.run_types import Extend
+from budget_proxy.types import CallRecord, Mode, Override, Plan, Scope, Usage
 
 BODY_KEY: Final = "budget"
 HEADER_PREFIX: Final = "x-budget-"

@@ -1,4 +1,4 @@
-"""The nouns: frozen values that every layer speaks. Imports nothing of ours.
+"""The nouns: frozen values that every layer speaks. Of ours it imports those of runs.
 
 Token counts are whole tokens; times are Unix seconds; money is US dollars. ``None`` means
 "unknown", never zero.
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final, Literal, Protocol, TypeVar, dataclass_transform
+
+from budget_proxy.run_types import Extend, Note, RunOutlook
 
 Mode = Literal["observe", "guide", "enforce"]
 CapPolicy = Literal["quota", "always", "runaway", "never"]
@@ -60,15 +62,6 @@ class Scope:
     user: str | None = None
     key: str | None = None
     tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Extend:
-    """So many tokens or US dollars more for a run, and why."""
-
-    tokens: int = 0
-    usd: float = 0.0
-    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,25 +332,6 @@ class Guidance:
 
 
 @frozen
-class Note:
-    """What a session was told of its run's budget, and where: at the end of message ``at``.
-
-    ``at`` counts the messages of the body's list from 0. ``step`` is how many per cent of the
-    budget of ``run`` were used then; ``size`` is that budget in ``unit`` (nano-dollars if it is
-    "usd"). ``id`` names the text; ``tokens`` is what it costs as input.
-    """
-
-    at: int
-    id: str
-    text: str
-    tokens: int
-    run: str
-    unit: str
-    size: int
-    step: int
-
-
-@frozen
 class Session:
     """What one session was given, fixed from then on. ``key`` finds it again.
 
@@ -462,22 +436,6 @@ class Outcome:
     model: str | None = None
     tier: str | None = None
     pending: bool = False
-
-
-@frozen
-class RunOutlook:
-    """How a call's run stood before it, and what it comes to if the call is made.
-
-    ``tokens`` are p10, p50 and p90 of the run's total (input + output). ``left`` is what is left
-    of the soft budget in tokens and in US dollars: of that of the run or of one above it,
-    whichever is less; ``None`` where there is none. ``alarms`` are kinds: "loop", "runaway".
-    """
-
-    run: str
-    tokens: tuple[float, float, float]
-    left: int | None = None
-    left_usd: float | None = None
-    alarms: tuple[str, ...] = ()
 
 
 @frozen

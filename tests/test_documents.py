@@ -116,7 +116,7 @@ def test_every_module_stands_in_architecture_md() -> None:
 
 
 def test_no_file_or_function_has_outgrown_a_screen_or_its_noun() -> None:
-    """At most 400 lines a file; the nouns are one file by design."""
+    """At most 400 lines a file; the nouns of calls are one file by design."""
     long = {
         str(path.relative_to(ROOT)): len(path.read_text().splitlines())
         for path in sorted((ROOT / "budget_proxy").rglob("*.py"))

@@ -61,6 +61,15 @@ def test_runs_are_paths() -> None:
     assert runs_of(None) == runs_of("") == ()
 
 
+def test_runs_whose_names_begin_or_end_with_a_slash_share_nothing() -> None:
+    """What has no name is no run: two absolute paths have no account in common."""
+    assert runs_of("/home/one") == ("/home", "/home/one")
+    assert runs_of("a//b/") == ("a", "a//b", "a//b/")
+    assert runs_of("//") == ("//",)
+    each = Limit("tokens", 100, "lifetime", (("run", EACH),))
+    assert each.parts(Whose(runs=runs_of("/one"))) == ("/one",)
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from budget_proxy.policy.noting import STEPS, Share, next_note, text_of
-from budget_proxy.types import Note
+from budget_proxy.run_types import Note
 
 
 def told(used: int, *before: Note, size: int = 1_000, run: str = "t", at: int = 0) -> Note | None:

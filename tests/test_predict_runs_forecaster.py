@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from budget_proxy.predict.runs import Quantiles, RunForecast, RunForecaster, RunStep
+from budget_proxy.predict.runs import Quantiles, RunForecast, RunForecaster, RunStep, RunTokens
 from budget_proxy.predict.runs.base import LEVELS
 from tests.run_steps import by_run, learned, made_up
 
@@ -75,6 +75,22 @@ def test_the_state_is_a_fold_over_the_calls(steps: list[RunStep]) -> None:
         assert asked.learn_one(step) == other.learn_one(step)
     for run in ("run-0", "run-3", "never"):
         assert asked.predict_one("coder", run) == other.predict_one("coder", run)
+
+
+@settings(max_examples=60)
+@given(steps=_steps, last=_steps)
+def test_tokens_alone_are_those_of_the_whole_forecast(
+    steps: list[RunStep], last: list[RunStep]
+) -> None:
+    """To the bit, of runs known and unknown; also asked again after calls were learned."""
+    forecaster = learned(steps)
+    for more in ([], last):
+        for step in more:
+            forecaster.learn_one(step)
+        for run in ("run-0", "run-0", "run-5", "never"):
+            whole = forecaster.predict_one("coder", run, model="gpt-x", task="fix")
+            alone = forecaster.tokens_one("coder", run, model="gpt-x", task="fix")
+            assert alone == RunTokens(whole.tokens, whole.support, whole.source)
 
 
 def test_a_forecast_knows_only_the_calls_before_it() -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from budget_proxy.predict.runs.groups import WINDOW, Groups, chain_of
 
 
@@ -15,6 +18,28 @@ def test_a_run_belongs_to_its_finest_group_once() -> None:
     numbers, levels = groups.runs(runs[0])
     assert dict(zip(numbers.tolist(), levels.tolist(), strict=True)) == {0: 3, 1: 2, 2: 1, 3: 0}
     assert groups.runs(chain_of("nobody", "m", None))[1].tolist() == [0, 0, 0, 0]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abc"), st.sampled_from("mn"), st.sampled_from([None, "x", "y"])),
+        max_size=40,
+    ),
+    st.integers(3, 12),
+)
+def test_runs_come_in_the_order_of_their_widest_group(
+    begun: list[tuple[str, str, str | None]], most: int
+) -> None:
+    """Each once, with its finest level, as told one by one; also where groups fell out."""
+    groups = Groups(most)
+    for number, (agent, model, task) in enumerate(begun):
+        groups.add(chain_of(agent, model, task), number)
+    for chain in {chain_of(*names) for names in begun}:
+        finest: dict[int, int] = {}
+        for level, group in enumerate(chain):
+            finest.update(dict.fromkeys(groups._groups.get(group, ()), level))
+        numbers, levels = groups.runs(chain)
+        assert list(zip(numbers.tolist(), levels.tolist(), strict=True)) == list(finest.items())
 
 
 def test_a_run_that_begins_is_seen_at_once() -> None:

@@ -19,7 +19,7 @@ def test_early_steps_are_kept_exactly(step: int) -> None:
     """What a run had used after each of its first 32 calls."""
     table = Trajectories(8)
     rows = np.array([table.row_of(_filled(table, 40))])
-    used = table.by(rows, step)[0]
+    used = [table.by(rows, step, measure)[0] for measure in (TOKENS, OUTPUT, COST)]
     assert used[TOKENS] == 10 * step * (step + 1) / 2
     assert used[OUTPUT] == step
     assert used[COST] == 0.5 * step
@@ -32,7 +32,7 @@ def test_later_steps_are_interpolated(turns: int) -> None:
     rows = np.array([table.row_of(_filled(table, turns))])
     for step in (34, 39, 150, 199, 5_000, 25_000, turns - 1):
         if step < turns:
-            used = table.by(rows, step)[0]
+            used = [table.by(rows, step, measure)[0] for measure in (TOKENS, OUTPUT)]
             assert used[TOKENS] == pytest.approx(10 * step * (step + 1) / 2, rel=0.02)
             assert used[OUTPUT] == pytest.approx(step)
 
@@ -45,7 +45,7 @@ def test_rows_are_given_again_to_newer_runs() -> None:
     row = table.row_of(last)
     assert table.steps[row] == 4
     assert table.used[row, TOKENS] == 100
-    assert table.by(np.array([row]), 2)[0, TOKENS] == 30
+    assert table.by(np.array([row]), 2, TOKENS)[0] == 30
 
 
 def test_a_table_that_grows_keeps_what_is_in_it() -> None:
@@ -55,7 +55,7 @@ def test_a_table_that_grows_keeps_what_is_in_it() -> None:
     for number in numbers:
         row = table.row_of(number)
         assert table.steps[row] == 1 + number % 40
-        assert table.by(np.array([row]), 1)[0, TOKENS] == 10
+        assert table.by(np.array([row]), 1, TOKENS)[0] == 10
 
 
 def test_a_price_that_is_missing_makes_the_cost_unknown() -> None:
@@ -64,7 +64,7 @@ def test_a_price_that_is_missing_makes_the_cost_unknown() -> None:
     row = table.row_of(table.begin())
     for cost in (0.5, None, 0.5):
         table.add(row, 1, 1, cost, 0.0)
-    assert table.by(np.array([row]), 1)[0, COST] == 0.5
+    assert table.by(np.array([row]), 1, COST)[0] == 0.5
     assert np.isnan(table.used[row, COST])
 
 

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from budget_proxy.ledger.limits import NANO
 from budget_proxy.ledger.refusal import Halted
-from budget_proxy.ledger.runs import Alarmed, Extension, RunAccount, RunBudget, RunLookup
+from budget_proxy.ledger.runs import (
+    Alarmed,
+    Extension,
+    RunAccount,
+    RunBudget,
+    RunLookup,
+    RunUse,
+)
 from budget_proxy.policy.base import AgentPolicy, Policy, RunPolicy
 from budget_proxy.running import FEWEST, FRESH, Running
 from budget_proxy.types import Call, CallRecord, Patch, Scope
@@ -234,3 +243,100 @@ def test_a_whole_has_used_what_all_below_it_have(uses: list[tuple[str, int]]) ->
         assert runs.numbers(of(name))[name] == (len(below), sum(below))
         one, other = (each.forecast(name, "coder", "gpt-5.4") for each in (runs, replayed))
         assert one == other
+
+
+def usual(runs: Running, count: int = 20) -> None:
+    """Ended runs of three calls each, which say what is usual."""
+    for number in range(count):
+        for step in range(3):
+            ts = NOW - 10**6 + 9_000 * number + step
+            runs.learn(row(f"old-{number}", 90 + number + step, ts=ts))
+
+
+def unlike(number: int) -> int:
+    """Tokens that repeat nothing."""
+    return 300 + 37 * number * number % 601
+
+
+def test_an_alarm_that_anothers_row_raises_stands_in_the_next_row_of_ours() -> None:
+    """Of a run and of those above it; once, and not where that row tells of it itself."""
+    runs = running(agents=SET)
+    usual(runs)
+    begin(runs, of("t/fix"))
+    for number in range(60):
+        told = {"alarms": ("runaway t/fix",)} if number == 59 else {}
+        theirs = {"ts": NOW + number, "id": number + 1, "instance": "other", **told}
+        runs.learn(row("t/fix", unlike(number), **theirs))
+    first, second = (runs.settle(row("t/fix", 9 + n, ts=NOW + 60 + n)) for n in (0, 1))
+    assert first.alarms == ("runaway t",)
+    assert "run t: " in first.reason
+    assert second.alarms == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_alarm_is_lost_between_instances_that_share_a_run(seed: int) -> None:
+    """Four make its calls, and learn the others' in batches: some row tells that it runs away."""
+    names = ("a", "b", "c", "d")
+    instances = {name: Running(Policy(), MemoryJournal(), charge, name) for name in names}
+    for each in instances.values():
+        usual(each)
+        begin(each, of("t"))
+    written: list[CallRecord] = []
+    for turn in range(6):
+        made = [
+            instances[name].settle(
+                row(
+                    "t", unlike(seed + 8 * turn + 2 * at + n), ts=NOW + 10 * turn + n, instance=name
+                )
+            )
+            for at, name in enumerate(names)
+            for n in range(2)
+        ]
+        for one in made:
+            written.append(replace(one, id=len(written) + 1))
+            for name in names:
+                if name != one.instance:
+                    instances[name].learn(written[-1])
+    assert "runaway t" in {name for one in written for name in one.alarms}
+
+
+def test_the_budget_that_the_history_has_is_that_of_all_instances() -> None:
+    """Of two that meet a run at once the one that wrote later takes the other's over."""
+    runs = running(agents=SET)
+    begin(runs, of("t"))
+    theirs = RunAccount("t", "coder", RunBudget("t", "coder", NOW, 700))
+    begin(runs, of("t", now=NOW + FRESH), [theirs])
+    outlook = runs.outlook(of("t"), "coder")
+    assert outlook is not None
+    assert outlook.left == 700
+
+
+def test_a_budget_that_was_not_written_is_written_again() -> None:
+    """The history has none when it is read again: its fault had cost it."""
+    journal = MemoryJournal()
+    runs = running(journal, agents=SET)
+    begin(runs, of("t"))
+    begin(runs, of("t", now=NOW + FRESH), [RunAccount("t")])
+    assert [one.run for one in journal.runs] == ["t", "t"]
+    begin(runs, of("t", now=NOW + 2 * FRESH), [RunAccount("t", budget=journal.runs[0])])
+    assert len(journal.runs) == 2
+
+
+def test_an_account_that_could_not_be_read_is_read_as_a_whole_later() -> None:
+    """With its budget and all that was used, by whomever; until then nothing is known of it."""
+    runs = running(agents={"coder": AgentPolicy(run_tokens=9_000)})
+    steps = runs.begin(of("t"), "default")
+    next(steps)
+    with suppress(StopIteration):
+        steps.send([])
+    runs.settle(row("t", 100))
+    (wanted,) = [runs.ask(of("t", now=NOW + FRESH))]
+    assert wanted == RunLookup(("t",), use=True)
+    known = RunAccount("t", "coder", RunBudget("t", "coder", NOW, 5_000), RunUse(7, 700), row=9)
+    begin(runs, of("t", now=NOW + FRESH), [known])
+    assert runs.numbers(of("t"))["t"] == (7, 700)
+    runs.settle(row("t", 200))
+    outlook = runs.outlook(of("t"), "coder")
+    assert outlook is not None
+    assert outlook.left == 4_100
+    assert runs.ask(of("t", now=NOW + 3 * FRESH)) == RunLookup(("t",), use=False)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import anthropic
@@ -13,8 +15,9 @@ import pytest
 from budget_proxy.errors import BudgetExceeded, InvalidInput
 from budget_proxy.ledger.limits import EACH, Limit
 from budget_proxy.policy.noting import text_of
+from budget_proxy.predict.runs import RunForecast
 from budget_proxy.types import Outcome, Override, Scope, Usage
-from tests.makers import NOW
+from tests.makers import NOW, record
 from tests.provider_answers import Answer
 from tests.providers import PATHS
 from tests.test_parity import MESSAGES, MODELS, Bench, apis, bench, colours, doors, ways
@@ -264,3 +267,63 @@ def test_an_override_names_its_run() -> None:
         opened.call("openai.chat", body("openai.chat", run="a/b"), colour="sync", door="wrapper")
         assert opened.engine.run_status("a").tokens == USED
         assert opened.engine.run_status("a/b").parent == "a"
+
+
+@apis
+def test_a_note_stays_although_the_message_of_an_earlier_one_is_gone(api: str) -> None:
+    """An agent drops its oldest turns: what it is told after that is told once, in one place."""
+
+    def turns(*answers: str) -> list[dict[str, Any]]:
+        first: dict[str, Any] = {"role": "user", "content": "fix the login"}
+        pairs = [
+            (
+                {"role": "assistant", "content": f"did {it}"},
+                {"role": "user", "content": f"now {it}"},
+            )
+            for it in answers
+        ]
+        return [first, *(turn for pair in pairs for turn in pair)]
+
+    def seen(conversation: list[dict[str, Any]]) -> list[Any]:
+        asked = body(api)
+        asked["input" if api == "openai.responses" else "messages"] = conversation
+        opened.call(api, asked, colour="sync", door="wrapper")
+        sent_body = opened.provider.last.body
+        return sent_body.get("messages") or sent_body["input"]
+
+    with bench(agents={"default": {"run_tokens": 4 * USED}}, guidance="compact") as opened:
+        opened.provider.answer = ANSWER
+        for known in ("", "a", "ab"):
+            told = seen(turns(*known))
+        assert text_of("tokens", 4 * USED, 50) in str(told[-1])
+        later = seen(turns("c"))
+        assert text_of("tokens", 4 * USED, 75) in str(later[-1])
+        again = seen(turns("c", "d"))
+        assert again[: len(later)] == later
+        assert text_of("tokens", 4 * USED, 75) not in str(again[len(later) :])
+
+
+def test_calls_may_go_on_between_two_runs_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's lock is taken for each run anew, and never held while another is looked at."""
+    from budget_proxy.assemble import Engine
+
+    with Engine.open("memory:") as engine:
+        engine.store.append([record(run=f"t{number}", ts=NOW + number) for number in range(5)])
+        holds, seen = [0], []
+        lock = engine._lock
+
+        @contextmanager
+        def counted() -> Iterator[None]:
+            with lock:
+                holds[0] += 1
+                yield
+
+        def forecast(*asked: Any) -> RunForecast:
+            seen.append(holds[0])
+            return known(*asked)
+
+        known = engine.core.running.forecast
+        monkeypatch.setattr(engine.core.running, "forecast", forecast)
+        monkeypatch.setattr(engine.runs, "_locked", counted)
+        assert len(engine.runs.page().runs) == 5
+    assert seen == [1, 2, 3, 4, 5]

@@ -13,6 +13,7 @@ import pytest
 
 from budget_proxy.analytics.efficiency import EfficiencyReport, efficiency_report
 from budget_proxy.errors import InvalidInput
+from budget_proxy.run_types import Note
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import Store
 from budget_proxy.store.measures import MOST_TOKENS, sums_of
@@ -20,7 +21,7 @@ from budget_proxy.store.memory import MemoryStore
 from budget_proxy.store.rows import SETTLED_WITHIN
 from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.store.sums import KEYS, Sums, merged
-from budget_proxy.types import CallRecord, Fit, Guidance, Note, Session, Thinking
+from budget_proxy.types import CallRecord, Fit, Guidance, Session, Thinking
 from tests.makers import NOW, record, session
 
 OPENERS: Final[dict[str, Callable[[Path], Store]]] = {

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from budget_proxy.errors import InvalidInput
-from budget_proxy.ledger.limits import EACH, NANO, Limit
+from budget_proxy.ledger.limits import EACH, NANO, Limit, Unit, runs_of
 from budget_proxy.ledger.runs import Alarmed, Bounds, Extension, RunAccount, RunBudget, RunUse
+from budget_proxy.run_types import Note
 from budget_proxy.store.base import Store
-from budget_proxy.types import Guidance, Note
+from budget_proxy.types import Guidance
 from tests.makers import NOW, record, session
 from tests.test_store_contract import OPENERS
 
@@ -49,6 +50,16 @@ def test_a_run_uses_what_its_calls_and_those_of_its_parts_use(store: Store) -> N
     assert (whole.agent, whole.row) == ("coder", 8)
     assert part.use == RunUse(2, 111, 100, 7, 2, NOW + 3, NOW + 9)
     assert unknown == RunAccount("nobody", row=8)
+
+
+@pytest.mark.parametrize("run", ["/one", "one/", "a//b", "/", "a/b/"])
+def test_odd_names_count_alike_in_rows_and_in_memory(store: Store, run: str) -> None:
+    """For the run and for those above it, and for none without a name."""
+    store.append([record(run=run), record(run="/two"), record()])
+    assert "" not in runs_of(run)
+    for account in store.run_accounts(runs_of(run)):
+        assert account.use.turns == 1, account.run
+    assert "" not in store.runs().runs
 
 
 def test_what_a_run_is_given_first_stays(store: Store) -> None:
@@ -117,6 +128,34 @@ def test_an_extension_raises_hard_stops(store: Store) -> None:
         if one.account.limit in {1, 4}
     }
     assert shown == {(1, "t/fix"): 110, (1, "u"): 110, (4, ""): 110}
+
+
+def test_an_extension_gives_no_more_where_rows_were_let_go(store: Store) -> None:
+    """What folded rows of the run counted goes on counting in the hard stop of its own."""
+    store.save_limit(Limit("tokens", 1_000, "lifetime", (("run", EACH),), created=NOW))
+    store.append(
+        [record(run=run, input_tokens=300, output_tokens=0) for run in ("t", "t/fix", "u")]
+    )
+    assert store.fold(3, NOW + 1) == 3
+    store.append([record(run="t", input_tokens=50, output_tokens=0)])
+    store.extend_run(more(200), MOST)
+    assert {
+        (one.account.limit, one.account.part): one.used
+        for one in store.balances(NOW)
+        if one.account.limit == 2
+    } == {(2, ""): 650}
+    assert store.miscounted(NOW) == {}
+    store.extend_run(more(200), MOST)
+    assert [one.amount for one in store.limits()] == [1_000, 1_400]
+    assert [one.used for one in store.balances(NOW) if one.account.limit == 2] == [650]
+
+
+@pytest.mark.parametrize("unit", ["tokens", "output_tokens"])
+def test_more_tokens_raise_hard_stops_in_either_kind_of_tokens(store: Store, unit: Unit) -> None:
+    """Else a run that an output limit stops could not be helped by an extension."""
+    store.save_limit(Limit(unit, 200, "lifetime", (("run", EACH),), created=NOW))
+    store.extend_run(more(100), MOST)
+    assert [(one.unit, one.amount) for one in store.limits()] == [(unit, 200), (unit, 300)]
 
 
 def test_runs_come_page_by_page_each_with_its_parts(store: Store) -> None:

@@ -99,6 +99,7 @@ def _engine(store: str | None) -> Engine:
 def _list(found: RunList) -> None:
     from budget_proxy.analytics.rendering.blocks import visible
     from budget_proxy.cli.output import NONE, bar, console, short, table
+    from budget_proxy.ledger.limits import runs_of
 
     out = console()
     if not found.runs:
@@ -108,10 +109,10 @@ def _list(found: RunList) -> None:
     rows = []
     for one in found.runs:
         told = one.forecast
-        depth = one.run.count("/")
+        *above, run = runs_of(one.run)
         hard = [stop for stop in one.hard if stop.unit == "tokens" and stop.run == one.run]
         rows.append([
-            "  " * depth + one.run.rsplit("/", 1)[-1],
+            "  " * len(above) + (run.removeprefix(f"{above[-1]}/") if above else run),
             one.agent,
             " ".join([one.state, *(f"!{kind}" for kind in _kinds(one))]),
             bar(one.tokens / max(told.p90, 1.0), _BAR, ascii_only=ascii_only).ljust(_BAR, "."),

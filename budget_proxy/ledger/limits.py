@@ -158,11 +158,11 @@ def _apart(limit: Limit, dimension: str) -> tuple[object, ...]:
 
 
 def runs_of(path: str | None) -> tuple[str, ...]:
-    """A run and those above it, from its path: ``a/b`` is a part of ``a``."""
+    """A run and those above it, from its path: ``a/b`` is a part of ``a``, ``/a`` of none."""
     if not path:
         return ()
-    steps = path.split("/")
-    return tuple("/".join(steps[: number + 1]) for number in range(len(steps)))
+    ends = (at for at, sign in enumerate(path) if sign == "/" and path[:at].strip("/"))
+    return (*(path[:at] for at in ends if path[at - 1] != "/"), path)
 
 
 def whose_of(row: CallRecord) -> Whose:

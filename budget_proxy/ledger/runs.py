@@ -13,7 +13,8 @@ from typing import Final
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.limits import EACH, ENFORCED, MOST, NANO, Limit, amount_of, runs_of
-from budget_proxy.types import CallRecord, Extend, frozen
+from budget_proxy.run_types import Extend
+from budget_proxy.types import CallRecord, frozen
 
 LONGEST_REASON: Final = 500
 LONGEST_RUN: Final = 200
@@ -220,26 +221,27 @@ def checked(asked: Extension, before: Iterable[Extension], most: Bounds) -> Exte
     return asked
 
 
-def raised(limits: Sequence[Limit], given: Extension) -> Iterator[Limit]:
-    """The hard stops of a run as an extension leaves them; new ones have the id 0.
+def raised(limits: Sequence[Limit], given: Extension) -> Iterator[tuple[Limit, Limit]]:
+    """The hard stops of a run, and each as an extension leaves it; new ones have the id 0.
 
     Concerned are limits over a lifetime that name the run, and those by ``EACH`` run, in whose
     place one comes that names it. What holds a run above it stays: a part's budget comes out of
     its whole.
     """
-    for unit, more in (("tokens", given.tokens), ("usd", given.nano)):
+    tokens = given.tokens
+    for unit, more in (("tokens", tokens), ("output_tokens", tokens), ("usd", given.nano)):
         for limit in limits:
             if not more or limit.unit != unit or not _stops(limit):
                 continue
             named = _naming(limit, given.run)
             amount = min(limit.amount + more, MOST)
             if limit.where == named:
-                yield replace(limit, amount=amount)
+                yield limit, replace(limit, amount=amount)
             elif named and not any(
                 _stops(other) and other.unit == unit and set(other.where) == set(named)
                 for other in limits
             ):
-                yield replace(limit, amount=amount, where=named, id=0)
+                yield limit, replace(limit, amount=amount, where=named, id=0)
 
 
 def stops_of(limits: Iterable[Limit], run: str) -> Iterator[Limit]:

@@ -95,11 +95,15 @@ def patch_for(
 def as_given(
     given: Session, before: Session, wished: Patch, written: Patch, model: str | None
 ) -> Session:
-    """What a session was really given: what its first body could not carry it does not have."""
+    """What a session was really given: what its first body could not carry it does not have.
+
+    A note that it was told before stays, also while its message is away.
+    """
     if before.guidance is None and written.guidance is None and given.guidance is not None:
         given = replace(given, guidance=None)
     if len(written.notes) < len(wished.notes):
-        given = replace(given, notes=before.notes)
+        real = {*before.notes, *written.notes}
+        given = replace(given, notes=tuple(note for note in given.notes if note in real))
     if model not in {None, given.model}:
         given = replace(given, model=model)
     return given

@@ -1,7 +1,7 @@
 """What a model is told of its run's budget, and when: at coarse steps, once each.
 
 Each note is a function of the budget and the step alone, so that it is the same bytes wherever it
-is made. Where it stands is the session's to remember (``types.Note``): at the end of the newest
+is made. Where it stands is the session's to remember (``run_types.Note``): at the end of the newest
 message, which no provider has cached yet.
 """
 
@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from budget_proxy.policy.base import VERSION
-from budget_proxy.types import Note, frozen
+from budget_proxy.run_types import Note
+from budget_proxy.types import frozen
 
 STEPS: Final = (50, 75, 90, 100)
 """Per cent of a budget that are used when it is told of."""

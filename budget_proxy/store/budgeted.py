@@ -15,7 +15,7 @@ from budget_proxy.ledger.runs import (
     page_of,
     raised,
 )
-from budget_proxy.store import limiting, running
+from budget_proxy.store import counting, limiting, running
 from budget_proxy.store.faults import storable
 from budget_proxy.store.limited import Limited
 
@@ -45,6 +45,8 @@ class Budgeted(Limited):
             checked(given, running.extensions(connection, given.run), most)
             with storable("an extension"):
                 number = running.extend(connection, given)
-            for limit in raised(limiting.limits(connection), given):
-                self._save_limit(connection, limit)
+            for before, limit in raised(limiting.limits(connection), given):
+                heir = self._save_limit(connection, limit)
+                if heir != before.id:
+                    counting.inherit(connection, before.id, given.run, heir)
         return replace(given, id=number)

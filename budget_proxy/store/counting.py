@@ -74,8 +74,17 @@ def change(connection: sqlite3.Connection, tally: Tally, old: CallRecord, new: C
 
 def fold(connection: sqlite3.Connection, tally: Tally, going: Iterable[CallRecord]) -> None:
     """Remember what rows count that are about to be deleted."""
-    amounts = totals(tally.of(going))
-    connection.executemany(_FOLD, [(*account, amount) for account, amount in amounts.items()])
+    _keep(connection, totals(tally.of(going)))
+
+
+def inherit(connection: sqlite3.Connection, limit: int, part: str, heir: int) -> None:
+    """Have a limit without parts count what folded rows counted in a part of another."""
+    found = connection.execute(
+        "SELECT start, folded FROM accounts WHERE limit_id = ? AND part = ?", (limit, part)
+    ).fetchall()
+    amounts = {Account(heir, "", start): folded for start, folded in found if folded}
+    _use(connection, amounts)
+    _keep(connection, amounts)
 
 
 def begin(connection: sqlite3.Connection, counter: Counter) -> None:
@@ -157,6 +166,10 @@ def prune(connection: sqlite3.Connection, tally: Tally, now: float) -> None:
 
 def _use(connection: sqlite3.Connection, amounts: Mapping[Account, int]) -> None:
     connection.executemany(_ADD, [(*account, amount) for account, amount in amounts.items()])
+
+
+def _keep(connection: sqlite3.Connection, amounts: Mapping[Account, int]) -> None:
+    connection.executemany(_FOLD, [(*account, amount) for account, amount in amounts.items()])
 
 
 def _column(

@@ -11,6 +11,7 @@ from itertools import islice, pairwise
 from math import inf
 from typing import Any
 
+from budget_proxy.run_types import Note
 from budget_proxy.store.alerts import Seen, seen
 from budget_proxy.store.applied import Applied
 from budget_proxy.store.base import KEPT_SIGNALS, WITHIN, Complete, Group
@@ -37,7 +38,7 @@ from budget_proxy.store.sums import (
     merged,
     pieces_of,
 )
-from budget_proxy.types import CallRecord, Fit, Guidance, Note, Session
+from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
 
 class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted, RememberedRuns):

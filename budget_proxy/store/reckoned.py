@@ -110,6 +110,13 @@ class Reckoning:
             for account, amount in totals(self.tally.of(going)).items():
                 self.folded[account] += amount
 
+    def inherit(self, limit: int, part: str, heir: int) -> None:
+        """Have a limit without parts count what folded rows counted in a part of another."""
+        for account, amount in list(self.folded.items()):
+            if (account.limit, account.part) == (limit, part):
+                self.used[Account(heir, "", account.start)] += amount
+                self.folded[Account(heir, "", account.start)] += amount
+
     def counters(self, now: float) -> dict[Account, int]:
         """The counters of the windows that a time lies in."""
         return self._current(self.used, now)

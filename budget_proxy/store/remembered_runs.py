@@ -63,8 +63,10 @@ class RememberedRuns:
             checked(given, known, most)
             made = replace(given, id=sum(map(len, self._extensions.values())) + 1)
             known.append(made)
-            for limit in list(raised(list(self._reckoning.tally.limits.values()), given)):
-                self._reckoning.save(limit, self._rows)
+            for before, limit in list(raised(list(self._reckoning.tally.limits.values()), given)):
+                heir = self._reckoning.save(limit, self._rows)
+                if heir != before.id:
+                    self._reckoning.inherit(before.id, given.run, heir)
         return made
 
     def _account(self, run: str) -> RunAccount:

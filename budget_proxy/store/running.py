@@ -28,7 +28,7 @@ TABLES: Final = ("runs", "run_extensions", "session_notes")
 
 _BUDGET: Final = ("run", "agent", "started", "tokens", "nano", "basis")
 _EXTENSION: Final = ("run", "ts", "who", "reason", "tokens", "nano")
-_OF: Final = "(run = ? OR (run > ? AND run < ?))"
+_OF: Final = "(run = ? OR (run >= ? AND run < ?))"
 """Rows of a run and of those within it: ``_within`` gives the values."""
 _SPENT: Final = f"({counting.AMOUNT['tokens']}) > 0 AND NOT pending"
 _USE: Final = (

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from budget_proxy.run_types import Note
 from budget_proxy.store import rows
-from budget_proxy.types import Note, Session
+from budget_proxy.types import Session
 
 _SESSION: Final = (
     f"SELECT {', '.join(f's.{name}' for name in rows.SESSION_COLUMNS)}, g.text, g.tokens "  # noqa: S608 (our own names)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from budget_proxy.assemble import Engine
+from budget_proxy.run_types import RunOutlook
 from budget_proxy.scope import HEADER_PREFIX
 from budget_proxy.transport.guard import fail_open
-from budget_proxy.types import Plan, RunOutlook
+from budget_proxy.types import Plan
 
 _PRINTABLE: Final = range(0x20, 0x7F)
 

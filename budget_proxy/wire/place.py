@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from budget_proxy.types import Note
+from budget_proxy.run_types import Note
 from budget_proxy.wire import value
 from budget_proxy.wire.content import marked, read
 from budget_proxy.wire.transcript import is_user_turn, role_of

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from budget_proxy.types import Body, Call, Note, Patch
+from budget_proxy.run_types import Note
+from budget_proxy.types import Body, Call, Patch
 from budget_proxy.wire import value
 from budget_proxy.wire.place import with_notes
 

@@ -4,7 +4,24 @@ A run is one piece of an agent's work (an issue, a ticket), made of many calls. 
 of limits or budgets: who has those asks RunForecaster.
 """
 
-from budget_proxy.predict.runs.base import Quantiles, RunAlarm, RunForecast, RunStep, Used
+from budget_proxy.predict.runs.base import (
+    ALARMS,
+    Quantiles,
+    RunAlarm,
+    RunForecast,
+    RunStep,
+    RunTokens,
+    Used,
+)
 from budget_proxy.predict.runs.forecaster import RunForecaster
 
-__all__ = ["Quantiles", "RunAlarm", "RunForecast", "RunForecaster", "RunStep", "Used"]
+__all__ = [
+    "ALARMS",
+    "Quantiles",
+    "RunAlarm",
+    "RunForecast",
+    "RunForecaster",
+    "RunStep",
+    "RunTokens",
+    "Used",
+]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from math import exp, log
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from budget_proxy.types import frozen
 
@@ -12,6 +12,7 @@ LEVELS: Final = (0.10, 0.25, 0.50, 0.75, 0.90)
 """The quantile levels of every forecast of a run."""
 
 AlarmKind = Literal["runaway", "loop"]
+ALARMS: Final = get_args(AlarmKind)
 
 
 @frozen
@@ -66,6 +67,15 @@ class Quantiles:
             return low
         share = (level - LEVELS[right - 1]) / (LEVELS[right] - LEVELS[right - 1])
         return exp(log(low) + share * (log(high) - log(low)))
+
+
+@frozen
+class RunTokens:
+    """A RunForecast's ``tokens``, ``support`` and ``source`` alone."""
+
+    tokens: Quantiles
+    support: int
+    source: str
 
 
 @frozen

@@ -42,9 +42,9 @@ class StageTracking:
         self._offsets: Floats = np.zeros((len(STAGES), MEASURES, len(LEVELS)))
 
     def apply(self, stage: int, forecasts: Floats) -> Floats:
-        """Shift forecasts (MEASURES, levels) on ln; they still ascend."""
+        """Shift forecasts (MEASURES, levels), or the first of them, on ln; they still ascend."""
         half = np.maximum(forecasts[:, -1:] - forecasts[:, :1], _NARROWEST) / 2.0
-        shifted = forecasts + self._offsets[stage] * half
+        shifted = forecasts + self._offsets[stage, : len(forecasts)] * half
         return np.maximum.accumulate(shifted, axis=1)
 
     def learn(self, stage: int, forecasts: Floats, came: Floats) -> None:

@@ -6,12 +6,21 @@ State = fold(calls): the same calls in the same order give the same forecasts.
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from math import isnan
 from typing import Final, TypeVar
 
 import numpy as np
 
-from budget_proxy.predict.runs.base import LEVELS, Quantiles, RunAlarm, RunForecast, RunStep, Used
+from budget_proxy.predict.runs.base import (
+    LEVELS,
+    Quantiles,
+    RunAlarm,
+    RunForecast,
+    RunStep,
+    RunTokens,
+    Used,
+)
 from budget_proxy.predict.runs.calibration import STAGES, StageTracking, stage_of
 from budget_proxy.predict.runs.gaps import Gaps
 from budget_proxy.predict.runs.groups import Chain, chain_of
@@ -68,7 +77,7 @@ class RunForecaster:
     each of the groups used last the newest 256.
     """
 
-    __slots__ = ("_active", "_agents", "_most", "_now", "_peers", "_runs", "_tracking")
+    __slots__ = ("_active", "_agents", "_most", "_now", "_peers", "_runs", "_told", "_tracking")
 
     def __init__(self, most_runs: int = MOST_RUNS, most_groups: int = MOST_GROUPS) -> None:
         self._most = most_runs
@@ -77,6 +86,7 @@ class RunForecaster:
         self._runs: OrderedDict[str, _Run] = OrderedDict()  # by their last call, oldest first
         self._active: OrderedDict[str, _Run] = OrderedDict()  # those not over, likewise
         self._tracking = StageTracking()
+        self._told: tuple[tuple[str, Chain], RunTokens] | None = None  # until a call is learned
         self._now = 0.0
 
     def learn_one(self, step: RunStep) -> tuple[RunAlarm, ...]:
@@ -88,6 +98,7 @@ class RunForecaster:
             raise ValueError(
                 f"a call has 0 tokens or more, not {step.input_tokens} in, {step.output_tokens} out"
             )
+        self._told = None
         self._now = max(self._now, step.ts)
         self._sweep()
         run = self._runs.get(step.run)
@@ -97,7 +108,7 @@ class RunForecaster:
             run.agent.gaps.add(self._now - run.last)
             self._runs.move_to_end(step.run)
             if run.so_far.turns in STAGES:
-                self._expect(run, self._sample(run.chain, run))
+                self._expect(run, self._quantiles(self._sample(run.chain, run), run.so_far))
         self._active[step.run] = run
         self._active.move_to_end(step.run)
         self._peers.add(run.number, step, self._now)
@@ -115,7 +126,7 @@ class RunForecaster:
         """
         known = self._runs.get(run)
         chain = chain_of(agent, model, task) if known is None else known.chain
-        sample = self._sample(chain, known)
+        sample = self._sample(chain, known, (TOKENS, OUTPUT, COST))
         so_far = _NOTHING if known is None else known.so_far
         values = np.exp(self._quantiles(sample, so_far))
         tokens = np.maximum(values[0], so_far.tokens)
@@ -132,8 +143,25 @@ class RunForecaster:
             reasons=tuple(_reasons(sample, so_far)),
         )
 
+    def tokens_one(
+        self, agent: str, run: str, *, model: str = "", task: str | None = None
+    ) -> RunTokens:
+        """A part of what ``predict_one`` says, at half its cost; at none if asked again."""
+        known = self._runs.get(run)
+        chain = chain_of(agent, model, task) if known is None else known.chain
+        if self._told is not None and self._told[0] == (run, chain):
+            return self._told[1]
+        sample = self._sample(chain, known, (TOKENS,))
+        so_far = _NOTHING if known is None else known.so_far
+        (values,) = np.exp(self._calibrated([sample.used[TOKENS]], sample, so_far))
+        tokens = _as_quantiles(np.maximum(values, so_far.tokens))
+        found = RunTokens(tokens, round(sample.ended), sample.source)
+        self._told = (run, chain), found
+        return found
+
     def end(self, run: str) -> None:
         """A run is over. One that is not known is nothing to learn from."""
+        self._told = None
         known = self._active.pop(run, None)
         if known is not None:
             self._settle(known)
@@ -148,18 +176,18 @@ class RunForecaster:
         agent = _newest(self._agents, step.agent, MOST_AGENTS) or _Agent()
         self._agents[step.agent] = agent
         sample = self._peers.sample(chain, -1, _NOTHING, agent.gaps, self._now)
+        expected = self._quantiles(sample, _NOTHING)
         watch = Watch(_usual(sample), agent.streaks)
         run = self._runs[step.run] = _Run(agent, chain, self._peers.begin(chain), watch)
         run.last = self._now
-        self._expect(run, sample)
+        self._expect(run, expected)
         while len(self._runs) > self._most:
             self.end(self._runs.popitem(last=False)[0])
         return run
 
-    def _expect(self, run: _Run, sample: Sample) -> None:
+    def _expect(self, run: _Run, quantiles: Floats) -> None:
         """Remember what is forecast as a stage begins, to learn from it once the run is over."""
-        stage = stage_of(run.so_far.turns)
-        run.forecasts.append((stage, self._quantiles(sample, run.so_far)))
+        run.forecasts.append((stage_of(run.so_far.turns), quantiles))
 
     def _sweep(self) -> None:
         """See to runs that have been silent for long, the longest silent first."""
@@ -181,29 +209,34 @@ class RunForecaster:
             self._tracking.learn(stage, forecast, came)
         run.forecasts.clear()
 
-    def _sample(self, chain: Chain, run: _Run | None) -> Sample:
+    def _sample(
+        self, chain: Chain, run: _Run | None, measures: Sequence[int] = (TOKENS, OUTPUT)
+    ) -> Sample:
         if run is not None:
-            return self._peers.sample(chain, run.number, run.so_far, run.agent.gaps, self._now)
-        agent = self._agents.get(chain[1][0])
-        gaps = Gaps() if agent is None else agent.gaps
-        return self._peers.sample(chain, -1, _NOTHING, gaps, self._now)
+            number, gaps, so_far = run.number, run.agent.gaps, run.so_far
+        else:
+            agent = self._agents.get(chain[1][0])
+            number, gaps, so_far = -1, Gaps() if agent is None else agent.gaps, _NOTHING
+        return self._peers.sample(chain, number, so_far, gaps, self._now, measures)
 
     def _quantiles(self, sample: Sample, so_far: SoFar) -> Floats:
         """Ln of the calibrated quantiles: (MEASURES, levels)."""
-        values = (sample.used[:, TOKENS], sample.used[:, OUTPUT], sample.turns)
-        raw = np.array(
-            [log_quantiles(np.maximum(each, 1.0), sample.weights, _LEVELS) for each in values]
-        )
-        return self._tracking.apply(stage_of(so_far.turns), raw)
+        values = [sample.used[TOKENS], sample.used[OUTPUT], sample.turns]
+        return self._calibrated(values, sample, so_far)
+
+    def _calibrated(self, values: Sequence[Floats], sample: Sample, so_far: SoFar) -> Floats:
+        """The same of the first measures alone, from their values."""
+        raw = [log_quantiles(np.maximum(each, 1.0), sample.weights, _LEVELS) for each in values]
+        return self._tracking.apply(stage_of(so_far.turns), np.array(raw))
 
 
 def _usual(sample: Sample) -> Usual:
-    return usual(sample.turns, sample.used[:, TOKENS], sample.weights, sample.ended)
+    return usual(sample.turns, sample.used[TOKENS], sample.weights, sample.ended)
 
 
 def _cost(sample: Sample, so_far: float) -> Quantiles | None:
     """Dollars in all, from the runs that tell; ``None`` where none does, or not all was priced."""
-    costs = sample.used[:, COST]
+    costs = sample.used[COST]
     known = np.isfinite(costs)
     weights = sample.weights[known]
     if isnan(so_far) or not weights.sum() > 0.0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,7 @@ WINDOW: Final = 256
 """Runs of a group that are remembered, the newest."""
 
 _MOST_ANSWERS: Final = 512
+_NOBODY: Final[deque[int]] = deque()
 
 Group = tuple[str, ...]
 Chain = tuple[Group, ...]
@@ -54,14 +56,21 @@ class Groups:
         """The numbers of all runs of a chain, each once, and the finest level each belongs to."""
         answer = self._answers.get(chain)
         if answer is None:
-            finest: dict[int, int] = {}
-            for level, group in enumerate(chain):
-                finest.update(dict.fromkeys(self._groups.get(group, ()), level))
-            answer = (
-                np.fromiter(finest.keys(), np.intp, len(finest)),
-                np.fromiter(finest.values(), np.intp, len(finest)),
-            )
             if len(self._answers) >= _MOST_ANSWERS:
                 self._answers.clear()
-            self._answers[chain] = answer
+            found = [self._groups.get(group, _NOBODY) for group in chain]
+            answer = self._answers[chain] = _each_once(found)
         return answer
+
+
+def _each_once(groups: Sequence[deque[int]]) -> tuple[Rows, Rows]:
+    """The numbers in any of these, as they first come, and the last of the groups they are in."""
+    numbers = np.concatenate([np.fromiter(group, np.intp, len(group)) for group in groups])
+    levels = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    order = np.argsort(numbers, kind="stable")
+    ascending = numbers[order]
+    begins, ends = np.ones((2, len(order)), bool)
+    begins[1:] = ends[:-1] = ascending[1:] != ascending[:-1]
+    first, last = order[begins], order[ends]
+    places = np.argsort(first)
+    return numbers[first[places]], levels[last[places]]

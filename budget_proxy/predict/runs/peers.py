@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Final
@@ -13,7 +14,7 @@ from budget_proxy.predict.runs.base import RunStep
 from budget_proxy.predict.runs.gaps import Gaps
 from budget_proxy.predict.runs.groups import SOURCES, WITH_MODEL, Chain, Groups
 from budget_proxy.predict.runs.survival import Floats, jumps
-from budget_proxy.predict.runs.trajectories import COST, TOKENS, Rows, Trajectories
+from budget_proxy.predict.runs.trajectories import COST, OUTPUT, TOKENS, Rows, Trajectories
 
 STRENGTH: Final = 1.0
 """Runs that those of a wider group count as, together (chosen on development rows)."""
@@ -50,7 +51,7 @@ class SoFar:
 
     @property
     def used(self) -> tuple[float, float, float]:
-        """As the columns of a Sample's ``used``."""
+        """By measure."""
         return self.tokens, self.output, self.cost
 
 
@@ -58,18 +59,27 @@ class SoFar:
 class Sample:
     """Whole runs (n,) as the one asked about may be, with their probabilities ``weights``.
 
-    ``used`` (n, 3) are their TOKENS, OUTPUT and COST, NaN where a cost is not known. ``ended``
-    counts the runs of the finest group behind it, named by ``source``, that are over; ``opened``
-    those that are not; ``wider`` the runs of wider groups.
+    ``used`` has what they come to (n,) in the measures that were asked for (TOKENS, OUTPUT, COST),
+    NaN where a cost is not known. ``ended`` counts the runs of the finest group behind it, named by
+    ``source``, that are over; ``opened`` those that are not; ``wider`` the runs of wider groups.
     """
 
     turns: Floats
-    used: Floats
+    used: Mapping[int, Floats]
     weights: Floats
     source: str
     ended: float
     opened: float
     wider: int
+
+
+@dataclass(frozen=True, slots=True)
+class Believed:
+    """The prior's runs: their turns, and the tokens and output that they still use (POINTS,)."""
+
+    turns: Floats
+    tokens: Floats
+    output: Floats
 
 
 class Peers:
@@ -100,56 +110,93 @@ class Peers:
         if row >= 0:
             self._table.ended[row] = True
 
-    def sample(self, chain: Chain, number: int, so_far: SoFar, gaps: Gaps, now: float) -> Sample:
+    def sample(
+        self,
+        chain: Chain,
+        number: int,
+        so_far: SoFar,
+        gaps: Gaps,
+        now: float,
+        measures: Sequence[int] = (TOKENS, OUTPUT),
+    ) -> Sample:
         """What a run of a chain comes to that has got so far and makes another call.
 
         ``number`` is its own, -1 if it has none; ``gaps`` are those of its agent. Its peers are
-        the runs that got further; what they used from there on is what it will.
+        the runs that got further; what they used from there on is what it will, in ``measures``.
         """
         table, steps = self._table, so_far.turns
         rows, levels = self._others(chain, number)
-        over = np.where(table.ended[rows], 1.0, gaps.over(now - table.last[rows]))
-        believed, more = self._believed(so_far, rows, levels, over)
+        over, weights = self._over(rows, gaps, now), _weights(levels)
+        believed = self._believed(so_far, rows, weights * over, over)
         if steps:
             further = table.steps[rows] > steps
             rows, levels, over = rows[further], levels[further], over[further]
-        later = table.used[rows] - table.by(rows, steps)
-        later[levels < WITH_MODEL, COST] = nan
-        more[:, COST] *= so_far.cost / so_far.tokens if so_far.tokens else _rate(later)
-        turns = np.concatenate((table.steps[rows], believed))
-        weights = np.concatenate((_weights(levels), _BELIEVED))
+            weights = _weights(levels)
+        turns = np.concatenate((table.steps[rows], believed.turns))
         finest = int(levels.max(initial=0))
         own = levels == finest
-        ended = float(over[own].sum())
+        count, ended = int(own.sum()), float(over[own].sum())
         return Sample(
             turns=turns,
-            used=so_far.used + np.concatenate((later, more)),
-            weights=jumps(turns, np.concatenate((over, _OVER)), weights),
+            used={each: self._used(each, so_far, rows, levels, believed) for each in measures},
+            weights=jumps(
+                turns, np.concatenate((over, _OVER)), np.concatenate((weights, _BELIEVED))
+            ),
             source=SOURCES[finest] if len(rows) else "prior",
             ended=ended,
-            opened=float(own.sum()) - ended,
-            wider=len(rows) - int(own.sum()),
+            opened=count - ended,
+            wider=len(rows) - count,
         )
 
-    def _believed(
-        self, so_far: SoFar, rows: Rows, levels: Rows, over: Floats
-    ) -> tuple[Floats, Floats]:
-        """The prior's runs: turns (POINTS,), and what they still use (POINTS, 3), at 1 $ a token.
+    def _used(
+        self, measure: int, so_far: SoFar, rows: Rows, levels: Rows, believed: Believed
+    ) -> Floats:
+        """What the run comes to if it goes on as each of its peers, and as the prior's runs."""
+        later = self._later(measure, rows, so_far.turns)
+        more = believed.output if measure == OUTPUT else believed.tokens
+        if measure == COST:
+            later[levels < WITH_MODEL] = nan
+            tokens = so_far.tokens
+            rate = so_far.cost / tokens if tokens else self._rate(later, rows, so_far.turns)
+            more = more * rate
+        return so_far.used[measure] + np.concatenate((later, more))
 
-        They are like the known ones in ``rows`` that are over; where the longest is still open,
-        one of them is longer.
+    def _later(self, measure: int, rows: Rows, steps: int) -> Floats:
+        """What runs used after so many calls."""
+        later: Floats = self._table.used[rows, measure]
+        return later - self._table.by(rows, steps, measure) if steps else later
+
+    def _rate(self, costs: Floats, rows: Rows, steps: int) -> float:
+        """Dollars a token of what runs used later, where it is known; NaN if it is of none."""
+        priced = np.isfinite(costs)
+        tokens = float(self._later(TOKENS, rows[priced], steps).sum())
+        return float(costs[priced].sum()) / tokens if tokens else nan
+
+    def _over(self, rows: Rows, gaps: Gaps, now: float) -> Floats:
+        """How probable it is that runs are over."""
+        over = self._table.ended[rows].astype(np.float64)
+        silent = np.flatnonzero(over == 0.0)
+        if len(silent):
+            over[silent] = gaps.over(now - self._table.last[rows[silent]])
+        return over
+
+    def _believed(self, so_far: SoFar, rows: Rows, weights: Floats, over: Floats) -> Believed:
+        """The prior's runs: turns and what they still use.
+
+        They are like the known ones in ``rows`` that are over, ``weights`` being theirs; where the
+        longest is still open, one of them is longer.
         """
-        steps, known, weights = so_far.turns, self._table.steps[rows], _weights(levels) * over
+        steps, known = so_far.turns, self._table.steps[rows]
         turns = prior.turns(steps, known, weights)
-        if len(rows) and over[known.argmax()] < _OPEN:
-            turns[-1] = max(turns[-1], _AS_LONG_AGAIN * known.max())
+        if len(rows) and over[longest := known.argmax()] < _OPEN:
+            turns[-1] = max(turns[-1], _AS_LONG_AGAIN * known[longest])
         if steps:
             mean = so_far.output / steps
-            tokens, output = prior.remaining(turns - steps, steps, so_far.first, so_far.last, mean)
+            more = prior.remaining(turns - steps, steps, so_far.first, so_far.last, mean)
         else:
             a_turn = np.maximum(self._table.used[rows, TOKENS], 1.0) / known
-            tokens, output = prior.whole(turns, a_turn, weights)
-        return turns, np.stack((tokens, output, tokens), axis=1)
+            more = prior.whole(turns, a_turn, weights)
+        return Believed(turns, *more)
 
     def _others(self, chain: Chain, number: int) -> tuple[Rows, Rows]:
         """Rows and levels of the runs of a chain that are kept, but for itself."""
@@ -165,10 +212,3 @@ def _weights(levels: Rows) -> Floats:
     scale[levels.max(initial=0)] = 1.0
     weights: Floats = scale[levels]
     return weights
-
-
-def _rate(used: Floats) -> float:
-    """Dollars a token of those (n, 3) whose cost is known; NaN if there are none."""
-    priced = used[np.isfinite(used[:, COST])]
-    tokens = float(priced[:, TOKENS].sum())
-    return float(priced[:, COST].sum()) / tokens if tokens else nan

@@ -80,21 +80,22 @@ class Trajectories:
             self._columns[row] = column
             self._by[row, column] = used
 
-    def by(self, rows: Rows, step: int) -> Floats:
-        """What runs (n,) of more than ``step`` steps had used after that many: (n, 3)."""
+    def by(self, rows: Rows, step: int, measure: int) -> Floats:
+        """What runs (n,) of more than ``step`` steps had used by then, in one measure: (n,)."""
         column = bisect_right(KEPT, step) - 1
-        left: Floats = self._by[rows, column]
+        left: Floats = self._by[rows, column, measure]
         if KEPT[column] == step:
             return left
         steps = self.steps[rows]
         if column + 1 < len(KEPT):
             passed = steps >= KEPT[column + 1]
-            right = np.where(passed[:, None], self._by[rows, column + 1], self.used[rows])
+            later = self._by[rows, column + 1, measure]
+            right = np.where(passed, later, self.used[rows, measure])
             steps = np.minimum(steps, KEPT[column + 1])
         else:
-            right = self.used[rows]
+            right = self.used[rows, measure]
         share = (step - KEPT[column]) / (steps - KEPT[column])
-        between: Floats = left + share[:, None] * (right - left)
+        between: Floats = left + share * (right - left)
         return between
 
     def _allocate(self, rows: int) -> None:
