@@ -137,7 +137,7 @@ def test_every_setting_of_a_section_is_documented() -> None:
 
 
 def test_everything_that_a_call_may_say_is_documented() -> None:
-    """docs/settings.md has the names that an error about an unknown one lists, and their headers."""
+    """docs/settings.md has the names that an error about an unknown one lists."""
     from budget_proxy.errors import InvalidInput
     from budget_proxy.scope import parse
 
