@@ -319,4 +319,5 @@ class Ledger:
             held=grant.held if grant else None,
             ends=state.end,
             now=claim.now,
+            priced=claim.priced or state.limit.unit != "usd",
         )

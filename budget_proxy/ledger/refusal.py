@@ -24,7 +24,7 @@ class Refusal:
     ``asked`` is what the call would have held; ``used`` and ``held`` are the account's, in the
     limit's unit, ``None`` where the store was not asked; ``ends`` is when its window does
     (Unix seconds, inf for never). ``run`` is the run that it holds, with its calls and tokens so
-    far.
+    far. ``priced`` is false where ``asked`` is money and the price a guess on the safe side.
     """
 
     limit: Limit
@@ -35,6 +35,7 @@ class Refusal:
     ends: float
     now: float
     run: tuple[str, int, int] | None = None
+    priced: bool = True
 
     @property
     def retry_after(self) -> int | None:
@@ -60,10 +61,16 @@ class Refusal:
                 f"; {amount_text(limit.unit, self.used)} are used and "
                 f"{amount_text(limit.unit, max(self.held, 0))} held by calls under way"
             )
-        asked = f"; this call may need {amount_text(limit.unit, self.asked)}"
-        anew = f"; it begins anew at {_moment(self.ends, limit.zone)}" if self.ends < inf else ""
+        guess = "" if self.priced else ", as no price of its model is known"
+        asked = f"this call may need {amount_text(limit.unit, self.asked)}{guess}"
         so_far = "" if self.run is None else f"; {_so_far(*self.run)}"
-        return f"{named(limit, self.account.part)} is reached{stands}{asked}{anew}{so_far}"
+        if self.asked > limit.amount:
+            return (
+                f"{named(limit, self.account.part)} is too low for this call: {asked}; "
+                f"a lower cap on its output makes that less{so_far}"
+            )
+        anew = f"; it begins anew at {_moment(self.ends, limit.zone)}" if self.ends < inf else ""
+        return f"{named(limit, self.account.part)} is reached{stands}; {asked}{anew}{so_far}"
 
     def of_run(self, numbers: Mapping[str, tuple[int, int]]) -> Refusal:
         """The same with the numbers of the run that it is about, where it is about one of these."""
