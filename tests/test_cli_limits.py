@@ -114,6 +114,22 @@ def test_what_makes_no_sense_is_one_line_that_says_what_does(
     assert run_json("limits", "--store", url)["limits"] == []
 
 
+def test_a_limit_of_a_key_needs_a_key_that_there_is(url: str) -> None:
+    """Of a name or a typo nothing would ever count; a whole key is taken for its id."""
+    made = run_json("keys", "create", "--name", "Ann", "--store", url)
+    for wrong in ("Ann", "bk_0000000000000000"):
+        done = run(*ADD, "--store", url, "--usd", "5", "--key", wrong)
+        assert done.exit_code == 2
+        assert f"there is no key '{wrong}': " in done.stderr
+    assert made["key"]["id"] in run(*ADD, "--store", url, "--usd", "5", "--key", "Ann").stderr
+    assert run_json("limits", "--store", url)["limits"] == []
+    done = run_json(*ADD, "--store", url, "--usd", "5", "--key", made["secret"])
+    assert done["limit"]["where"] == {"key": made["key"]["id"]}
+    assert run_json(*ADD, "--store", url, "--usd", "9", "--key", "*")["limit"]["where"] == {
+        "key": "*"
+    }
+
+
 def test_an_amount_is_changed_and_a_limit_removed(url: str) -> None:
     """What was counted stays; a unit is not changed; a number that is not there is said."""
     run(*ADD, "--store", url, "--tokens", "100")

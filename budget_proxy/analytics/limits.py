@@ -16,6 +16,7 @@ from budget_proxy.ledger.windows import window_of
 from budget_proxy.policy.rollout import pseudonym
 from budget_proxy.scope import EFFORTS
 from budget_proxy.store.base import Complete, Store
+from budget_proxy.store.issuing import find
 
 _DIGITS: Final = 9
 _EFFORTS: Final = tuple(effort for effort in EFFORTS if effort != "auto")
@@ -152,14 +153,21 @@ def nano_dollars(text: str) -> int:
     return int(nano)
 
 
-def _where(store: Store, names: Mapping[str, str | None]) -> tuple[tuple[str, str], ...]:
-    """Whom a limit concerns; a user by the pseudonym that rows have. Raises StoreError."""
+def _where(
+    store: Store, names: Mapping[str, str | None], now: float
+) -> tuple[tuple[str, str], ...]:
+    """Whom a limit concerns; a user by the pseudonym that rows have, a key that there is.
+
+    Raises InvalidInput and StoreError.
+    """
     where = []
     for dimension in DIMENSIONS:
         name = names.get(dimension)
         if name is None:
             continue
-        if dimension == "user" and name not in {EACH, ""}:
+        if dimension == "key" and name not in {EACH, ""}:
+            name = find(store, name, now).id  # of a key that is none nothing would ever count
+        elif dimension == "user" and name not in {EACH, ""}:
             salt = bytes.fromhex(store.meta("salt", secrets.token_hex(32)))
             name = pseudonym(salt, "user", name)
         where.append((dimension, name))
@@ -176,7 +184,7 @@ def add(
     if limit.effort is not None and limit.effort not in _EFFORTS:
         raise InvalidInput(f"an effort is one of {', '.join(_EFFORTS)}, not {limit.effort!r}")
     start, _ = window_of(limit.window, limit.zone, now)
-    limit = replace(limit, where=_where(store, names), created=now)
+    limit = replace(limit, where=_where(store, names, now), created=now)
     unpriced = store.charge(charge, start) if limit.unit == "usd" else 0
     id_ = store.save_limit(limit)
     notes = []

@@ -81,20 +81,21 @@ def rotate(store: Store, id_: str, now: float, *, grace: float = 0.0) -> IssuedK
     Raises UnknownKey, and InvalidInput where the key is not in force.
     """
     secret = new_secret()
-    kept = _there(store.change_key(id_in(id_), lambda was: was.rotated(secret, now, grace)), id_)
+    changed = store.change_key(id_in(id_), lambda was: was.rotated(secret, now, grace))
+    kept = _there(store, changed, id_)
     return IssuedKey(listed(kept.key, now), token_of(kept.key.id, secret))
 
 
 def revoke(store: Store, id_: str, now: float) -> ListedKey:
     """End a key at once. One that was revoked earlier stays so. Raises UnknownKey."""
-    kept = _there(store.change_key(id_in(id_), lambda was: was.revoked(now)), id_)
+    kept = _there(store, store.change_key(id_in(id_), lambda was: was.revoked(now)), id_)
     return listed(kept.key, now)
 
 
 def find(store: Store, id_: str, now: float) -> ListedKey:
     """One key. Raises UnknownKey."""
     found = next((kept for kept in store.keys_since() if kept.key.id == id_in(id_)), None)
-    return listed(_there(found, id_).key, now)
+    return listed(_there(store, found, id_).key, now)
 
 
 def listing(store: Store, url: str, now: float) -> Keys:
@@ -113,7 +114,9 @@ def listed(key: VirtualKey, now: float) -> ListedKey:
     )  # fmt: skip
 
 
-def _there(kept: Kept | None, id_: str) -> Kept:
-    if kept is None:
-        raise UnknownKey(f"there is no key {id_in(id_)!r}: `budget-proxy keys list` shows all")
-    return kept
+def _there(store: Store, kept: Kept | None, id_: str) -> Kept:
+    if kept is not None:
+        return kept
+    named = [kept.key.id for kept in store.keys_since() if kept.key.name == id_]
+    hint = f"it is the name of {', '.join(named)}" if named else "`budget-proxy keys list` shows all"
+    raise UnknownKey(f"there is no key {id_in(id_)!r}: {hint}")
