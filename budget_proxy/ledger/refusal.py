@@ -24,7 +24,8 @@ class Refusal:
     ``asked`` is what the call would have held; ``used`` and ``held`` are the account's, in the
     limit's unit, ``None`` where the store was not asked; ``ends`` is when its window does
     (Unix seconds, inf for never). ``run`` is the run that it holds, with its calls and tokens so
-    far. ``priced`` is false where ``asked`` is money and the price a guess on the safe side.
+    far. ``priced`` is false where ``asked`` is money and the price a guess on the safe side;
+    ``unread`` says that the store could not be asked.
     """
 
     limit: Limit
@@ -36,11 +37,12 @@ class Refusal:
     now: float
     run: tuple[str, int, int] | None = None
     priced: bool = True
+    unread: bool = False
 
     @property
     def retry_after(self) -> int | None:
         """Seconds until the window ends; ``None`` where waiting for that is of no use."""
-        if self.ends == inf or self.limit.amount < self.asked:
+        if self.unread or self.ends == inf or self.limit.amount < self.asked:
             return None
         return max(ceil(self.ends - self.now), 1)
 
@@ -55,7 +57,12 @@ class Refusal:
         limit = self.limit
         if limit.amount == 0:
             return f"{named(limit, self.account.part)} is 0: no call is allowed"
-        stands = "; its account could not be looked at"
+        if self.unread:
+            return (
+                f"{named(limit, self.account.part)} could not be looked at, and lets nothing more "
+                "through until it can: the log of whoever runs this says why"
+            )
+        stands = "; other calls wait for room in it"
         if self.used is not None and self.held is not None:
             stands = (
                 f"; {amount_text(limit.unit, self.used)} are used and "
