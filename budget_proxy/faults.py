@@ -7,12 +7,18 @@ import time
 import traceback
 from collections import Counter
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from budget_proxy.errors import StoreError
 
 _log = logging.getLogger("budget_proxy")
 _LOG_SECONDS: Final = 60.0
+_GOES_ON: Final = "the call goes on without it"
+_CONSEQUENCES: Final = MappingProxyType(
+    {"limits": "calls that need more of a limit than is leased are refused until it works again"}
+)
+"""What a fault means for calls, where they do not go on."""
 
 
 class Faults(Counter[str]):
@@ -32,7 +38,7 @@ class Faults(Counter[str]):
         if now - self._logged.get(stage, -_LOG_SECONDS) >= _LOG_SECONDS:
             self._logged[stage] = now
             what = str(error) if isinstance(error, StoreError) else _place_of(error)
-            _log.warning("%s failed; the call goes on without it: %s", stage, what)
+            _log.warning("%s failed; %s: %s", stage, _CONSEQUENCES.get(stage, _GOES_ON), what)
 
 
 def _place_of(error: Exception) -> str:

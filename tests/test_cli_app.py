@@ -50,6 +50,13 @@ def test_no_option_is_documented_that_does_not_exist(name: str) -> None:
     assert set(re.findall(r"--[a-z-]+", found[0])) <= set(_options(name))
 
 
+def test_the_table_of_commands_has_every_command() -> None:
+    """Each once, with a link to its heading."""
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]\(#\1\)", COMMANDS_MD, re.MULTILINE)) == sorted(
+        MODULES
+    )
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_every_command_and_option_has_help(name: str) -> None:
     """One line at least."""

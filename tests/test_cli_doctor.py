@@ -30,9 +30,8 @@ def test_all_is_well(url: str) -> None:
     found = _checks(url)
     assert list(found) == [
         "python", "settings", "store", "schema", "rows", "clock", "retention", "salt", "prices",
-        "openai upstream",
-        "openai key", "anthropic upstream", "anthropic key", "openai SDK", "anthropic SDK",
-        "engine",
+        "virtual keys", "openai upstream", "openai key", "anthropic upstream", "anthropic key",
+        "webhook", "openai SDK", "anthropic SDK", "engine",
     ]  # fmt: skip
     assert {check["state"] for check in found.values()} == {"ok"}
     assert found["rows"]["message"] == "2 calls, 0 sessions"
@@ -200,6 +199,32 @@ def test_keys_are_never_shown(url: str, monkeypatch: pytest.MonkeyPatch) -> None
         assert "verysecret" not in output
         assert "hidden" not in output
     assert _checks(url)["openai key"]["message"] == "yes"
+
+
+def test_callers_with_virtual_keys_need_a_key_of_the_proxys_own(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without one they are answered by a 503; once no key is in force nobody may call."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert _checks(url)["virtual keys"]["message"].startswith("none: ")
+    assert _checks(url)["openai key"]["state"] == "ok"
+    key = run_json("keys", "create", "--name", "Ann", "--store", url)["key"]["id"]
+    assert _checks(url)["virtual keys"]["message"] == "1 in force, of 1 ever made"
+    missing = _checks(url)["openai key"]
+    assert (missing["state"], "503" in missing["message"]) == ("warn", True)
+    assert "OPENAI_API_KEY" in missing["advice"]
+    run("keys", "revoke", key, "--store", url)
+    assert _checks(url)["virtual keys"]["state"] == "warn"
+
+
+def test_a_webhook_that_serve_would_not_start_with_fails(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And one that it would is not shown."""
+    monkeypatch.setenv("BUDGET_PROXY_ALERTS__WEBHOOK", "hooks.example/secret")
+    assert _checks(url, exit_code=1)["webhook"]["state"] == "fail"
+    monkeypatch.setenv("BUDGET_PROXY_ALERTS__WEBHOOK", "https://hooks.example/secret")
+    assert _checks(url)["webhook"]["message"] == "yes"
 
 
 def test_wrong_settings_fail_with_their_name(url: str, tmp_path: Path) -> None:

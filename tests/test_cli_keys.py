@@ -99,6 +99,16 @@ def test_a_list_tells_states_and_cuts_no_id(url: str) -> None:
     assert [line for line in lines if ids[1] in line and "active" in line]
 
 
+def test_a_list_tells_the_minute_of_an_end_that_is_near(url: str) -> None:
+    """A day says nothing of a key that ends in half an hour, but enough of one in 90 days."""
+    for span in ("30m", "90d"):
+        run("keys", "create", "--name", span, "--expires", span, "--store", url)
+    lines = run("keys", "list", "--store", url).stdout.splitlines()
+    near, far = (next(line for line in lines if line.startswith(span)) for span in ("30m", "90d"))
+    assert re.search(r"active +\d\d-\d\d \d\d:\d\d +every", near)
+    assert re.search(r"active +\d{4}-\d\d-\d\d +every", far)
+
+
 def test_without_keys_the_list_says_what_that_means(url: str) -> None:
     """Loopback only."""
     assert "loopback only" in run("keys", "list", "--store", url).stdout

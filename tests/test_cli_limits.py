@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from contextlib import closing
@@ -112,6 +113,19 @@ def test_what_makes_no_sense_is_one_line_that_says_what_does(
     assert result.stderr.count("\n") == 1
     assert said in result.stderr
     assert run_json("limits", "--store", url)["limits"] == []
+
+
+def test_a_limit_for_each_says_what_becomes_of_calls_that_name_nobody(url: str) -> None:
+    """They share an account, which is shown as such: a hard stop of runs would stop them, too."""
+    done = run(*ADD, "--store", url, "--tokens", "1000", "--run", "*").stdout
+    assert "All calls that name no run share one account of it." in done
+    assert re.search(r"^#1 unnamed .* 330 ", run("limits", "--store", url).stdout, re.MULTILINE)
+    assert run_json(*ADD, "--store", url, "--tokens", "1000", "--agent", "*")["notes"] == []
+
+
+def test_nothing_to_check_is_said(url: str) -> None:
+    """Without limits there is no account that could differ."""
+    assert "There is nothing to check" in run("limits", "check", "--store", url).stdout
 
 
 def test_a_limit_of_a_key_needs_a_key_that_there_is(url: str) -> None:

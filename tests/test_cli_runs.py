@@ -90,6 +90,10 @@ def test_an_extension_is_recorded_and_raises_the_hard_stop(url: str) -> None:
     ("arguments", "said"),
     [
         (["show", "nobody"], "no run 'nobody' is known"),
+        (
+            ["extend", "ticket-21", "--tokens", "5", "--reason", "x"],
+            "no run 'ticket-21' is known",
+        ),
         (["extend", "ticket-12", "--reason", "why"], "more than 0"),
         (["extend", "ticket-12", "--tokens", "5", "--reason", " "], "needs a reason"),
         (
@@ -128,6 +132,9 @@ def test_http_tells_the_same_and_extends(tmp_path: Path, url: str) -> None:
         assert [(one["who"], one["tokens"]) for one in extended["granted"]] == [("http", 50)]
         wrong = httpx.post(f"{base}/extend", json={**more, "tokens": 2_000_000})
         assert (wrong.status_code, wrong.json()["error"]["type"]) == (400, "invalid_request_error")
+        typo = httpx.post(f"{base}/extend", json={**more, "run": "ticket-21"})
+        assert (typo.status_code, "is known" in typo.json()["error"]["message"]) == (400, True)
+        assert httpx.get(f"{base}/ticket-21").status_code == 404
         assert httpx.get(base, params={"after": "x"}).status_code == 400
 
 

@@ -12,6 +12,14 @@ from pathlib import Path
 import pytest
 
 from budget_proxy.local import LocalModel
+from budget_proxy.settings import (
+    AgentSettings,
+    AlertSettings,
+    ModelSettings,
+    RunSettings,
+    Settings,
+    TierSettings,
+)
 from tests.examples import ENVIRONMENTS, FOLDER, MAIN, ROOT, examples_of, run
 
 
@@ -20,8 +28,19 @@ def python_blocks(document: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
 
 
+def shown(default: object) -> str:
+    """A default as docs/settings.md writes it."""
+    if default is None or default == ():
+        return "none"
+    if isinstance(default, str | bool):
+        return f"`{str(default).lower() if default is True else default}`"
+    return f"{default:g}"
+
+
 README = (ROOT / "README.md").read_text()
 BLOCKS = python_blocks(ROOT / "README.md")
+SETTINGS = ROOT / "docs" / "settings.md"
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
 
 
 @pytest.mark.local
@@ -32,6 +51,14 @@ def test_every_example_runs_and_prints(
 ) -> None:
     """In a fresh interpreter, against a real model."""
     assert run(FOLDER / f"{example}.py", local_model.base_url, home=tmp_path, strict=True).strip()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_headings_and_code_of_a_document_are_shown_as_such(document: Path) -> None:
+    """Every block of code ends, and an empty line stands before every heading."""
+    outside = re.sub(r"^```.*?^```$", "```", document.read_text(), flags=re.DOTALL | re.MULTILINE)
+    assert re.findall(r"^```.+$", outside, re.MULTILINE) == []
+    assert re.findall(r"^[^\n<][^\n]*\n(#+ .+)$", outside, re.MULTILINE) == []
 
 
 def test_every_example_is_run_somewhere() -> None:
@@ -85,10 +112,48 @@ def test_the_settings_in_the_readme_are_valid(
     assert settings.agents["reviewer"].effort == "auto"
 
 
+def test_every_setting_is_documented_with_its_default() -> None:
+    """docs/settings.md has them all, one a row, and none besides."""
+    text = SETTINGS.read_text().partition("## What a call may say")[0]
+    said = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", text, re.MULTILINE))
+    defaults = {name: field.default for name, field in Settings.model_fields.items()}
+    sections = set(re.findall(r"^\| `\[+(\w+)", text, re.MULTILINE))
+    secrets = {name for name in defaults if name.endswith(("_key", "_secret"))}
+    assert {*said, *sections, *secrets} == set(defaults)
+    assert [name for name in secrets if f"{name.upper()}`" not in text] == []
+    assert said == {name: shown(defaults[name]) for name in said}
+
+
+def test_every_setting_of_a_section_is_documented() -> None:
+    """In the section's own row of docs/settings.md."""
+    text = SETTINGS.read_text()
+    for field, section in (
+        ("agents", AgentSettings), ("runs", RunSettings), ("alerts", AlertSettings),
+        ("tiers", TierSettings), ("models", ModelSettings),
+    ):  # fmt: skip
+        (row,) = re.findall(rf"^\| `\[+{field}\b.*$", text, re.MULTILINE)
+        assert field in Settings.model_fields
+        assert [name for name in section.model_fields if f"`{name}`" not in row] == []
+
+
+def test_everything_that_a_call_may_say_is_documented() -> None:
+    """docs/settings.md has the names that an error about an unknown one lists."""
+    from budget_proxy.errors import InvalidInput
+    from budget_proxy.scope import parse
+
+    with pytest.raises(InvalidInput) as error:
+        parse({"budgt": 1})
+    known = set(str(error.value).partition("it knows ")[2].split(", "))
+    text = SETTINGS.read_text().partition("## What a call may say")[2]
+    rows = re.findall(r"^\| (`[a-z`, ]+`) \| ([^|]*) \|", text, re.MULTILINE)
+    said = {name for names, _ in rows for name in re.findall(r"\w+", names)}
+    headers = {name for _, cell in rows for name in re.findall(r"`x-budget-(\w+)`", cell)}
+    assert said - {"descriptor"} == known == headers
+
+
 def test_the_coding_agents_are_pointed_at_the_proxy() -> None:
     """Their files can be read and name the port that it listens on; ours names its agents."""
     from budget_proxy.cli.serve import serve
-    from budget_proxy.settings import Settings
 
     port = inspect.signature(serve).parameters["port"].default
     text = (ROOT / "docs" / "coding-agents.md").read_text()

@@ -24,6 +24,15 @@ def test_faults_are_counted_and_logged_once(caplog: pytest.LogCaptureFixture) ->
     assert "the disk is full" in second
 
 
+def test_a_fault_of_limits_does_not_say_that_calls_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    """Hard limits refuse what they cannot look at."""
+    with caplog.at_level(logging.WARNING, "budget_proxy"):
+        Faults().note("limits", StoreError("the disk is full"))
+    (said,) = (record.getMessage() for record in caplog.records)
+    assert "goes on" not in said
+    assert said.endswith("are refused until it works again: the disk is full")
+
+
 def _raised(message: str) -> Exception:
     """An error that was raised, with a place."""
     with pytest.raises(ValueError, match=message) as caught:

@@ -260,7 +260,8 @@ def test_without_a_store_what_is_leased_goes_on_and_the_rest_is_refused() -> Non
     assert isinstance(wanted, Shortage)
     refusal = ledger.reserve(claim("c", 1), {})
     assert isinstance(refusal, Refusal)
-    assert "its account could not be looked at" in refusal.message
+    assert "could not be looked at, and lets nothing more through until it can" in refusal.message
+    assert refusal.retry_after is None  # nobody knows when the store is there again
 
 
 def test_what_was_leased_too_long_ago_is_asked_for_before_it_is_used() -> None:

@@ -99,8 +99,8 @@ def test_a_refusal_is_the_providers_own_kind_of_error(
     assert found.headers["x-budget-limit"] == f"{number}"
     assert found.tries == 1
     assert f"limit {number} (model {MODELS[api]}: 10 output tokens a day)" in found.message
-    assert "this call may need" in found.message
-    assert "begins anew at" in found.message
+    assert "is too low for this call: this call may need" in found.message
+    assert "a lower cap on its output makes that less" in found.message
 
 
 @apis

@@ -35,6 +35,19 @@ def test_a_refusal_says_which_limit_how_it_stands_and_when_it_begins_anew() -> N
     assert refusal(DAILY).retry_after == 3600
 
 
+def test_a_call_that_is_larger_than_the_whole_limit_is_told_so() -> None:
+    """Waiting for the next window would not help it; a lower cap may, or a known price."""
+    assert refusal(DAILY, asked=10_001).message == (
+        "limit 3 'night work' (agent coder: 10,000 tokens a day) is too low for this call: this "
+        "call may need 10,001 tokens; a lower cap on its output makes that less"
+    )
+    monthly = Limit("usd", NANO // 4, "month", id=1)
+    assert refusal(monthly, asked=15 * NANO, priced=False).message == (
+        "limit 1 (all calls: $0.25 a month) is too low for this call: this call may need "
+        "$15.00, as no price of its model is known; a lower cap on its output makes that less"
+    )
+
+
 def test_waiting_helps_only_where_there_may_be_room() -> None:
     """Not for ever, not for a call that is larger than the limit, not where nothing is held."""
     assert refusal(DAILY, ends=inf).retry_after is None

@@ -41,6 +41,29 @@ def test_the_document_names_every_column_and_no_other(tmp_path: Path) -> None:
     assert documented() == tables
 
 
+def test_the_primary_keys_that_the_document_names_are_those_of_the_tables(
+    tmp_path: Path,
+) -> None:
+    """Where docs/schema.md names one, it is the table's."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    store.close()
+    connection = sqlite3.connect(store.path)
+    said = {}
+    for part in re.split(r"^## ", DOCUMENT.read_text(), flags=re.MULTILINE)[1:]:
+        name, _, text = part.partition("\n")
+        if found := re.search(r"^(?:Primary key|Key): `([^`]+)`", text, flags=re.MULTILINE):
+            said[name.strip()] = found[1].split(", ")
+    keys = {
+        name: [row[1] for row in sorted(rows, key=lambda row: row[5]) if row[5]]
+        for name in said
+        for rows in [connection.execute(f"PRAGMA table_info({name})").fetchall()]
+    }
+    connection.close()
+    assert {"sums", "accounts", "runs"} <= set(said)
+    assert said == keys
+
+
 def test_every_column_that_can_be_null_says_what_that_means() -> None:
     """Where a cell may be empty, the document says what an empty cell means."""
     text = DOCUMENT.read_text()

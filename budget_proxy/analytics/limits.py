@@ -21,6 +21,8 @@ from budget_proxy.store.issuing import find
 _DIGITS: Final = 9
 _EFFORTS: Final = tuple(effort for effort in EFFORTS if effort != "auto")
 
+_ALWAYS_NAMED: Final = ("agent", "model")
+
 Amount = int | float
 """Tokens, or US dollars."""
 
@@ -198,6 +200,8 @@ def add(
     notes = []
     if limit.amount == 0:
         notes.append("It is 0: every call that it concerns is refused.")
+    shared = [name for name, whose in limit.where if whose == EACH and name not in _ALWAYS_NAMED]
+    notes += [f"All calls that name no {name} share one account of it." for name in shared]
     if unpriced:
         notes.append(
             f"{unpriced} call{'' if unpriced == 1 else 's'} of the running window without a known "

@@ -55,6 +55,7 @@ class Bench:
     store: Store | None = None
     path: Path | None = None
     usable: bool = True
+    keyed: bool = False
     recent: list[CallRecord] = field(default_factory=list)
 
 
@@ -198,6 +199,22 @@ def check_prices(bench: Bench) -> Iterator[Check]:
         yield Check("prices", "warn", f"unknown for {names}", advice)
 
 
+def check_virtual_keys(bench: Bench) -> Iterator[Check]:
+    """Tell who may call the proxy."""
+    if bench.store is None or not bench.usable:
+        return
+    now, keys = time.time(), [kept.key for kept in bench.store.keys_since()]
+    bench.keyed = bool(keys)
+    held = sum(key.state(now) == "active" for key in keys)
+    if held:
+        yield Check("virtual keys", "ok", f"{held} in force, of {len(keys)} ever made")
+    elif keys:
+        advice = "Make one: budget-proxy keys create --name NAME."
+        yield Check("virtual keys", "warn", "none in force, so that nobody may call", advice)
+    else:
+        yield Check("virtual keys", "ok", "none: whoever is on this machine may call")
+
+
 def check_upstreams(bench: Bench) -> Iterator[Check]:
     """Tell whether upstream addresses are well-formed, and whether there are keys."""
     if bench.settings is None:
@@ -205,9 +222,28 @@ def check_upstreams(bench: Bench) -> Iterator[Check]:
     for name in ("openai", "anthropic"):
         url = str(getattr(bench.settings, f"{name}_base_url"))
         yield _address(f"{name} upstream", url, f"BUDGET_PROXY_{name.upper()}_BASE_URL")
-        present = getattr(bench.settings, f"{name}_api_key") is not None
-        text = "yes" if present else "no, so the caller's own is forwarded"
-        yield Check(f"{name} key", "ok", text)
+        if getattr(bench.settings, f"{name}_api_key") is not None:
+            yield Check(f"{name} key", "ok", "yes")
+        elif bench.keyed:
+            advice = f"Set {name.upper()}_API_KEY where the proxy runs."
+            said = "no, and a virtual key goes no further: calls are answered by a 503"
+            yield Check(f"{name} key", "warn", said, advice)
+        else:
+            yield Check(f"{name} key", "ok", "no, so the caller's own is forwarded")
+
+
+def check_webhook(bench: Bench) -> Iterator[Check]:
+    """Tell whether alerts are sent anywhere, by a URL that is one."""
+    from budget_proxy.analytics.webhook import webhook_of
+
+    if bench.settings is None:
+        return
+    try:
+        webhook = webhook_of(bench.settings.alerts.webhook, bench.settings.alerts_secret)
+    except BudgetProxyError as error:
+        yield Check("webhook", "fail", str(error), "Correct it: serve does not start with it.")
+        return
+    yield Check("webhook", "ok", "none: alerts are told by the log" if webhook is None else "yes")
 
 
 def check_sdks(_bench: Bench) -> Iterator[Check]:
@@ -261,7 +297,9 @@ CHECKS: Final[tuple[Callable[[Bench], Iterator[Check]], ...]] = (
     check_retention,
     check_salt,
     check_prices,
+    check_virtual_keys,
     check_upstreams,
+    check_webhook,
     check_sdks,
     check_engine,
 )

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _LONGEST_SPAN: Final = 12
 """Characters of a span of time, as HTTP takes them."""
-_ROOM: Final = 14
+_NEAR: Final = 2 * 86_400.0
+_ROOM: Final = 13
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The key's id, such as bk_3f9a…; see list.")]
 
@@ -163,7 +164,7 @@ def list_keys(*, store: StoreUrl = None, as_json: AsJson = False) -> None:
         typer.echo("There are no keys: a proxy on this history listens on loopback only.")
     else:
         rows = [
-            (key.name, key.id, key.role, key.state, _day(key.expires), _cut(_models(key)))
+            (key.name, key.id, key.role, key.state, _ends(key.expires), _cut(_models(key)))
             for key in found.keys
         ]
         columns = ("Name", "id", "role", "state", "expires", "models")
@@ -197,10 +198,13 @@ def _cut(text: str) -> str:
     return text if len(text) <= _ROOM else text[: _ROOM - 1] + "…"
 
 
-def _day(ts: float | None) -> str:
+def _ends(ts: float | None) -> str:
+    """The day; or day and time (UTC), without the year, where that is near enough to matter."""
     from budget_proxy.cli.output import moment
 
-    return "never" if ts is None else moment(ts).partition(" ")[0]
+    if ts is None:
+        return "never"
+    return moment(ts)[5:] if abs(ts - time.time()) < _NEAR else moment(ts).partition(" ")[0]
 
 
 def _hand_out(made: IssuedKey, note: str) -> None:

@@ -81,6 +81,7 @@ def extend(
     from budget_proxy.cli.output import console, facts, print_json
 
     with _engine(store) as engine:
+        engine.run_status(run)  # a name that is mistyped extends nothing
         engine.extend_run(run, tokens=tokens, usd=usd, reason=reason, who="command line")
         found = engine.run_status(run)
     if as_json:

@@ -158,7 +158,7 @@ class Ledger:
             share = claim.shares[limit.unit]
             line = self._lines.get(account)
             if limit.amount == 0 or (line and next(iter(line)) != claim.key):
-                return self._refused(claim, account, state, None)
+                return self._refused(claim, account, state)
             state.holds.advance(now)
             free = min(state.free, 0) if doubtful else state.free
             need = state.holds.amount(limit.hold == "worst", share) - free
@@ -166,7 +166,7 @@ class Ledger:
                 continue
             grant = granted.get(account) if granted else None
             if granted == {} or (grant is not None and not grant.amount):
-                return self._refused(claim, account, state, grant)
+                return self._refused(claim, account, state, grant, unread=granted == {})
             missing[account] = need
             state.used_at = now
         if missing:  # after a grant only where other calls were faster, of any of its accounts
@@ -348,7 +348,13 @@ class Ledger:
         return start, end
 
     def _refused(
-        self, claim: Claim, account: Account, state: _State, grant: Grant | None
+        self,
+        claim: Claim,
+        account: Account,
+        state: _State,
+        grant: Grant | None = None,
+        *,
+        unread: bool = False,
     ) -> Refusal:
         share = claim.shares[state.limit.unit]
         asked = share.worst if state.limit.hold == "worst" else share.reserve
@@ -360,4 +366,6 @@ class Ledger:
             held=grant.held if grant else None,
             ends=state.end,
             now=claim.now,
+            priced=claim.priced or state.limit.unit != "usd",
+            unread=unread,
         )

@@ -24,7 +24,8 @@ class Refusal:
     ``asked`` is what the call would have held; ``used`` and ``held`` are the account's, in the
     limit's unit, ``None`` where the store was not asked; ``ends`` is when its window does
     (Unix seconds, inf for never). ``run`` is the run that it holds, with its calls and tokens so
-    far.
+    far. ``priced`` is false where ``asked`` is money and the price a guess on the safe side;
+    ``unread`` says that the store could not be asked.
     """
 
     limit: Limit
@@ -35,11 +36,13 @@ class Refusal:
     ends: float
     now: float
     run: tuple[str, int, int] | None = None
+    priced: bool = True
+    unread: bool = False
 
     @property
     def retry_after(self) -> int | None:
         """Seconds until the window ends; ``None`` where waiting for that is of no use."""
-        if self.ends == inf or self.limit.amount < self.asked:
+        if self.unread or self.ends == inf or self.limit.amount < self.asked:
             return None
         return max(ceil(self.ends - self.now), 1)
 
@@ -54,16 +57,27 @@ class Refusal:
         limit = self.limit
         if limit.amount == 0:
             return f"{named(limit, self.account.part)} is 0: no call is allowed"
-        stands = "; its account could not be looked at"
+        if self.unread:
+            return (
+                f"{named(limit, self.account.part)} could not be looked at, and lets nothing more "
+                "through until it can: the log of whoever runs this says why"
+            )
+        stands = "; other calls wait for room in it"
         if self.used is not None and self.held is not None:
             stands = (
                 f"; {amount_text(limit.unit, self.used)} are used and "
                 f"{amount_text(limit.unit, max(self.held, 0))} held by calls under way"
             )
-        asked = f"; this call may need {amount_text(limit.unit, self.asked)}"
-        anew = f"; it begins anew at {_moment(self.ends, limit.zone)}" if self.ends < inf else ""
+        guess = "" if self.priced else ", as no price of its model is known"
+        asked = f"this call may need {amount_text(limit.unit, self.asked)}{guess}"
         so_far = "" if self.run is None else f"; {_so_far(*self.run)}"
-        return f"{named(limit, self.account.part)} is reached{stands}{asked}{anew}{so_far}"
+        if self.asked > limit.amount:
+            return (
+                f"{named(limit, self.account.part)} is too low for this call: {asked}; "
+                f"a lower cap on its output makes that less{so_far}"
+            )
+        anew = f"; it begins anew at {_moment(self.ends, limit.zone)}" if self.ends < inf else ""
+        return f"{named(limit, self.account.part)} is reached{stands}; {asked}{anew}{so_far}"
 
     def of_run(self, numbers: Mapping[str, tuple[int, int]]) -> Refusal:
         """The same with the numbers of the run that it is about, where it is about one of these."""

@@ -58,7 +58,11 @@ def check(found: Check, place: ZoneInfo) -> Document:
     """Whether counters are what the history says."""
     told = f"as of {moment(found.now, place)} {place.key}"
     if not found.differences:
-        said = f"All {found.accounts} accounts of the running windows are what the history says."
+        said = (
+            f"All {found.accounts} accounts of the running windows are what the history says."
+            if found.accounts
+            else "There is nothing to check: no limit has counted anything in its running window."
+        )
         return Document("Limits", told, ((Note(said),),))
     rows = tuple(
         (
@@ -100,7 +104,7 @@ def _said(limit: Listed) -> tuple[str, str]:
 def _stands(found: Limits, place: ZoneInfo) -> tuple[Block, ...]:
     rows = [
         (
-            visible(f"#{limit.id} {one.part}".rstrip()),
+            visible(f"#{limit.id} {one.part or _nobody(limit)}".rstrip()),
             _bar(one.share),
             percent(one.share),
             _brief(limit, one.used),
@@ -116,6 +120,11 @@ def _stands(found: Limits, place: ZoneInfo) -> tuple[Block, ...]:
     if not rows:
         return (Note("Nothing was used of it in the running window."),)
     return (Table("How they stand", names, tuple(rows), left=2),)
+
+
+def _nobody(limit: Listed) -> str:
+    """What the account of calls that name nobody is called, where there is one beside others."""
+    return "unnamed" if EACH in limit.where.values() else ""
 
 
 def _notes(found: Limits) -> Iterator[str]:

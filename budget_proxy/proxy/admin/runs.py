@@ -64,6 +64,7 @@ def run(engine: Engine, asked: AskedRun) -> RunStatus:
 def extend(engine: Engine, asked: AskedExtension) -> RunStatus:
     """Give a run more, with a reason, and raise its hard stops."""
     more = asked.extension
+    engine.run_status(more.run)  # a name that is mistyped extends nothing
     engine.extend_run(more.run, tokens=more.tokens, usd=more.usd, reason=more.reason, who="http")
     return engine.run_status(more.run)
 
