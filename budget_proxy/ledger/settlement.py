@@ -139,6 +139,7 @@ def resettled(record: CallRecord, outcome: Outcome, *, truncated: bool) -> CallR
         tier=outcome.tier or record.tier,
         cost=None,
         prices=None,
+        charged=None,
         pending=False,
     )
 
