@@ -245,6 +245,14 @@ def test_a_day_in_one_amount_is_compared_as_a_whole() -> None:
     assert any("tells no models" in note for note in found.notes)
 
 
+def test_a_credit_counts_on_a_day_in_one_amount() -> None:
+    """It is less than nothing, and taken off what was billed."""
+    credit = cost("other", -1_000_000, model="", item="credit")
+    found = compared([spent()], [cost("all", 2_500_000, model=""), credit])
+    assert (found.bill_nano, found.unexplained_nano) == (1_500_000, 1_000_000)
+    assert (only(found).cause, only(found).amount_nano) == ("other-items", -1_000_000)
+
+
 def test_a_day_in_one_amount_with_its_usage_names_missing_rows() -> None:
     """The usage tells models and tokens, our table their price; only the rest is unexplained."""
     lines = [

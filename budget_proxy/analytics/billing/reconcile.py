@@ -180,7 +180,9 @@ def _pooled(
     counted = any(bill.tokens for model, bill in theirs.items() if model != POOLED)
     if not counted or None in amounts.values():
         everything = tuple(one for some in ours.values() for one in some)
-        other = sum((Counter(bill.other) for bill in theirs.values()), Counter[str]())
+        other = Counter[str]()
+        for bill in theirs.values():
+            other.update(bill.other)  # the sum of counters would leave credits out
         yield Cell(provider, day, POOLED, everything, replace(whole, tokens=None, other=other))
         return
     left = whole.whole
