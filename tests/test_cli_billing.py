@@ -166,11 +166,13 @@ def test_an_export_of_which_nothing_can_be_taken_is_a_failure(url: str, tmp_path
 
 
 def test_a_file_that_breaks_off_is_not_taken(url: str, tmp_path: Path) -> None:
-    """The rest of a day would be missing: exit code 2, and nothing written."""
-    path = tmp_path / "half.json"
+    """The rest of a day would be missing: exit code 2, and nothing written, of no other file."""
+    whole, path = tmp_path / "whole.json", tmp_path / "half.json"
+    whole.write_text(page(costs(1)))
     path.write_text(json.dumps(OPENAI_COSTS, indent=1)[:-400])
-    result = run("billing", "import", path, "--store", url)
+    result = run("billing", "import", whole, path, "--store", url)
     assert (result.exit_code, "breaks off" in result.stderr) == (2, True)
+    assert "nothing was written" in result.stderr
     assert run_json("billing", "list", "--store", url)["bills"] == []
 
 

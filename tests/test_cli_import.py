@@ -269,6 +269,14 @@ def test_several_files_are_one_import_in_order_of_time(url: str, tmp_path: Path)
     assert _finding(found, "clock")[0] > 10
 
 
+def test_a_file_may_have_any_name(url: str, tmp_path: Path) -> None:
+    """Braces too: of several files each row is told with its file's name as it is."""
+    odd = _write(tmp_path / "calls{1}.jsonl", _call(1), "{broken")
+    found = _imported(url, odd, _write(tmp_path / "other.jsonl", _call(2)))
+    assert found["written"] == 2
+    assert _finding(found, "malformed")[1][0].startswith("calls{1}.jsonl, line 2: ")
+
+
 def test_files_of_several_formats_and_a_directory(url: str, tmp_path: Path) -> None:
     """Each file's format is its own; of a directory every JSON lines file beneath it."""
     projects = tmp_path / "projects" / "a"

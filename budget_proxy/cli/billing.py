@@ -119,33 +119,16 @@ def list_(
 
 def _show(summary: Summary) -> None:
     from budget_proxy.analytics.rendering.blocks import named
-    from budget_proxy.cli.output import console, table, whole
+    from budget_proxy.cli.exports import show
+    from budget_proxy.cli.output import whole
 
-    out = console()
-    verb = "would be written" if summary.dry_run else "written"
-    out.print(
+    show(
+        summary,
         f"{whole(summary.read)} rows read, {whole(summary.skipped)} left out; "
-        f"{whole(summary.written)} lines {verb}, {whole(summary.unchanged)} already there.\n"
-        f"Format: {', '.join(sorted(set(summary.files.values())))}\nHistory: {summary.store}",
-        soft_wrap=True,
-    )
-    for gone in summary.replaced:
-        out.print(
+        f"{whole(summary.written)} lines {summary.verb}, {whole(summary.unchanged)} already there.",
+        (
             f"Replaced: {whole(gone.lines)} lines of {named(gone.provider)} {gone.report}, "
-            f"{gone.first} to {gone.last}, which came from {named(gone.file)}.",
-            soft_wrap=True,
-        )
-    if summary.findings:
-        rows = [
-            (one.what, "taken" if one.kept else "left out", whole(one.rows))
-            for one in summary.findings
-        ]
-        out.print()
-        out.print(table("What was found", ("rows", "", "number"), rows, left=2))
-    for one in summary.findings:
-        out.print()
-        out.print(f"{one.what[0].upper()}{one.what[1:]}:", soft_wrap=True)
-        for example in one.examples:
-            out.print(f"  {example}", soft_wrap=True)
-        if one.rows > len(one.examples):
-            out.print(f"  and {whole(one.rows - len(one.examples))} more")
+            f"{gone.first} to {gone.last}, which came from {named(gone.file)}."
+            for gone in summary.replaced
+        ),
+    )
