@@ -253,6 +253,22 @@ def test_a_credit_counts_on_a_day_in_one_amount() -> None:
     assert (only(found).cause, only(found).amount_nano) == ("other-items", -1_000_000)
 
 
+def test_calls_that_are_filed_on_a_day_in_one_amount_add_up() -> None:
+    """That day is one place, so what is moved there is told of the day, not of a model."""
+    rows = [spent(), spent("2026-10-02", hour=0)]
+    lines = [
+        cost("all", 3_100_000, model=""), usage("input", 2_000), usage("output", 200, requests=2),
+        usage("input", 7, model="nova"), cost("all", 0, "2026-10-02", model=""),
+        usage("all", 0, "2026-10-02", model=""),
+    ]  # fmt: skip
+    found = compared(rows, lines)
+    assert [(one.day, one.model, one.explained_nano) for one in found.lines] == [
+        ("2026-10-01", "", 1_500_000), ("2026-10-02", "m", -1_500_000),
+    ]  # fmt: skip
+    assert (only(found).cause, only(found).amount_nano) == ("day-boundary", 0)
+    assert found.unexplained_nano == 100_000
+
+
 def test_a_day_in_one_amount_with_its_usage_names_missing_rows() -> None:
     """The usage tells models and tokens, our table their price; only the rest is unexplained."""
     lines = [

@@ -102,14 +102,28 @@ def reconcile(
     asked = prices or table()
     cells = list(_cells(_after(ledger, moved), sides, costs, _told(lines), asked))
     explained = _explained(cells, asked, lines)
+    pooled = _pooled_days(cells)
     for move in moved:
         for day, sign in ((move.day, -1), (move.to, 1)):
             if (move.provider, day) in costs:
-                place = (move.provider, day, move.model)
+                model = POOLED if (move.provider, day) in pooled else move.model
+                place = (move.provider, day, model)
                 part = Part("day-boundary", Fraction(sign * move.amount), sign * move.tokens,
                             note=move.why)  # fmt: skip
                 explained.setdefault(place, []).append(part)
-    return _result(first, last, ledger, sides, costs, explained, cells)
+    return _result(first, last, ledger, sides, costs, explained, cells, pooled)
+
+
+def _pooled_days(cells: Iterable[Cell]) -> set[tuple[str, str]]:
+    """The days (with their provider) that are one place."""
+    models: defaultdict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        models[cell.provider, cell.day].append(cell)
+    return {
+        day
+        for day, (first, *others) in models.items()
+        if first.model == POOLED and first.bill.whole and not others
+    }
 
 
 def _told(lines: Iterable[Billed]) -> Mapping[str, frozenset[Kind]]:
@@ -245,8 +259,8 @@ def _result(
     costs: set[tuple[str, str]],
     explained: Mapping[Place, Sequence[Part]],
     cells: Sequence[Cell],
+    pooled: set[tuple[str, str]],
 ) -> Reconciliation:
-    pooled = {(c.provider, c.day) for c in cells if c.model == POOLED and c.spent}
     implied = {(c.provider, c.day, c.model): c.bill.total for c in cells}
     lines: list[Line] = []
     for place in sorted({*explained, *(p for p in ledger if p[:2] in costs)}):
