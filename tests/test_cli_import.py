@@ -243,6 +243,7 @@ def test_gzip_is_read_too_and_a_broken_end_keeps_what_came_before(url: str, tmp_
     assert len(result.stderr.splitlines()) == 1
     kept = len(rows(url))
     assert 100 < kept < 1200
+    assert result.stderr.endswith(f"; rows before it: {kept} written\n")
     file.write_bytes(whole)
     assert _imported(url, file)["duplicates"] == kept
     assert len(rows(url)) == 1200

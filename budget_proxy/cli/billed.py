@@ -38,22 +38,13 @@ def taken(history: Store, files: Sequence[Path], form: str, *, dry_run: bool) ->
     was: the rest of a day would be missing.
     """
     from budget_proxy.analytics.billing.asked import imports
-    from budget_proxy.store.bills import chosen
     from budget_proxy.store.bills.inspection import Inspection
-    from budget_proxy.store.source import Source
 
-    sources = [Source(file) for file in files]
-    formats = [chosen(form, source) for source in sources]  # before anything is read
     summary, inspection = Summary(history.url, dry_run), Inspection()
-    with progress_place() as progress:
-        reading = exports.Reading(sources, progress)
-        try:
-            read = [
-                _Reading(source, format_, inspection, summary, reading).lines()
-                for source, format_ in zip(sources, formats, strict=True)
-            ]
-        except InvalidInput as error:
-            raise InvalidInput(f"{error}, but nothing was written") from error
+    try:
+        read = _read(files, form, summary, inspection)
+    except InvalidInput as error:
+        raise InvalidInput(f"{error}; nothing was written") from error
     gone: list[Billed] = []
     for lines in read:
         found = Taken(len(lines), 0, ()) if dry_run else history.save_billed(lines)
@@ -62,6 +53,23 @@ def taken(history: Store, files: Sequence[Path], form: str, *, dry_run: bool) ->
         gone += found.replaced
     summary.replaced, summary.findings = imports(gone), inspection.findings()
     return summary
+
+
+def _read(
+    files: Sequence[Path], form: str, summary: Summary, inspection: Inspection
+) -> list[list[Billed]]:
+    """What each file bills. Raises InvalidInput."""
+    from budget_proxy.store.bills import chosen
+    from budget_proxy.store.source import Source
+
+    sources = [Source(file) for file in files]
+    formats = [chosen(form, source) for source in sources]  # before anything is read
+    with progress_place() as progress:
+        reading = exports.Reading(sources, progress)
+        return [
+            _Reading(source, format_, inspection, summary, reading).lines()
+            for source, format_ in zip(sources, formats, strict=True)
+        ]
 
 
 class _Reading:
