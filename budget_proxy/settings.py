@@ -11,6 +11,7 @@ import os
 import sys
 import tomllib
 from datetime import time
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -79,6 +80,16 @@ WallTime = Annotated[time, AfterValidator(_of_wall)]
 """A time of day, such as 07:00."""
 
 
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("write US dollars a million tokens, such as 0.25")  # noqa: TRY004 (pydantic's)
+    return value
+
+
+Price = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+"""US dollars a million tokens."""
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -131,6 +142,15 @@ class ModelSettings(_Section):
     counts_cap: bool | None = None
 
 
+class PriceSettings(_Section):
+    """``[prices."NAME"]``: what a million tokens of a model cost you, in US dollars; 0 is free."""
+
+    input: Price
+    output: Price
+    cached_input: Price | None = None
+    cache_write: Price | None = None
+
+
 class Settings(BaseSettings):
     """All settings, with defaults that are safe on the first day."""
 
@@ -175,6 +195,7 @@ class Settings(BaseSettings):
     tiers: tuple[TierSettings, ...] = ()
     alias: str = "auto"
     models: dict[str, ModelSettings] = {}
+    prices: dict[str, PriceSettings] = {}
 
     @classmethod
     def settings_customise_sources(

@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from budget_proxy.analytics.billing.cells import day_of, day_start
 from budget_proxy.analytics.billing.explanations import Explanation
-from budget_proxy.analytics.billing.prices import Prices
+from budget_proxy.analytics.billing.prices import Listed
 from budget_proxy.analytics.billing.reconcile import Reconciliation, reconcile
 from budget_proxy.analytics.billing.verdict import verdict
 from budget_proxy.store.billed import Billed, Spent
 
 DAY_1: Final = "2026-10-01"
-PRICES: Final[Prices] = {
+PRICES: Final[Listed] = {
     "input": Fraction(1_000), "cache_read": Fraction(100), "cache_write": Fraction(1_250),
     "output": Fraction(5_000),
 }  # fmt: skip
 """Nano-dollars a token: $1 a million of fresh input, and so on."""
 
 
-def listed(one: Spent) -> Prices | None:
+def listed(one: Spent) -> Listed | None:
     """Every model has the same prices, but for one that is not known."""
     return None if one.model == "nova" else PRICES
 
@@ -33,9 +33,10 @@ def listed(one: Spent) -> Prices | None:
 def spent(day: str = DAY_1, *, hour: int = 12, **given: Any) -> Spent:
     """One attempt to model "m" at some hour: 1,000 fresh input tokens, 100 of output; $0.0015."""
     facts: dict[str, Any] = {
-        "api": "openai.chat", "host": "api.openai.com", "model": "m", "tier": "", "exact": True,
-        "priced": True, "failed": False, "repeated": False, "late": False, "attempts": 1,
-        "fresh": 1_000, "cached": 0, "written": 0, "output": 100, **given,
+        "api": "openai.chat", "host": "api.openai.com", "model": "m", "tier": "",
+        "prices": "", "exact": True, "priced": True, "failed": False, "repeated": False,
+        "late": False, "attempts": 1, "fresh": 1_000, "cached": 0, "written": 0, "output": 100,
+        **given,
     }  # fmt: skip
     cost = (
         facts["fresh"] * 1_000 + facts["cached"] * 100 + facts["written"] * 1_250

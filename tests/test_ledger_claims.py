@@ -8,7 +8,7 @@ from budget_proxy.ledger.claims import MOST_OUTPUT, Claim, claim_of
 from budget_proxy.ledger.limits import UNITS, Unit
 from budget_proxy.ledger.tempo import Tempo
 from budget_proxy.types import Plan, Scope, Usage
-from budget_proxy.wire.prices import charge
+from budget_proxy.wire.prices import LISTED
 from tests.makers import allocation, call, plan
 
 ALL: frozenset[Unit] = frozenset(UNITS)
@@ -16,7 +16,7 @@ ALL: frozenset[Unit] = frozenset(UNITS)
 
 def claimed(told: Plan, most: int | None = 16_000) -> Claim:
     """The claim of a plan in every unit, by real prices."""
-    return claim_of(told, "u", most, charge, ALL, Tempo())
+    return claim_of(told, "u", most, LISTED.charge, ALL, Tempo())
 
 
 def test_a_call_claims_its_reserve_and_at_worst_its_cap() -> None:
@@ -72,7 +72,9 @@ def test_a_cache_that_may_be_written_is_in_the_worst_case() -> None:
 def test_an_unknown_price_claims_the_dearest_and_says_so() -> None:
     """A model that nobody knows is not free."""
     found = claimed(plan(call=call(model="nobody-knows-it")))
-    nano, known = charge("openai.chat", "nobody-knows-it", "", Usage(12, 400), None, found.now)
+    nano, known = LISTED.charge(
+        "openai.chat", "nobody-knows-it", "", Usage(12, 400), None, found.now
+    )
     assert (found.shares["usd"].reserve, found.priced, known) == (nano, False, False)
     assert claimed(plan(call=call(model="gpt-5-mini"))).priced
 

@@ -88,11 +88,14 @@ def reconcile(
     """Compare a month's bill with the history by day and model, and say why they differ."""
     from budget_proxy.analytics.billing.asked import plain, reconciled
     from budget_proxy.analytics.rendering.billing import billing
+    from budget_proxy.settings import load
+    from budget_proxy.wire.prices import prices_of
 
     told = format_of(form, out, as_json=as_json)
+    prices = prices_of(load())
     history = open_history(store, existing=True)
     try:
-        found = reconciled(history, month, provider)
+        found = reconciled(history, prices, month, provider)
     finally:
         history.close()
     answer(told, out, lambda: plain(found, history.url), lambda: billing(found, history.url))

@@ -101,7 +101,7 @@ def import_(
             if summary.written and not dry_run:
                 _fit(history.url, progress)
         if broken is not None:
-            raise broken
+            raise InvalidInput(f"{broken}; rows before it: {summary.written} {summary.verb}")
     finally:
         history.close()
     if as_json:
@@ -158,6 +158,7 @@ class _Import:
         reading: exports.Reading,
     ) -> None:
         from budget_proxy.store.imports.inspection import Inspection
+        from budget_proxy.wire.prices import prices_of
 
         self._history = history
         self._spool = spool
@@ -165,6 +166,7 @@ class _Import:
         self._agent = agent
         self._summary = summary
         self._reading = reading
+        self._prices = prices_of(settings)
         self._salt = bytes.fromhex(history.meta("salt", secrets.token_hex(32)))
         self._inspection = Inspection(time.time(), _max_output(settings))
         self._folded = set(history.folded())
@@ -197,7 +199,7 @@ class _Import:
         if fault is not None:
             self._drop(fault[0], where, fault[1])
             return
-        record = imported(call, self._salt, source=source, agent=self._agent)
+        record = imported(call, self._salt, self._prices, source=source, agent=self._agent)
         if not self._is_new(record):
             self._drop("repeated", where)
             return

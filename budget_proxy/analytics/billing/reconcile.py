@@ -18,6 +18,7 @@ from budget_proxy.analytics.billing.prices import Table, table
 from budget_proxy.analytics.billing.waterfall import AMOUNTS_ALONE, parts_of
 from budget_proxy.store.billed import Billed, Kind, Spent
 from budget_proxy.types import frozen
+from budget_proxy.wire.prices import LISTED
 
 _CENT: Final = 10_000_000
 _MANY: Final = 20
@@ -88,7 +89,8 @@ def reconcile(
 ) -> Reconciliation:
     """Compare the bill of some days with our rows, of which some days more may be given.
 
-    Those tell whether calls near midnight are filed otherwise.
+    Those tell whether calls near midnight are filed otherwise. ``prices`` are by default those
+    of the library.
     """
     ledger, lines = placed(spent), [one for one in billed if first <= one.day <= last]
     costs = {(one.provider, one.day) for one in lines if one.amount is not None}
@@ -99,7 +101,7 @@ def reconcile(
         for provider in providers
         for move in moves(ledger, sides, provider, sorted(d for p, d in costs if p == provider))
     ]
-    asked = prices or table()
+    asked = prices or table(LISTED)
     cells = list(_cells(_after(ledger, moved), sides, costs, _told(lines), asked))
     explained = _explained(cells, asked, lines)
     pooled = _pooled_days(cells)
