@@ -9,7 +9,7 @@ from budget_proxy.ledger.limits import UNITS, Unit
 from budget_proxy.ledger.tempo import Tempo
 from budget_proxy.types import Plan, Scope, Usage
 from budget_proxy.wire.prices import LISTED
-from tests.makers import allocation, call, plan
+from tests.makers import NOW, allocation, call, plan
 
 ALL: frozenset[Unit] = frozenset(UNITS)
 
@@ -67,6 +67,20 @@ def test_a_cache_that_may_be_written_is_in_the_worst_case() -> None:
     )
     share = claimed(told).shares["usd"]
     assert share.worst - share.reserve == 10_000 * 500
+
+
+@pytest.mark.parametrize(("tier", "dearer"), [("priority", True), ("flex", False), (None, False)])
+def test_a_dearer_tier_that_is_asked_for_is_claimed(tier: str | None, dearer: bool) -> None:
+    """At what an answer in that tier costs; a cheaper one may be answered by the plain one."""
+    facts = {"model": "gpt-5.5", "host": "api.openai.com"}
+    given = allocation(reserve=400, ceiling=1000)
+    share = claimed(plan(call=call(**facts, tier=tier), allocation=given)).shares["usd"]
+    plain = claimed(plan(call=call(**facts), allocation=given)).shares["usd"]
+    for name in ("reserve", "worst", "mean"):
+        assert (getattr(share, name) > getattr(plain, name)) is dearer, name
+    usage = Usage(12, 1000)
+    cost, _ = LISTED.charge("openai.chat", "gpt-5.5", "api.openai.com", usage, tier, NOW)
+    assert share.worst >= cost
 
 
 def test_an_unknown_price_claims_the_dearest_and_says_so() -> None:

@@ -99,11 +99,15 @@ def share_of(forecast: Forecast, most: int, pace: Pace | None) -> Share:
 
 
 def _money(call: Call, told: int, output: Share, charge: Charge) -> tuple[Share, bool]:
-    """The share in nano-dollars. A price's steps by length lie within: the worst case has them."""
+    """The share in nano-dollars. A price's steps by length lie within: the worst case has them.
+
+    A dearer service tier that is asked for may be the one that answers, or the plain one may.
+    """
+    tiers = {None, call.tier}
 
     def nano(tokens: int, written: int | None = None) -> tuple[int, bool]:
         usage = Usage(told, tokens, cache_write_tokens=written)
-        return charge(call.api, call.model, call.host, usage, None, call.now)
+        return max(charge(call.api, call.model, call.host, usage, tier, call.now) for tier in tiers)
 
     reserve, known = nano(output.reserve)
     worst = max(nano(output.worst)[0], nano(output.worst, told)[0], reserve)
