@@ -310,6 +310,20 @@ def test_an_empty_day_of_the_bill_is_compared() -> None:
     assert (one.cause, one.days, one.amount_nano) == ("unbilled-rows", ("2026-10-02",), -1_500_000)
 
 
+def test_costs_tell_the_tokens_of_a_model_that_the_usage_does_not_have() -> None:
+    """As in a table that has a cost for one model alone: its tokens are not taken for none."""
+    lines = [
+        cost("input", 1_000_000, tokens=1_000), cost("output", 500_000, tokens=100),
+        usage("input", 1_000, model="o"), usage("output", 100, model="o"),
+    ]  # fmt: skip
+    found = compared([spent(), spent(model="o")], lines)
+    assert [(one.model, one.difference_nano) for one in found.lines] == [
+        ("m", 0),
+        ("o", -1_500_000),
+    ]
+    assert only(found).model == "o"
+
+
 def test_usage_without_costs_asks_for_them() -> None:
     """Money is compared on days alone that have amounts."""
     lines = [*bill(), usage("input", 5, "2026-10-02")]
