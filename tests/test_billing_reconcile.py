@@ -201,7 +201,9 @@ def test_cache_writes_for_an_hour_are_dearer() -> None:
 def test_calls_without_a_price_are_worth_what_was_billed() -> None:
     """Unknown, and never taken for 0: the bill tells it."""
     rows = [spent(model="nova", priced=False)]
-    one = only(compared(rows, bill(model="nova-2026-01-01")))
+    found = compared(rows, bill(model="nova-2026-01-01"))
+    assert verdict(found).startswith("ledger $0.00, bill $0.0015: our rows have no cost of it; ")
+    one = only(found)
     assert (one.cause, one.model, one.amount_nano) == ("unknown-price", "nova", 1_500_000)
 
 
