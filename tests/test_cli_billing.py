@@ -150,6 +150,14 @@ def test_days_of_another_time_zone_are_noticed(url: str, tmp_path: Path) -> None
     assert run_json("billing", "list", "--store", url)["bills"][0]["first"] == "2026-10-01"
 
 
+def test_columns_of_no_concern_are_not_read(url: str, tmp_path: Path) -> None:
+    """A table of one's own may have others by the names that exports give their times."""
+    path = tmp_path / "own.csv"
+    path.write_text("day,model,cost,start_time,end_time\n2026-10-01,gpt-5.4,1.5,n/a,n/a\n")
+    summary = run_json("billing", "import", path, "--store", url)
+    assert (summary["written"], summary["findings"]) == (1, [])
+
+
 def test_a_dry_run_writes_nothing(url: str, files: list[Path]) -> None:
     """It reads and checks all the same."""
     summary = run_json("billing", "import", *files, "--dry-run", "--store", url)

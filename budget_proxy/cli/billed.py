@@ -119,7 +119,7 @@ class _Reading:
         if not self._inspection.is_new(row, where):
             self._summary.skipped += 1
             return []
-        self._inspection.look(row, found, where)
+        self._inspection.look(self._form, row, found, where)
         return found
 
     def _bad(self, number: int, reason: str) -> None:
