@@ -218,6 +218,8 @@ def test_rows_that_were_folded_still_count(url: str, files: list[Path]) -> None:
         pass
     store.close()
     after = run_json("billing", "reconcile", "--store", url)
+    (note,) = set(after["notes"]) - set(before["notes"])
+    assert note.startswith("rows of 15 days (2026-10-01 to 2026-10-15) were folded into sums")
     assert after["ledger_nano"] == pytest.approx(before["ledger_nano"], rel=1e-9)
     assert {(one["cause"], one["model"]) for one in after["explanations"]} >= {
         ("missing-rows", "claude-haiku-4-5"), ("price", "gpt-5-mini"),

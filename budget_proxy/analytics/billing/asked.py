@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from budget_proxy.analytics.billing.cells import day_of, day_start, next_day
@@ -68,7 +68,19 @@ def reconciled(
         known = sorted({one.day[:7] for one in costs})
         raise InvalidInput(f"there is no bill of {chosen}; there are bills of {', '.join(known)}")
     spent = spent_in(store, next_day(first, -1), next_day(last))
-    return reconcile(spent, lines, first, last, prices=table(prices))
+    found = reconcile(spent, lines, first, last, prices=table(prices))
+    billed = {line.day for line in found.lines}
+    folded = sorted(billed & {day_of(day) for day, _, _ in store.folded()})
+    return replace(found, notes=(*found.notes, _folding(folded))) if folded else found
+
+
+def _folding(days: Sequence[str]) -> str:
+    """What sums of folded rows do not tell."""
+    return (
+        f"rows of {len(days)} days ({days[0]} to {days[-1]}) were folded into sums, which tell "
+        "neither hosts, nor failed calls, nor tasks that were only recorded: these count as calls "
+        "to the model's own provider"
+    )
 
 
 def days_of(month: str) -> tuple[str, str]:
