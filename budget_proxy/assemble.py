@@ -54,7 +54,7 @@ from budget_proxy.wire import DIALECTS
 from budget_proxy.wire.base import Context
 from budget_proxy.wire.models import capabilities
 from budget_proxy.wire.own import strip
-from budget_proxy.wire.prices import charged, priced
+from budget_proxy.wire.prices import prices_of
 from budget_proxy.wire.usage import preload
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ class Engine(RunsOffered):
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings = settings
         self.store = store
+        self.prices = prices_of(settings)
         self.faults = Faults()
         self._trainer: Trainer | None = None
         self._begin_process()
@@ -78,7 +79,8 @@ class Engine(RunsOffered):
         instance = uuid.uuid4().hex[:12]
         salt = bytes.fromhex(store.meta("salt", uuid.uuid4().hex + uuid.uuid4().hex))
         self.recorder = Recorder(
-            store, price=lambda record: charged(priced(record)), on_fault=self.fault,
+            store, price=lambda record: self.prices.charged(self.priced(record)),
+            on_fault=self.fault,
             on_foreign=self._learn, on_late=self._learn, instance=instance,
         )  # fmt: skip
         predictor = make(settings.strategy, window=settings.window)
@@ -92,6 +94,7 @@ class Engine(RunsOffered):
             journal=self.recorder,
             capabilities=self.capabilities,
             route=self._route if settings.tiers else None,
+            charge=self.prices.charge,
             instance=instance,
             on_learned=self._trainer.learned if self._trainer is not None else None,
         )
@@ -99,7 +102,7 @@ class Engine(RunsOffered):
             self.core.ledger, store, locked=lambda: self._lock,
             owner=lambda: self.recorder.instance, on_fault=self.fault, on_limited=self._preload,
         )  # fmt: skip
-        self._tasks = Tasks(self.core, self.capabilities)
+        self._tasks = Tasks(self.core, self.capabilities, self.prices)
         self.runs = Runs(
             self.core, store, locked=lambda: self._lock, flush=self.flush, now=self.now,
             on_fault=self.fault,
@@ -302,7 +305,7 @@ class Engine(RunsOffered):
 
     def priced(self, record: CallRecord) -> CallRecord:
         """The record with its cost, where the price is known."""
-        return priced(record)
+        return self.prices.priced(record)
 
     def fault(self, stage: str, error: Exception) -> None:
         """Count a fault of ours; log it at most once a minute and stage."""

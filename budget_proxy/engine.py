@@ -71,7 +71,7 @@ from budget_proxy.types import (
     Usage,
 )
 from budget_proxy.wire import DIALECTS
-from budget_proxy.wire.prices import charge
+from budget_proxy.wire.prices import LISTED
 
 DEFAULT_AGENT: Final = "default"
 CANCELLED: Final = Outcome(finish_reason="cancelled", exact=False)
@@ -106,7 +106,7 @@ class Core:
         journal: Journal,
         capabilities: CapabilitiesOf,
         route: Route | None = None,
-        charge: Charge = charge,
+        charge: Charge = LISTED.charge,
         instance: str = "",
         on_learned: OnLearned | None = None,
     ) -> None:

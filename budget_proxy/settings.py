@@ -11,8 +11,9 @@ import os
 import sys
 import tomllib
 from datetime import time
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -35,6 +36,9 @@ from pydantic_settings import (
 from budget_proxy.errors import ConfigError
 from budget_proxy.scope import MOST_TOKENS
 from budget_proxy.types import CapPolicy, GuidanceForm, Mode
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 FILE = "budget_proxy.toml"
 _PREFIX = "BUDGET_PROXY_"
@@ -77,6 +81,16 @@ def _of_wall(moment: time) -> time:
 
 WallTime = Annotated[time, AfterValidator(_of_wall)]
 """A time of day, such as 07:00."""
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("write US dollars a million tokens, such as 0.25")  # noqa: TRY004 (pydantic's)
+    return value
+
+
+Price = Annotated[Decimal, BeforeValidator(_number), Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+"""US dollars a million tokens."""
 
 
 class _Section(BaseModel):
@@ -131,6 +145,15 @@ class ModelSettings(_Section):
     counts_cap: bool | None = None
 
 
+class PriceSettings(_Section):
+    """``[prices."NAME"]``: what a million tokens of a model cost you, in US dollars; 0 is free."""
+
+    input: Price
+    output: Price
+    cached_input: Price | None = None
+    cache_write: Price | None = None
+
+
 class Settings(BaseSettings):
     """All settings, with defaults that are safe on the first day."""
 
@@ -175,6 +198,7 @@ class Settings(BaseSettings):
     tiers: tuple[TierSettings, ...] = ()
     alias: str = "auto"
     models: dict[str, ModelSettings] = {}
+    prices: dict[str, PriceSettings] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -195,10 +219,7 @@ def load(**values: Any) -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        wrong = "; ".join(
-            f"{'.'.join(str(part) for part in item['loc'])}: {_said(item['type'], item['msg'])}"
-            for item in error.errors()
-        )
+        wrong = "; ".join(map(_said, error.errors()))
         raise ConfigError(f"settings ({FILE} or BUDGET_PROXY_*): {wrong}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{FILE} is no valid TOML: {error}") from None
@@ -217,8 +238,14 @@ def _check_names() -> None:
             raise ConfigError(f"the variable {variable} sets nothing{hint}")
 
 
-def _said(kind: str, message: str) -> str:
-    return "there is no such setting" if kind == "extra_forbidden" else message
+def _said(wrong: ErrorDetails) -> str:
+    place = ".".join(map(str, wrong["loc"]))
+    if wrong["type"] != "extra_forbidden":
+        return f"{place}: {wrong['msg']}"
+    section, *names = map(str, wrong["loc"])
+    table = names and isinstance(wrong["input"], dict)
+    hint = f'; a name with dots is quoted: [{section}."{".".join(names)}"]' if table else ""
+    return f"{place}: there is no such setting{hint}"
 
 
 def data_directory() -> Path:

@@ -31,7 +31,7 @@ from budget_proxy.types import (
 )
 from budget_proxy.wire import DIALECTS
 from budget_proxy.wire.models import api_of_model, provider_of_model
-from budget_proxy.wire.prices import unit_prices
+from budget_proxy.wire.prices import Prices
 
 _DEFAULT_MODEL: Final = "any"
 
@@ -57,9 +57,10 @@ class Selection:
 class Tasks:
     """Task-level questions to a core's history. Not thread-safe: the facade holds the lock."""
 
-    def __init__(self, core: Core, capabilities: CapabilitiesOf) -> None:
+    def __init__(self, core: Core, capabilities: CapabilitiesOf, prices: Prices) -> None:
         self._core = core
         self._capabilities = capabilities
+        self._prices = prices
 
     def predict(
         self,
@@ -171,7 +172,7 @@ class Tasks:
             tiers,
             kind,
             forecasts,
-            {model: unit_prices(api, model) for model, api in apis.items()},
+            {model: self._prices.unit_prices(api, model) for model, api in apis.items()},
             {model: self._capabilities(api, host, model) for model, api in apis.items()},
             input_tokens,
         )

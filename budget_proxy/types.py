@@ -121,8 +121,8 @@ class Call:
     ``background`` says that the answer is made whether or not anybody waits for it.
     ``input_chars`` counts the characters the provider will bill as input; ``schema_fields`` the
     properties of the JSON schema that the answer must have. ``tail`` is the place of the newest
-    message in the body's list, where that is a user's or a tool's. ``tier`` is the service tier
-    that is asked for.
+    message in the body's list, where that is a user's or a tool's. ``tier`` is the service tier,
+    or speed, that is asked for; the one that answers decides the price.
     """
 
     id: str

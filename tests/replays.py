@@ -23,6 +23,7 @@ from budget_proxy.predict.strategies import make
 from budget_proxy.store.alerts import seen
 from budget_proxy.store.recorded import read_recorded
 from budget_proxy.types import CallRecord
+from budget_proxy.wire.prices import LISTED
 
 Call = tuple[Row, CallRecord]
 """What was known of a recorded call, and its row without a forecast."""
@@ -42,7 +43,7 @@ def recording(file: Path) -> tuple[Call, ...]:
         found.append((
             row,
             replace(
-                imported(call, b"replay", source="recorded"), agent=features.agent,
+                imported(call, b"replay", LISTED, source="recorded"), agent=features.agent,
                 task_type=features.task_type, model=features.model, signals=b"",
             ),
         ))  # fmt: skip

@@ -12,7 +12,7 @@ from budget_proxy.store.measures import sums_of
 from budget_proxy.store.memory import MemoryStore
 from budget_proxy.types import CallRecord
 from budget_proxy.wire.models import capabilities
-from budget_proxy.wire.prices import priced, rates
+from budget_proxy.wire.prices import LISTED
 from budget_proxy.wire.rates import Rates
 from tests.makers import NOW, record
 
@@ -49,8 +49,8 @@ def calls(count: int, **given: Any) -> list[CallRecord]:
         {name: value(i) if callable(value) else value for name, value in facts.items()}
         for i in range(count)
     ]
-    return [priced(record(**row)) for row in rows]
+    return [LISTED.priced(record(**row)) for row in rows]
 
 
 def _rates(row: CallRecord, model: str) -> Rates | None:
-    return rates(row.api, model, row.host, row.tier, NOW)
+    return LISTED.rates(row.api, model, row.host, row.tier, NOW)

@@ -22,7 +22,7 @@ from budget_proxy.store.bills import chosen
 from budget_proxy.store.bills.reading import rows_of
 from budget_proxy.store.source import Source
 from budget_proxy.types import CallRecord
-from budget_proxy.wire.prices import rates
+from budget_proxy.wire.prices import LISTED
 
 DAY: Final = 86_400
 START: Final = datetime(2026, 10, 1, tzinfo=UTC).timestamp()
@@ -146,8 +146,10 @@ def listed(call: Real, kind: str) -> Decimal:
 
 @cache
 def _listed(api: str, model: str) -> dict[str, Decimal]:
-    found = rates(api, model, "", None, START)
-    assert found == rates(api, model, "", None, START + DAYS * DAY)  # no price of ours changes
+    found = LISTED.rates(api, model, "", None, START)
+    assert found == LISTED.rates(
+        api, model, "", None, START + DAYS * DAY
+    )  # no price of ours changes
     assert found is not None
     return {
         "input": found.fresh, "cache_read": found.cached, "cache_write": found.written,

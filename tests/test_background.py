@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from decimal import Decimal
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,7 @@ async def test_a_queued_response_is_pending_until_it_is_retrieved(
     assert second.cost is not None
     assert first.cost is not None
     assert second.cost != first.cost
+    assert second.charged == ceil(Decimal(repr(second.cost)) * 10**9)
     await shut(site)
 
 

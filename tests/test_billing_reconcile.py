@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 
 from budget_proxy.analytics.billing.cells import day_of, day_start
 from budget_proxy.analytics.billing.explanations import Explanation
-from budget_proxy.analytics.billing.prices import Prices
+from budget_proxy.analytics.billing.prices import Listed
 from budget_proxy.analytics.billing.reconcile import Reconciliation, reconcile
 from budget_proxy.analytics.billing.verdict import verdict
 from budget_proxy.store.billed import Billed, Spent
 
 DAY_1: Final = "2026-10-01"
-PRICES: Final[Prices] = {
+PRICES: Final[Listed] = {
     "input": Fraction(1_000), "cache_read": Fraction(100), "cache_write": Fraction(1_250),
     "output": Fraction(5_000),
 }  # fmt: skip
 """Nano-dollars a token: $1 a million of fresh input, and so on."""
 
 
-def listed(one: Spent) -> Prices | None:
+def listed(one: Spent) -> Listed | None:
     """Every model has the same prices, but for one that is not known."""
     return None if one.model == "nova" else PRICES
 
@@ -33,9 +33,10 @@ def listed(one: Spent) -> Prices | None:
 def spent(day: str = DAY_1, *, hour: int = 12, **given: Any) -> Spent:
     """One attempt to model "m" at some hour: 1,000 fresh input tokens, 100 of output; $0.0015."""
     facts: dict[str, Any] = {
-        "api": "openai.chat", "host": "api.openai.com", "model": "m", "tier": "", "exact": True,
-        "priced": True, "failed": False, "repeated": False, "late": False, "attempts": 1,
-        "fresh": 1_000, "cached": 0, "written": 0, "output": 100, **given,
+        "api": "openai.chat", "host": "api.openai.com", "model": "m", "tier": "",
+        "prices": "", "exact": True, "priced": True, "failed": False, "repeated": False,
+        "late": False, "attempts": 1, "fresh": 1_000, "cached": 0, "written": 0, "output": 100,
+        **given,
     }  # fmt: skip
     cost = (
         facts["fresh"] * 1_000 + facts["cached"] * 100 + facts["written"] * 1_250
@@ -200,7 +201,9 @@ def test_cache_writes_for_an_hour_are_dearer() -> None:
 def test_calls_without_a_price_are_worth_what_was_billed() -> None:
     """Unknown, and never taken for 0: the bill tells it."""
     rows = [spent(model="nova", priced=False)]
-    one = only(compared(rows, bill(model="nova-2026-01-01")))
+    found = compared(rows, bill(model="nova-2026-01-01"))
+    assert verdict(found).startswith("ledger $0.00, bill $0.0015: our rows have no cost of it; ")
+    one = only(found)
     assert (one.cause, one.model, one.amount_nano) == ("unknown-price", "nova", 1_500_000)
 
 
@@ -245,6 +248,30 @@ def test_a_day_in_one_amount_is_compared_as_a_whole() -> None:
     assert any("tells no models" in note for note in found.notes)
 
 
+def test_a_credit_counts_on_a_day_in_one_amount() -> None:
+    """It is less than nothing, and taken off what was billed."""
+    credit = cost("other", -1_000_000, model="", item="credit")
+    found = compared([spent()], [cost("all", 2_500_000, model=""), credit])
+    assert (found.bill_nano, found.unexplained_nano) == (1_500_000, 1_000_000)
+    assert (only(found).cause, only(found).amount_nano) == ("other-items", -1_000_000)
+
+
+def test_calls_that_are_filed_on_a_day_in_one_amount_add_up() -> None:
+    """That day is one place, so what is moved there is told of the day, not of a model."""
+    rows = [spent(), spent("2026-10-02", hour=0)]
+    lines = [
+        cost("all", 3_100_000, model=""), usage("input", 2_000), usage("output", 200, requests=2),
+        usage("input", 7, model="nova"), cost("all", 0, "2026-10-02", model=""),
+        usage("all", 0, "2026-10-02", model=""),
+    ]  # fmt: skip
+    found = compared(rows, lines)
+    assert [(one.day, one.model, one.explained_nano) for one in found.lines] == [
+        ("2026-10-01", "", 1_500_000), ("2026-10-02", "m", -1_500_000),
+    ]  # fmt: skip
+    assert (only(found).cause, only(found).amount_nano) == ("day-boundary", 0)
+    assert found.unexplained_nano == 100_000
+
+
 def test_a_day_in_one_amount_with_its_usage_names_missing_rows() -> None:
     """The usage tells models and tokens, our table their price; only the rest is unexplained."""
     lines = [
@@ -283,6 +310,20 @@ def test_an_empty_day_of_the_bill_is_compared() -> None:
     found = compared([spent(), spent("2026-10-02")], [*bill(), *empty])
     one = only(found)
     assert (one.cause, one.days, one.amount_nano) == ("unbilled-rows", ("2026-10-02",), -1_500_000)
+
+
+def test_costs_tell_the_tokens_of_a_model_that_the_usage_does_not_have() -> None:
+    """As in a table that has a cost for one model alone: its tokens are not taken for none."""
+    lines = [
+        cost("input", 1_000_000, tokens=1_000), cost("output", 500_000, tokens=100),
+        usage("input", 1_000, model="o"), usage("output", 100, model="o"),
+    ]  # fmt: skip
+    found = compared([spent(), spent(model="o")], lines)
+    assert [(one.model, one.difference_nano) for one in found.lines] == [
+        ("m", 0),
+        ("o", -1_500_000),
+    ]
+    assert only(found).model == "o"
 
 
 def test_usage_without_costs_asks_for_them() -> None:

@@ -150,6 +150,14 @@ def test_days_of_another_time_zone_are_noticed(url: str, tmp_path: Path) -> None
     assert run_json("billing", "list", "--store", url)["bills"][0]["first"] == "2026-10-01"
 
 
+def test_columns_of_no_concern_are_not_read(url: str, tmp_path: Path) -> None:
+    """A table of one's own may have others by the names that exports give their times."""
+    path = tmp_path / "own.csv"
+    path.write_text("day,model,cost,start_time,end_time\n2026-10-01,gpt-5.4,1.5,n/a,n/a\n")
+    summary = run_json("billing", "import", path, "--store", url)
+    assert (summary["written"], summary["findings"]) == (1, [])
+
+
 def test_a_dry_run_writes_nothing(url: str, files: list[Path]) -> None:
     """It reads and checks all the same."""
     summary = run_json("billing", "import", *files, "--dry-run", "--store", url)
@@ -166,11 +174,13 @@ def test_an_export_of_which_nothing_can_be_taken_is_a_failure(url: str, tmp_path
 
 
 def test_a_file_that_breaks_off_is_not_taken(url: str, tmp_path: Path) -> None:
-    """The rest of a day would be missing: exit code 2, and nothing written."""
-    path = tmp_path / "half.json"
+    """The rest of a day would be missing: exit code 2, and nothing written, of no other file."""
+    whole, path = tmp_path / "whole.json", tmp_path / "half.json"
+    whole.write_text(page(costs(1)))
     path.write_text(json.dumps(OPENAI_COSTS, indent=1)[:-400])
-    result = run("billing", "import", path, "--store", url)
+    result = run("billing", "import", whole, path, "--store", url)
     assert (result.exit_code, "breaks off" in result.stderr) == (2, True)
+    assert "nothing was written" in result.stderr
     assert run_json("billing", "list", "--store", url)["bills"] == []
 
 
@@ -208,6 +218,8 @@ def test_rows_that_were_folded_still_count(url: str, files: list[Path]) -> None:
         pass
     store.close()
     after = run_json("billing", "reconcile", "--store", url)
+    (note,) = set(after["notes"]) - set(before["notes"])
+    assert note.startswith("rows of 15 days (2026-10-01 to 2026-10-15) were folded into sums")
     assert after["ledger_nano"] == pytest.approx(before["ledger_nano"], rel=1e-9)
     assert {(one["cause"], one["model"]) for one in after["explanations"]} >= {
         ("missing-rows", "claude-haiku-4-5"), ("price", "gpt-5-mini"),

@@ -243,6 +243,7 @@ def test_gzip_is_read_too_and_a_broken_end_keeps_what_came_before(url: str, tmp_
     assert len(result.stderr.splitlines()) == 1
     kept = len(rows(url))
     assert 100 < kept < 1200
+    assert result.stderr.endswith(f"; rows before it: {kept} written\n")
     file.write_bytes(whole)
     assert _imported(url, file)["duplicates"] == kept
     assert len(rows(url)) == 1200
@@ -267,6 +268,14 @@ def test_several_files_are_one_import_in_order_of_time(url: str, tmp_path: Path)
     assert [row.ts for row in rows(url)] == [NOW + number for number in range(40)]
     assert _finding(found, "repeated")[1][0] == "early.jsonl, line 21"
     assert _finding(found, "clock")[0] > 10
+
+
+def test_a_file_may_have_any_name(url: str, tmp_path: Path) -> None:
+    """Braces too: of several files each row is told with its file's name as it is."""
+    odd = _write(tmp_path / "calls{1}.jsonl", _call(1), "{broken")
+    found = _imported(url, odd, _write(tmp_path / "other.jsonl", _call(2)))
+    assert found["written"] == 2
+    assert _finding(found, "malformed")[1][0].startswith("calls{1}.jsonl, line 2: ")
 
 
 def test_files_of_several_formats_and_a_directory(url: str, tmp_path: Path) -> None:

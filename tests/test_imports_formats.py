@@ -14,6 +14,7 @@ from budget_proxy.store.imports import FORMATS
 from budget_proxy.store.imports.inspection import Inspection
 from budget_proxy.store.imports.spool import Spool
 from budget_proxy.store.source import Source
+from budget_proxy.wire.prices import LISTED
 from tests.exported import FOLDER, Told
 from tests.makers import NOW, SALT
 
@@ -87,5 +88,5 @@ def test_whatever_stands_in_a_row_is_taken_or_told(name: str, data: st.DataObjec
         for number, call in FORMATS[name].calls(enumerate(rows, 1), told):
             if inspection.fault(call) is None:
                 inspection.look(call, f"row {number}")
-                spool.put(imported(call, SALT, source=name))
+                spool.put(imported(call, SALT, LISTED, source=name))
         assert len(list(spool.ordered())) == len(spool)

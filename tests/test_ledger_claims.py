@@ -7,17 +7,16 @@ import pytest
 from budget_proxy.ledger.claims import MOST_OUTPUT, Claim, claim_of
 from budget_proxy.ledger.limits import UNITS, Unit
 from budget_proxy.ledger.tempo import Tempo
-from budget_proxy.ledger.totals import Share
 from budget_proxy.types import Plan, Scope, Usage
-from budget_proxy.wire.prices import charge
-from tests.makers import allocation, call, plan
+from budget_proxy.wire.prices import LISTED
+from tests.makers import NOW, allocation, call, plan
 
 ALL: frozenset[Unit] = frozenset(UNITS)
 
 
 def claimed(told: Plan, most: int | None = 16_000) -> Claim:
     """The claim of a plan in every unit, by real prices."""
-    return claim_of(told, "u", most, charge, ALL, Tempo())
+    return claim_of(told, "u", most, LISTED.charge, ALL, Tempo())
 
 
 def test_a_call_claims_its_reserve_and_at_worst_its_cap() -> None:
@@ -70,27 +69,26 @@ def test_a_cache_that_may_be_written_is_in_the_worst_case() -> None:
     assert share.worst - share.reserve == 10_000 * 500
 
 
-@pytest.mark.parametrize(
-    ("tier", "reserve", "worst"), [(None, 1, 1), ("priority", 2, 2), ("flex", 0.5, 1), ("x", 1, 1)]
-)
-def test_a_service_tier_is_claimed_at_its_own_price(
-    tier: str | None, reserve: float, worst: float
-) -> None:
-    """gpt-5.4: priority costs double; flex half, which nobody is sure to get."""
-
-    def share(tier: str | None) -> Share:
-        asked = call(model="gpt-5.4", host="api.openai.com", tier=tier)
-        given = allocation(reserve=400, ceiling=1_000)
-        return claimed(plan(call=asked, allocation=given)).shares["usd"]
-
-    plain, found = share(None), share(tier)
-    assert (found.reserve, found.worst) == (reserve * plain.reserve, worst * plain.worst)
+@pytest.mark.parametrize(("tier", "dearer"), [("priority", True), ("flex", False), (None, False)])
+def test_a_dearer_tier_that_is_asked_for_is_claimed(tier: str | None, dearer: bool) -> None:
+    """At what an answer in that tier costs; a cheaper one may be answered by the plain one."""
+    facts = {"model": "gpt-5.5", "host": "api.openai.com"}
+    given = allocation(reserve=400, ceiling=1000)
+    share = claimed(plan(call=call(**facts, tier=tier), allocation=given)).shares["usd"]
+    plain = claimed(plan(call=call(**facts), allocation=given)).shares["usd"]
+    for name in ("reserve", "worst", "mean"):
+        assert (getattr(share, name) > getattr(plain, name)) is dearer, name
+    usage = Usage(12, 1000)
+    cost, _ = LISTED.charge("openai.chat", "gpt-5.5", "api.openai.com", usage, tier, NOW)
+    assert share.worst >= cost
 
 
 def test_an_unknown_price_claims_the_dearest_and_says_so() -> None:
     """A model that nobody knows is not free."""
     found = claimed(plan(call=call(model="nobody-knows-it")))
-    nano, known = charge("openai.chat", "nobody-knows-it", "", Usage(12, 400), None, found.now)
+    nano, known = LISTED.charge(
+        "openai.chat", "nobody-knows-it", "", Usage(12, 400), None, found.now
+    )
     assert (found.shares["usd"].reserve, found.priced, known) == (nano, False, False)
     assert claimed(plan(call=call(model="gpt-5-mini"))).priced
 

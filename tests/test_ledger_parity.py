@@ -15,7 +15,7 @@ from budget_proxy.engine import Core
 from budget_proxy.errors import StoreError
 from budget_proxy.ledger.limits import EACH, Limit
 from budget_proxy.types import Usage
-from budget_proxy.wire.prices import charge
+from budget_proxy.wire.prices import LISTED
 from tests.doors import learned, rows
 from tests.test_parity import (
     ANSWER,
@@ -116,7 +116,7 @@ def test_a_degraded_call_reaches_the_provider_with_the_cheaper_model(
         learned(site.engine, model=cheaper)
         plan = site.engine.plan(api=api, body=body, dry_run=True)
         usage = Usage(plan.input_tokens, plan.allocation.reserve)
-        amount, known = charge(api, MODELS[api], "", usage, None, time.time())
+        amount, known = LISTED.charge(api, MODELS[api], "", usage, None, time.time())
         limit(site, Limit("usd", amount - 1, "day", action="degrade", model=cheaper))
         site.call(api, body, colour=colour, door=door)
         sent = site.provider.last.body

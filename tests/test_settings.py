@@ -44,6 +44,8 @@ def test_the_file_is_read_and_the_environment_goes_before_it(
         ("holdout = 2", "holdout"),
         ("[agents.a]\ncapps = 1", "capps"),
         ("mode = ", FILE),
+        ("[prices.gpt-5.4]\ninput = 1\noutput = 1", r'quoted: \[prices."gpt-5.4"\]'),
+        ("[models.gpt-5.4-mini]\nreasoning = true", r'quoted: \[models."gpt-5.4-mini"\]'),
     ],
 )
 def test_a_wrong_file_names_what_is_wrong(text: str, says: str) -> None:

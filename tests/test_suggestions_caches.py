@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from budget_proxy.analytics.suggestions.caches import breaking
 from budget_proxy.types import CallRecord, Usage
-from budget_proxy.wire.prices import cost
+from budget_proxy.wire.prices import LISTED
 from tests.makers import NOW
 from tests.scenes import calls, scene
 
@@ -132,7 +132,7 @@ def test_what_a_cache_lost_agrees_with_each_rows_price(
     found = [one for one in breaking(scene(*history, days=days)) if "written" in one.text]
     lost = 0.0
     for row in history:
-        plain, _ = cost(row.api, row.model, "", Usage(row.input_tokens, 100), None, NOW)
+        plain, _ = LISTED.cost(row.api, row.model, "", Usage(row.input_tokens, 100), None, NOW)
         lost += (row.cost or 0) - (plain or 0)
     for one in found:
         assert one.money is not None

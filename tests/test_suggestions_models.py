@@ -12,7 +12,7 @@ from budget_proxy.analytics.suggestions.pricing import repriced
 from budget_proxy.policy.base import Tier
 from budget_proxy.store.measures import sums_of
 from budget_proxy.types import CallRecord, Usage
-from budget_proxy.wire.prices import cost, rates
+from budget_proxy.wire.prices import LISTED
 from tests.makers import NOW
 from tests.scenes import calls, scene
 
@@ -96,12 +96,12 @@ TOKENS = st.lists(st.tuples(*[st.integers(0, 5000)] * 5), min_size=1, max_size=3
 def test_sums_cost_what_their_rows_cost(rows: list[tuple[int, ...]], model: str) -> None:
     """Repriced sums are the sum of the rows, each priced by the library's way."""
     api = "anthropic.messages" if model.startswith("claude") else "openai.chat"
-    found = rates(api, model, "", None, NOW)
+    found = LISTED.rates(api, model, "", None, NOW)
     assert found is not None
     history, whole = [], 0.0
     for fresh, read, written, plain, thought in rows:
         usage = Usage(fresh + read + written, plain + thought, thought, read, written)
-        dollars, _ = cost(api, model, "", usage, None, NOW)
+        dollars, _ = LISTED.cost(api, model, "", usage, None, NOW)
         assert dollars is not None
         whole += dollars
         history += calls(

@@ -17,9 +17,11 @@ from budget_proxy.wire.biller import biller, family, tier_of
         ("openai.chat", "mine.openai.azure.com", "gpt-5", "azure"),
         ("anthropic.messages", "bedrock-runtime.us-east-1.amazonaws.com", "claude-x", "aws"),
         ("openai.chat", "127.0.0.1:8080", "llama-3", None),
+        ("openai.chat", "127.0.0.1:8080", "gpt-oss-20b", None),
         ("openai.chat", "gateway.example:4000", "gpt-5-mini", "openai"),
         ("import", "", "claude-haiku-4-5", "anthropic"),
         ("import", "", "llama-3", None),
+        ("import", "", "openai/gpt-oss-120b", None),
     ],
 )
 def test_the_host_says_who_bills_else_the_model(

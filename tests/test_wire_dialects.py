@@ -68,6 +68,24 @@ def test_dialects_know_their_names() -> None:
     assert [DIALECTS[api].provider for api in APIS] == ["anthropic", "openai", "openai"]
 
 
+@pytest.mark.parametrize(
+    ("api", "asked", "tier"),
+    [
+        ("openai.chat", {"service_tier": "priority"}, "priority"),
+        ("openai.responses", {"service_tier": "flex"}, "flex"),
+        ("anthropic.messages", {"service_tier": "standard_only"}, "standard_only"),
+        ("anthropic.messages", {"service_tier": "auto", "speed": "fast"}, "fast"),
+        ("openai.chat", {"service_tier": 7}, None),
+        ("openai.responses", {}, None),
+        ("anthropic.messages", {"speed": "standard"}, None),
+    ],
+)
+def test_the_tier_that_is_asked_for(api: str, asked: dict[str, Any], tier: str | None) -> None:
+    """As an answer names it, by which that is priced: a fast speed goes before the tier."""
+    found = DIALECTS[api].read({**body_of(api), **asked}, Context("c", 0.0))
+    assert found.tier == tier
+
+
 def test_strip() -> None:
     """Our key goes, its value is handed back, the given body stays as it is."""
     body = {"model": "m", "budget": {"cap": 5}, "x": 1}

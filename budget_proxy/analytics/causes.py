@@ -196,8 +196,9 @@ def _unpriced(_place: str, figures: _Figures) -> str:
     return (
         f"The price of {len(models)} model{'s' if len(models) != 1 else ''} is unknown "
         f"({', '.join(models[:_NAMED])}{' ...' if len(models) > _NAMED else ''}): their calls "
-        "count as no money in reports, and at the dearest known price against limits. Update the "
-        "price list (`pip install -U genai-prices`), or name the model as the provider does."
+        "count as no money in reports, and at the dearest known price against limits. Set it "
+        '([prices."NAME"] in the settings), update the price list (`pip install -U '
+        "genai-prices`), or name the model as the provider does."
     )
 
 

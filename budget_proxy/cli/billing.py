@@ -88,11 +88,14 @@ def reconcile(
     """Compare a month's bill with the history by day and model, and say why they differ."""
     from budget_proxy.analytics.billing.asked import plain, reconciled
     from budget_proxy.analytics.rendering.billing import billing
+    from budget_proxy.settings import load
+    from budget_proxy.wire.prices import prices_of
 
     told = format_of(form, out, as_json=as_json)
+    prices = prices_of(load())
     history = open_history(store, existing=True)
     try:
-        found = reconciled(history, month, provider)
+        found = reconciled(history, prices, month, provider)
     finally:
         history.close()
     answer(told, out, lambda: plain(found, history.url), lambda: billing(found, history.url))
@@ -119,33 +122,16 @@ def list_(
 
 def _show(summary: Summary) -> None:
     from budget_proxy.analytics.rendering.blocks import named
-    from budget_proxy.cli.output import console, table, whole
+    from budget_proxy.cli.exports import show
+    from budget_proxy.cli.output import whole
 
-    out = console()
-    verb = "would be written" if summary.dry_run else "written"
-    out.print(
+    show(
+        summary,
         f"{whole(summary.read)} rows read, {whole(summary.skipped)} left out; "
-        f"{whole(summary.written)} lines {verb}, {whole(summary.unchanged)} already there.\n"
-        f"Format: {', '.join(sorted(set(summary.files.values())))}\nHistory: {summary.store}",
-        soft_wrap=True,
-    )
-    for gone in summary.replaced:
-        out.print(
+        f"{whole(summary.written)} lines {summary.verb}, {whole(summary.unchanged)} already there.",
+        (
             f"Replaced: {whole(gone.lines)} lines of {named(gone.provider)} {gone.report}, "
-            f"{gone.first} to {gone.last}, which came from {named(gone.file)}.",
-            soft_wrap=True,
-        )
-    if summary.findings:
-        rows = [
-            (one.what, "taken" if one.kept else "left out", whole(one.rows))
-            for one in summary.findings
-        ]
-        out.print()
-        out.print(table("What was found", ("rows", "", "number"), rows, left=2))
-    for one in summary.findings:
-        out.print()
-        out.print(f"{one.what[0].upper()}{one.what[1:]}:", soft_wrap=True)
-        for example in one.examples:
-            out.print(f"  {example}", soft_wrap=True)
-        if one.rows > len(one.examples):
-            out.print(f"  and {whole(one.rows - len(one.examples))} more")
+            f"{gone.first} to {gone.last}, which came from {named(gone.file)}."
+            for gone in summary.replaced
+        ),
+    )

@@ -195,7 +195,10 @@ def check_prices(bench: Bench) -> Iterator[Check]:
         yield Check("prices", "ok", f"known for all of {len({row.model for row in paid})} models")
     else:
         names = _listed(unpriced)
-        advice = "Their cost shows as unknown. A newer genai-prices may list them."
+        advice = (
+            'Their cost shows as unknown. Set it ([prices."NAME"], docs/prices.md), or see '
+            "whether a newer genai-prices lists them."
+        )
         yield Check("prices", "warn", f"unknown for {names}", advice)
 
 

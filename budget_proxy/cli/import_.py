@@ -11,13 +11,14 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from budget_proxy.cli import exports
 from budget_proxy.cli.options import AsJson, StoreUrl
 from budget_proxy.cli.progress import Bar, progress_place
 from budget_proxy.errors import InvalidInput
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from budget_proxy.settings import Settings
     from budget_proxy.store.base import Store
     from budget_proxy.store.imports import Format
-    from budget_proxy.store.imports.inspection import Finding, MaxOutput
+    from budget_proxy.store.imports.inspection import MaxOutput
     from budget_proxy.store.imports.spool import Spool
     from budget_proxy.store.recorded import RecordedCall
     from budget_proxy.store.source import Source
@@ -43,18 +44,11 @@ _PATTERNS: Final = ("*.jsonl", "*.jsonl.gz")
 
 
 @dataclass(slots=True)
-class Summary:
+class Summary(exports.Summary):
     """What an import did. ``skipped`` rows are faulty; ``passed`` ones are no answered calls."""
 
-    store: str
-    dry_run: bool
-    files: dict[str, str] = field(default_factory=dict)
-    read: int = 0
-    written: int = 0
     duplicates: int = 0
-    skipped: int = 0
     passed: int = 0
-    findings: list[Finding] = field(default_factory=list)
 
 
 def register(app: typer.Typer) -> None:
@@ -100,13 +94,14 @@ def import_(
     summary = Summary(history.url, dry_run)
     try:
         with Spool() as spool, progress_place() as progress:
-            taken = _Import(history, spool, load(), agent, summary)
-            broken = _read(taken, sources, formats, progress)
+            reading = exports.Reading(sources, progress)
+            taken = _Import(history, spool, load(), agent, summary, reading)
+            broken = _read(taken, reading, sources, formats)
             taken.write(progress)
             if summary.written and not dry_run:
                 _fit(history.url, progress)
         if broken is not None:
-            raise broken
+            raise InvalidInput(f"{broken}; rows before it: {summary.written} {summary.verb}")
     finally:
         history.close()
     if as_json:
@@ -128,19 +123,15 @@ def _paths(file: Path) -> list[Path]:
 
 
 def _read(
-    taken: _Import, sources: list[Source], formats: list[Format], progress: Progress | None
+    taken: _Import, reading: exports.Reading, sources: list[Source], formats: list[Format]
 ) -> InvalidInput | None:
     """Read every file; the error of one that breaks off ends it, but loses nothing before it."""
-    bar = Bar(progress, "Reading", sum(source.size for source in sources))
-    done = 0
     for source, format_ in zip(sources, formats, strict=True):
         try:
-            for _ in taken.calls(source, format_, named=len(sources) > 1):
-                bar.show(done + source.position)
+            for _ in reading.steps(source, taken.calls(source, format_)):
+                pass
         except InvalidInput as error:
             return error
-        done += source.size
-    bar.show(done)
     return None
 
 
@@ -158,29 +149,35 @@ class _Import:
     """One import under way: calls in, to the spool; then rows out, in order, to the history."""
 
     def __init__(
-        self, history: Store, spool: Spool, settings: Settings, agent: str | None, summary: Summary
+        self,
+        history: Store,
+        spool: Spool,
+        settings: Settings,
+        agent: str | None,
+        summary: Summary,
+        reading: exports.Reading,
     ) -> None:
         from budget_proxy.store.imports.inspection import Inspection
+        from budget_proxy.wire.prices import prices_of
 
         self._history = history
         self._spool = spool
         self._window = settings.window
         self._agent = agent
         self._summary = summary
+        self._reading = reading
+        self._prices = prices_of(settings)
         self._salt = bytes.fromhex(history.meta("salt", secrets.token_hex(32)))
         self._inspection = Inspection(time.time(), _max_output(settings))
         self._folded = set(history.folded())
-        self._place = "{}"
 
-    def calls(self, source: Source, format_: Format, *, named: bool) -> Iterator[None]:
+    def calls(self, source: Source, format_: Format) -> Iterator[None]:
         """Take a file's calls into the spool, one a step."""
-        where = f"{source.path.name}, " if named else ""
-        self._place = f"{where}{source.unit} {{}}"
         self._summary.files[str(source.path)] = format_.name
         rows = source.rows(lambda number, reason: self.bad(number, InvalidInput(reason)))
         for number, call in format_.calls(rows, self):
             self._summary.read += 1
-            self._take(self._place.format(number), call, format_.name)
+            self._take(self._reading.place(number), call, format_.name)
             yield
 
     def bad(self, number: int, error: InvalidInput) -> None:
@@ -188,12 +185,12 @@ class _Import:
         from budget_proxy.store.imports.inspection import kind_of
 
         self._summary.read += 1
-        self._drop(kind_of(error), self._place.format(number), str(error))
+        self._drop(kind_of(error), self._reading.place(number), str(error))
 
     def passed(self, number: int, what: str) -> None:
         """Count a row of another kind."""
         self._summary.read += 1
-        self._drop("no-call", self._place.format(number), what)
+        self._drop("no-call", self._reading.place(number), what)
 
     def _take(self, where: str, call: RecordedCall, source: str) -> None:
         from budget_proxy.cli.imported import imported
@@ -202,7 +199,7 @@ class _Import:
         if fault is not None:
             self._drop(fault[0], where, fault[1])
             return
-        record = imported(call, self._salt, source=source, agent=self._agent)
+        record = imported(call, self._salt, self._prices, source=source, agent=self._agent)
         if not self._is_new(record):
             self._drop("repeated", where)
             return
@@ -314,28 +311,11 @@ def _max_output(settings: Settings) -> MaxOutput:
 
 
 def _show(summary: Summary) -> None:
-    from budget_proxy.cli.output import console, table, whole
+    from budget_proxy.cli.output import whole
 
-    out = console()
-    verb = "would be written" if summary.dry_run else "written"
-    out.print(
-        f"{whole(summary.read)} rows read, {whole(summary.written)} {verb}, "
+    exports.show(
+        summary,
+        f"{whole(summary.read)} rows read, {whole(summary.written)} {summary.verb}, "
         f"{whole(summary.duplicates)} already there, {whole(summary.skipped)} skipped, "
-        f"{whole(summary.passed)} passed over.\n"
-        f"Format: {', '.join(sorted(set(summary.files.values())))}\nHistory: {summary.store}",
-        soft_wrap=True,
+        f"{whole(summary.passed)} passed over.",
     )
-    if not summary.findings:
-        return
-    rows = [
-        (one.what, "taken" if one.kept else "left out", whole(one.rows)) for one in summary.findings
-    ]
-    out.print()
-    out.print(table("What was found", ("rows", "", "number"), rows, left=2))
-    for one in summary.findings:
-        out.print()
-        out.print(f"{one.what[0].upper()}{one.what[1:]}:", soft_wrap=True)
-        for example in one.examples:
-            out.print(f"  {example}", soft_wrap=True)
-        if one.rows > len(one.examples):
-            out.print(f"  and {whole(one.rows - len(one.examples))} more")

@@ -10,6 +10,7 @@ from budget_proxy.types import CallRecord
 if TYPE_CHECKING:
     from budget_proxy.store.recorded import RecordedCall
     from budget_proxy.types import Body, Call, Characteristics
+    from budget_proxy.wire.prices import Prices
 
 API: Final = "import"
 _FORM: Final = "openai.chat"  # recordings hold messages in this form
@@ -18,12 +19,12 @@ _LONGEST_NAME: Final = 200
 
 
 def imported(
-    call: RecordedCall, salt: bytes, *, source: str, agent: str | None = None
+    call: RecordedCall, salt: bytes, prices: Prices, *, source: str, agent: str | None = None
 ) -> CallRecord:
     """What the history keeps of a recorded call: classified as a live one, and no text of it.
 
-    ``source`` names the format; ``agent`` stands in for the recording's own. Novelty is left
-    out: it depends on the rows before this one.
+    ``prices`` are for a call that tells no cost; ``source`` names the format; ``agent`` stands in
+    for the recording's own. Novelty is left out: it depends on the rows before this one.
     """
     from budget_proxy.classify.characteristics import classify_call
     from budget_proxy.engine import DEFAULT_AGENT
@@ -34,7 +35,7 @@ def imported(
     seen = _as_call(identifier, call)
     kind = classify_call(seen.messages, None, images=seen.images)
     return replace(
-        _row(identifier, call, kind),
+        _row(identifier, call, kind, prices),
         agent=_name(agent or call.agent or DEFAULT_AGENT),
         session=pseudonym(salt, "import", call.session) if call.session else None,
         user=pseudonym(salt, "user", call.user) if call.user else None,
@@ -71,7 +72,7 @@ def _as_call(identifier: str, call: RecordedCall) -> Call:
     return DIALECTS[_FORM].read(body, Context(identifier, call.ts))
 
 
-def _row(identifier: str, call: RecordedCall, kind: Characteristics) -> CallRecord:
+def _row(identifier: str, call: RecordedCall, kind: Characteristics, prices: Prices) -> CallRecord:
     """The row of a recorded call; what contradicts itself counts as absent.
 
     ``input_chars`` stays 0: recorded messages may be cut, or lack their system prompt, so
@@ -102,22 +103,21 @@ def _row(identifier: str, call: RecordedCall, kind: Characteristics) -> CallReco
     )
     if call.cost_usd is not None:
         return replace(record, cost=call.cost_usd, prices="recorded")
-    return _priced(record)
+    return _priced(record, prices)
 
 
-def _priced(record: CallRecord) -> CallRecord:
-    """The record with its cost by whichever provider lists the model under that name.
+def _priced(record: CallRecord, prices: Prices) -> CallRecord:
+    """The record with its cost: your own price, or by whichever provider lists such a model.
 
     Where none does, with what it counts against limits.
     """
     from budget_proxy.wire import DIALECTS
-    from budget_proxy.wire.prices import charged, priced
 
     for api in DIALECTS:
-        found = priced(replace(record, api=api))
+        found = prices.priced(replace(record, api=api))
         if found.cost is not None:
             return replace(found, api=record.api)
-    return charged(record)
+    return prices.charged(record)
 
 
 def _name(text: str) -> str:

@@ -120,7 +120,8 @@ def add(
     from budget_proxy.analytics import limits as made
     from budget_proxy.analytics.rendering import limits as rendering
     from budget_proxy.ledger.limits import Limit
-    from budget_proxy.wire.prices import charged
+    from budget_proxy.settings import load
+    from budget_proxy.wire.prices import prices_of
 
     unit, amount = made.amount_of({"tokens": tokens, "output_tokens": output_tokens, "usd": usd})
     names = {
@@ -133,9 +134,10 @@ def add(
         unit, amount, chosen("--window", window, _WINDOWS), action=action, model=degrade_model,
         effort=degrade_effort, zone=place.key, hold=chosen("--hold", hold, _HOLDS), name=name,
     )  # fmt: skip
+    prices = prices_of(load())
     history = open_history(store)
     try:
-        done = made.add(history, limit, names, charged, now)
+        done = made.add(history, limit, names, prices.charged, now)
     finally:
         history.close()
     told = format_of(None, None, as_json=as_json)

@@ -85,6 +85,9 @@ class Admission:
 
 def _flagged(plan: Plan) -> Plan:
     """The plan, whose reason says that its price is a guess on the safe side."""
-    why = f"no price of {plan.call.model} is known: it counts at its provider's dearest"
+    why = (
+        f"no price of {plan.call.model} is known: it counts at its provider's dearest "
+        "(the setting [prices] tells one)"
+    )
     given = replace(plan.allocation, reason=f"{plan.allocation.reason}; {why}")
     return replace(plan, allocation=given)

@@ -101,21 +101,16 @@ def share_of(forecast: Forecast, most: int, pace: Pace | None) -> Share:
 def _money(call: Call, told: int, output: Share, charge: Charge) -> tuple[Share, bool]:
     """The share in nano-dollars. A price's steps by length lie within: the worst case has them.
 
-    So it has the standard tier, where the caller asks for a cheaper one and may not get it.
+    A dearer service tier that is asked for may be the one that answers, or the plain one may.
     """
+    tiers = {None, call.tier}
 
-    def nano(
-        tokens: int, written: int | None = None, tier: str | None = call.tier
-    ) -> tuple[int, bool]:
+    def nano(tokens: int, written: int | None = None) -> tuple[int, bool]:
         usage = Usage(told, tokens, cache_write_tokens=written)
-        return charge(call.api, call.model, call.host, usage, tier, call.now)
+        return max(charge(call.api, call.model, call.host, usage, tier, call.now) for tier in tiers)
 
     reserve, known = nano(output.reserve)
-    tiers = {call.tier, None}
-    worst = max(
-        reserve,
-        *(nano(output.worst, written, tier)[0] for tier in tiers for written in (None, told)),
-    )
+    worst = max(nano(output.worst)[0], nano(output.worst, told)[0], reserve)
     base = nano(0)[0]
     rate = (reserve - base) / max(output.reserve, 1)
     return output.scaled(reserve, worst, rate, base), known

@@ -20,6 +20,9 @@ Kind = Literal["input", "cache_read", "cache_write", "cache_write_1h", "output",
 NANO: Final = 1_000_000_000
 """Nano-dollars in a dollar."""
 
+SpentKey = tuple[int, str, str, str, str, str, bool, bool, bool, bool, bool]
+"""What attempts have in common that are summed: see Spent."""
+
 TOKEN_KINDS: Final[tuple[Kind, ...]] = (
     "input", "cache_read", "cache_write", "cache_write_1h", "output",
 )  # fmt: skip
@@ -80,8 +83,9 @@ class Spent:
 
     ``fresh``, ``cached``, ``written`` and ``output`` are tokens that exclude each other;
     ``amount`` is what they cost by our prices, in nano-dollars, 0 where not ``priced``.
-    ``failed`` ones brought no answer. ``repeated`` ones have time, model and tokens of an earlier
-    row. ``late`` ones ended on a later day (UTC) than they began.
+    ``prices`` is the version of these. ``failed`` ones brought no answer. ``repeated`` ones have
+    time, model and tokens of an earlier row. ``late`` ones ended on a later day (UTC) than they
+    began.
     """
 
     start: int
@@ -89,6 +93,7 @@ class Spent:
     host: str
     model: str
     tier: str
+    prices: str
     exact: bool
     priced: bool
     failed: bool
@@ -102,11 +107,11 @@ class Spent:
     amount: int
 
     @property
-    def key(self) -> tuple[int, str, str, str, str, bool, bool, bool, bool, bool]:
+    def key(self) -> SpentKey:
         """All that they have in common."""
         return (
-            self.start, self.api, self.host, self.model, self.tier, self.exact, self.priced,
-            self.failed, self.repeated, self.late,
+            self.start, self.api, self.host, self.model, self.tier, self.prices, self.exact,
+            self.priced, self.failed, self.repeated, self.late,
         )  # fmt: skip
 
 
@@ -151,8 +156,7 @@ def _by_scope(lines: Iterable[Billed]) -> dict[tuple[str, str, str], list[Billed
 def spent_of(records: Iterable[CallRecord]) -> list[Spent]:
     """Rows as Spent; rows come in the order of their ids. In SQL: store/billing.py."""
     seen: set[tuple[object, ...]] = set()
-    sums: defaultdict[tuple[int, str, str, str, str, bool, bool, bool, bool, bool], list[int]]
-    sums = defaultdict(lambda: [0] * 6)
+    sums: defaultdict[SpentKey, list[int]] = defaultdict(lambda: [0] * 6)
     for record in records:
         if record.api == NO_PROVIDER:
             continue
@@ -189,6 +193,7 @@ def _spent(record: CallRecord, *, repeated: bool) -> Spent:
         host=record.host,
         model=record.model,
         tier=record.tier or "",
+        prices=record.prices or "",
         exact=record.exact,
         priced=priced,
         failed=record.finish_reason in NO_ANSWER,

@@ -47,14 +47,15 @@ def _bounded(column: str) -> str:
 
 _FAILED: Final = ", ".join(f"'{reason}'" for reason in sorted(NO_ANSWER))
 _FLAGS: Final = ("exact", "priced", "failed", "repeated", "late")
-_TOLD: Final = ("start", "api", "host", "model", "tier", *_FLAGS)
+_TOLD: Final = ("start", "api", "host", "model", "tier", "prices", *_FLAGS)
 _SPENT: Final = f"""
     SELECT {", ".join(_TOLD)}, count(*), sum(max(given - cached - written, 0)), sum(cached),
         sum(written), sum(output), sum(amount)
     FROM (
         SELECT
             CAST(ts AS INTEGER) / {HALF_HOUR} * {HALF_HOUR} AS start,
-            api, host, model, coalesce(tier, '') AS tier, exact,
+            api, host, model, coalesce(tier, '') AS tier,
+            coalesce(prices, '') AS prices, exact,
             cost IS NOT NULL AS priced,
             finish_reason IN ({_FAILED}) AS failed,
             coalesce(input_tokens, 0) + coalesce(output_tokens, 0) <> 0 AND EXISTS (

@@ -111,8 +111,7 @@ class Source:
             if isinstance(error, OSError) and error.errno and not self.position:
                 raise self._unreadable(str(error.strerror)) from error
             raise InvalidInput(
-                f"the recording {self.path} breaks off after {self.unit} {number}: {error}; "
-                "what comes before it has been read"
+                f"the recording {self.path} breaks off after {self.unit} {number}: {error}"
             ) from error
 
     def _unreadable(self, why: str) -> InvalidInput:

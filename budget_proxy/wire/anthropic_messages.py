@@ -88,6 +88,7 @@ class AnthropicMessages:
             cappable=ceiling != 0 and not context.signed,
             usage_asked=True,
             conversation=value.name(thread) or value.name(value.mapping(thread).get("id")),
+            tier=_tier(body),
         )
 
     def write(
@@ -242,11 +243,15 @@ def _see_message(tally: Tally, message: Mapping[str, Any]) -> None:
     _see_usage(tally, message.get("usage"))
 
 
+def _tier(known: Mapping[str, Any]) -> str | None:
+    """The service tier that a request or a usage names, or the speed where that is fast."""
+    return "fast" if known.get("speed") == "fast" else value.name(known.get("service_tier"))
+
+
 def _see_usage(tally: Tally, usage: Any) -> None:
     known = value.mapping(usage)
     tally.merge(usage)
-    fast = known.get("speed") == "fast"
-    tally.tier = "fast" if fast else value.name(known.get("service_tier")) or tally.tier
+    tally.tier = _tier(known) or tally.tier
 
 
 def _finish(reason: Any) -> FinishReason | None:

@@ -18,6 +18,8 @@ _HOSTS: Final = MappingProxyType(
     }
 )  # fmt: skip
 _SNAPSHOT: Final = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})(-v\d+(:\d+)?)?$|-latest$")
+_OPEN: Final = re.compile(r"(^|/)gpt-oss", re.IGNORECASE)
+"""Weights that are open: their maker bills nobody for them."""
 _CLAUDE: Final = re.compile(r"^claude[- ]")
 _STANDARD: Final = frozenset({"", "auto", "default", "standard", "scale", "not_available"})
 
@@ -32,7 +34,7 @@ def biller(api: str, host: str, model: str) -> str | None:
     for suffix, provider in _HOSTS.items():
         if name == suffix or name.endswith(f".{suffix}"):
             return provider
-    known = provider_of_model(model)
+    known = None if _OPEN.search(model) else provider_of_model(model)
     if known is not None or name or api == "import":
         return known
     return api.partition(".")[0] or None

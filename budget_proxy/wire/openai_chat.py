@@ -77,6 +77,7 @@ class OpenAIChat:
             cappable=not (prediction or prewarm or context.signed),
             usage_asked=bool(value.mapping(body.get("stream_options")).get("include_usage")),
             cache_key=value.name(body.get("prompt_cache_key")),
+            tier=value.name(body.get("service_tier")),
         )
 
     def write(

@@ -77,6 +77,7 @@ class OpenAIResponses:
             previous_response=previous,
             cache_key=value.name(body.get("prompt_cache_key")),
             background=body.get("background") is True,
+            tier=value.name(body.get("service_tier")),
         )
 
     def write(

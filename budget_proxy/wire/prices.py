@@ -1,4 +1,6 @@
-"""What tokens cost, by genai-prices' bundled table: never over the network, never 0 for unknown.
+"""What tokens cost, by your own prices and genai-prices' bundled table.
+
+Never over the network, never 0 for unknown.
 
 Nobody waits for a sum: rows are priced in the recorder's thread. What is kept here is by which
 of its names the library knows a model, and that model's rates for a quarter of an hour.
@@ -6,17 +8,21 @@ of its names the library knows a model, and that model's rates for a quarter of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, lru_cache
 from math import ceil
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from budget_proxy.types import NO_PROVIDER, CallRecord, Usage
+from budget_proxy.types import NO_PROVIDER, NOTHING, CallRecord, Usage
 from budget_proxy.wire.models import bare_host
 from budget_proxy.wire.rates import Rates, rates_by
+from budget_proxy.wire.tariff import Tariff
+
+if TYPE_CHECKING:
+    from budget_proxy.settings import Settings
 
 _NEWEST: Final = 4_102_444_800.0
 """The year 2100: after every change of price that the table knows of."""
@@ -29,75 +35,122 @@ _LOCAL: Final = ("localhost", "127.", "[::1]", "0.0.0.0")  # noqa: S104 (compare
 Way = tuple[tuple[str, str], ...]
 
 
-def cost(
-    api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
-) -> tuple[float | None, str | None]:
-    """US dollars of one attempt and the version of the prices; ``None`` where unknown.
+class Prices:
+    """The prices in force: ``own`` ones by a model's name, else the library's.
 
-    ``tier`` is the one the answer named; ``ts`` (Unix seconds) selects historic prices.
-    Cache writes count at the short-lived rate.
+    The name is the call's, as rows and reports have it, to the letter.
     """
-    total = _total(api, model, host, usage, tier, ts)
-    return (None, None) if total is None else (float(total), version())
+
+    def __init__(self, own: Mapping[str, Tariff] = NOTHING) -> None:
+        self._own = {name: tariff.rates for name, tariff in own.items()}
+        self._versions = {name: tariff.version for name, tariff in own.items()}
+
+    def cost(
+        self, api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
+    ) -> tuple[float | None, str | None]:
+        """US dollars of one attempt and the version of the prices; ``None`` where unknown.
+
+        ``tier`` is the one the answer named; ``ts`` (Unix seconds) selects historic prices.
+        Cache writes count at the short-lived rate.
+        """
+        total = self._total(api, model, host, usage, tier, ts)
+        if total is None:
+            return None, None
+        own = self._versions.get(model)
+        return float(total), version() if own is None else own
+
+    def charge(
+        self, api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
+    ) -> tuple[int, bool]:
+        """Nano-dollars that an attempt is charged, rounded up; and whether its price is known.
+
+        That is what it counts against limits. Without a known price each token counts at the
+        dearest one of the provider's models (design decision 11); unknown tokens count as none.
+        """
+        given, taken = usage.input_tokens, usage.output_tokens
+        told = usage  # limits ask four times a call: it is copied only where it has to be
+        if given is None or taken is None:
+            told = replace(usage, input_tokens=given or 0, output_tokens=taken or 0)
+        total = self._total(api, model, host, told, tier, ts)
+        if total is not None:
+            return ceil(total * _NANO), True
+        own = self._own.get(model)
+        dear_given, dear_taken = dearest(api, int(ts // _DAY)) if own is None else own.dearest
+        dear = (given or 0) * dear_given + (taken or 0) * dear_taken
+        return ceil(dear * _NANO), own is not None
+
+    def charged(self, record: CallRecord) -> CallRecord:
+        """The row with what it counts against limits, in nano-dollars."""
+        if record.charged is not None:
+            return record
+        if record.api == NO_PROVIDER:
+            return replace(record, charged=0)
+        if record.cost is not None:
+            return replace(record, charged=ceil(Decimal(repr(record.cost)) * _NANO))
+        nano, _ = self.charge(
+            record.api, record.model, record.host, _usage(record), record.tier, record.ts
+        )
+        return replace(record, charged=nano)
+
+    def priced(self, record: CallRecord) -> CallRecord:
+        """The row with its cost in US dollars and the prices' version, where they are known."""
+        if record.cost is not None:
+            return record
+        dollars, table = self.cost(
+            record.api, record.model, record.host, _usage(record), record.tier, record.ts
+        )
+        return record if dollars is None else replace(record, cost=dollars, prices=table)
+
+    def unit_prices(self, api: str, model: str, ts: float = _NEWEST) -> tuple[float, float] | None:
+        """US dollars per input and per output token of a plain, short call; ``None`` if unknown.
+
+        ``ts`` (Unix seconds) selects historic prices; by default the newest.
+        """
+        own = self._own.get(model)
+        if own is not None:
+            return float(own.fresh), float(own.plain)
+        way = _way(api, model, "", int(ts // _DAY))
+        found = None if way is None else _calculated(model, way, Usage(1, 1), None, ts)
+        return None if found is None else (float(found.input_price), float(found.output_price))
+
+    def rates(self, api: str, model: str, host: str, tier: str | None, ts: float) -> Rates | None:
+        """US dollars of one token of each kind at ``ts`` (Unix seconds).
+
+        ``None`` where the price is unknown, or no plain sum of tokens.
+        """
+        own = self._own.get(model)
+        if own is not None:
+            return own
+        way = _way(api, model, bare_host(host), int(ts // _DAY))
+        return None if way is None else _rates(model, way, tier, int(ts // _QUARTER))
+
+    def _total(
+        self, api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
+    ) -> Decimal | None:
+        """US dollars of one attempt; ``None`` where unknown."""
+        if usage.input_tokens is None or usage.output_tokens is None:
+            return None
+        own = self._own.get(model)
+        if own is not None:
+            return own.total(usage)
+        way = _way(api, model, bare_host(host), int(ts // _DAY))
+        if way is None:
+            return None
+        rates = _rates(model, way, tier, int(ts // _QUARTER))
+        total = None if rates is None else rates.total(usage)
+        if total is None:
+            found = _calculated(model, way, usage, tier, ts)
+            total = None if found is None else found.total_price
+        return total
 
 
-def charge(
-    api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
-) -> tuple[int, bool]:
-    """Nano-dollars that an attempt is charged, rounded up; and whether its price is known.
-
-    That is what it counts against limits. Without a known price each token counts at the
-    dearest one of the provider's models (design decision 11); unknown tokens count as none.
-    """
-    given, taken = usage.input_tokens, usage.output_tokens
-    told = usage  # limits ask four times a call: it is copied only where it has to be
-    if given is None or taken is None:
-        told = replace(usage, input_tokens=given or 0, output_tokens=taken or 0)
-    total = _total(api, model, host, told, tier, ts)
-    if total is not None:
-        return ceil(total * _NANO), True
-    dear_given, dear_taken = dearest(api, int(ts // _DAY))
-    return ceil(((given or 0) * dear_given + (taken or 0) * dear_taken) * _NANO), False
+LISTED: Final = Prices()
+"""The library's prices alone."""
 
 
-def charged(record: CallRecord) -> CallRecord:
-    """The row with what it counts against limits, in nano-dollars."""
-    if record.charged is not None:
-        return record
-    if record.api == NO_PROVIDER:
-        return replace(record, charged=0)
-    if record.cost is not None:
-        return replace(record, charged=ceil(Decimal(repr(record.cost)) * _NANO))
-    nano, _ = charge(record.api, record.model, record.host, _usage(record), record.tier, record.ts)
-    return replace(record, charged=nano)
-
-
-def priced(record: CallRecord) -> CallRecord:
-    """The row with its cost in US dollars and the prices' version, where they are known."""
-    if record.cost is not None:
-        return record
-    usage = _usage(record)
-    dollars, table = cost(record.api, record.model, record.host, usage, record.tier, record.ts)
-    return record if dollars is None else replace(record, cost=dollars, prices=table)
-
-
-def unit_prices(api: str, model: str, ts: float = _NEWEST) -> tuple[float, float] | None:
-    """US dollars per input and per output token of a plain, short call; ``None`` if unknown.
-
-    ``ts`` (Unix seconds) selects historic prices; by default the newest.
-    """
-    way = _way(api, model, "", int(ts // _DAY))
-    found = None if way is None else _calculated(model, way, Usage(1, 1), None, ts)
-    return None if found is None else (float(found.input_price), float(found.output_price))
-
-
-def rates(api: str, model: str, host: str, tier: str | None, ts: float) -> Rates | None:
-    """US dollars of one token of each kind at ``ts`` (Unix seconds).
-
-    ``None`` where the price is unknown, or no plain sum of tokens.
-    """
-    way = _way(api, model, bare_host(host), int(ts // _DAY))
-    return None if way is None else _rates(model, way, tier, int(ts // _QUARTER))
+def prices_of(settings: Settings) -> Prices:
+    """The prices in force under these settings."""
+    return Prices({name: Tariff(**own.model_dump()) for name, own in settings.prices.items()})
 
 
 @cache
@@ -149,23 +202,6 @@ def _usage(record: CallRecord) -> Usage:
         record.cache_read_tokens,
         record.cache_write_tokens,
     )
-
-
-def _total(
-    api: str, model: str, host: str, usage: Usage, tier: str | None, ts: float
-) -> Decimal | None:
-    """US dollars of one attempt; ``None`` where unknown."""
-    if usage.input_tokens is None or usage.output_tokens is None:
-        return None
-    way = _way(api, model, bare_host(host), int(ts // _DAY))
-    if way is None:
-        return None
-    rates = _rates(model, way, tier, int(ts // _QUARTER))
-    total = None if rates is None else rates.total(usage)
-    if total is None:
-        found = _calculated(model, way, usage, tier, ts)
-        total = None if found is None else found.total_price
-    return total
 
 
 @lru_cache(maxsize=1024)

@@ -38,6 +38,11 @@ class Rates:
     thought: Decimal
     most: int | None
 
+    @property
+    def dearest(self) -> tuple[Decimal, Decimal]:
+        """The most that a token of input may cost, and one of output."""
+        return max(self.fresh, self.cached, self.written), max(self.plain, self.thought)
+
     def total(self, usage: Usage) -> Decimal | None:
         """US dollars of a usage; ``None`` where the rates do not hold, or it contradicts itself."""
         given, taken = usage.input_tokens or 0, usage.output_tokens or 0

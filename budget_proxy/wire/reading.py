@@ -54,6 +54,5 @@ def call_of(
         starts=starts and not transcript.answered,
         cache_past_system=transcript.shared and not transcript.answered,
         timeout=context.timeout,
-        tier="fast" if body.get("speed") == "fast" else value.name(body.get("service_tier")),
         **fields,
     )

@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from budget_proxy.analytics.billing.cells import day_of, day_start, next_day
+from budget_proxy.analytics.billing.prices import table
 from budget_proxy.analytics.billing.reconcile import Reconciliation, reconcile
 from budget_proxy.analytics.billing.verdict import verdict
 from budget_proxy.errors import InvalidInput
 from budget_proxy.store.base import Store
 from budget_proxy.store.billed import DAY, NANO, Billed, Spent
 from budget_proxy.types import frozen
+from budget_proxy.wire.prices import Prices
 
 _MONTH: Final = re.compile(r"(20\d\d)-(0[1-9]|1[0-2])")
 _EVER: Final = ("0000-00-00", "9999-99-99")
@@ -46,10 +48,12 @@ class Imported:
     imported: float
 
 
-def reconciled(store: Store, month: str | None, provider: str | None) -> Reconciliation:
+def reconciled(
+    store: Store, prices: Prices, month: str | None, provider: str | None
+) -> Reconciliation:
     """A month's bill (2026-10; else that of the newest bill) beside our rows.
 
-    Raises InvalidInput where there is no bill.
+    ``prices`` are those in force. Raises InvalidInput where there is no bill.
     """
     lines = [one for one in store.billed(*_EVER) if provider in {None, one.provider}]
     costs = [one for one in lines if one.amount is not None]
@@ -63,7 +67,20 @@ def reconciled(store: Store, month: str | None, provider: str | None) -> Reconci
     if not any(first <= one.day <= last for one in costs):
         known = sorted({one.day[:7] for one in costs})
         raise InvalidInput(f"there is no bill of {chosen}; there are bills of {', '.join(known)}")
-    return reconcile(spent_in(store, next_day(first, -1), next_day(last)), lines, first, last)
+    spent = spent_in(store, next_day(first, -1), next_day(last))
+    found = reconcile(spent, lines, first, last, prices=table(prices))
+    billed = {line.day for line in found.lines}
+    folded = sorted(billed & {day_of(day) for day, _, _ in store.folded()})
+    return replace(found, notes=(*found.notes, _folding(folded))) if folded else found
+
+
+def _folding(days: Sequence[str]) -> str:
+    """What sums of folded rows do not tell."""
+    return (
+        f"rows of {len(days)} days ({days[0]} to {days[-1]}) were folded into sums, which tell "
+        "neither hosts, nor failed calls, nor tasks that were only recorded: these count as calls "
+        "to the model's own provider"
+    )
 
 
 def days_of(month: str) -> tuple[str, str]:
@@ -105,7 +122,7 @@ def _folded(store: Store, rows: Sequence[Spent], start: int, end: int) -> Iterat
                 )
                 yield Spent(
                     start=day + DAY // 2, api="import", host="", model=sums.model, tier="",
-                    exact=not sums.estimated, priced=bool(sums.priced), failed=False,
+                    prices="", exact=not sums.estimated, priced=bool(sums.priced), failed=False,
                     repeated=False, late=False, attempts=sums.folded,
                     fresh=max(given - cached - written, 0), cached=cached, written=written,
                     output=sums.output_tokens - sum(one.output for one in some),

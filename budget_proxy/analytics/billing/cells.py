@@ -112,8 +112,8 @@ def counted(spent: Iterable[Spent]) -> Counter[Bucket]:
 def bills(lines: Sequence[Billed]) -> dict[Place, Bill]:
     """The bill of every place that has one.
 
-    Tokens are those of the report on usage where there is one of that day, else those that the
-    costs tell: they are the same tokens.
+    Tokens are those of the report on usage where it has the model on that day, else those that
+    the costs tell: they are the same tokens.
     """
     counting = {(line.provider, line.day) for line in lines if line.report == "usage"}
     by_place: defaultdict[Place, list[Billed]] = defaultdict(list)
@@ -125,7 +125,7 @@ def bills(lines: Sequence[Billed]) -> dict[Place, Bill]:
 
 
 def _bill(lines: Sequence[Billed], *, usage: bool) -> Bill:
-    counts = [line for line in lines if line.report == ("usage" if usage else "cost")]
+    counts = [line for line in lines if line.report == "usage"] or lines
     tokens: Counter[Bucket] = Counter()
     amounts: Counter[Bucket] = Counter()
     other: Counter[str] = Counter()

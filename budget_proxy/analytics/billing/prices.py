@@ -9,12 +9,12 @@ from fractions import Fraction
 from budget_proxy.analytics.billing.cells import Bucket, buckets_of, counted
 from budget_proxy.store.billed import DAY, NANO, Kind, Spent
 from budget_proxy.types import frozen
-from budget_proxy.wire.prices import rates
+from budget_proxy.wire.prices import Prices
 
-Prices = Mapping[Kind, Fraction]
+Listed = Mapping[Kind, Fraction]
 """Nano-dollars of one token by kind."""
 
-Table = Callable[[Spent], Prices | None]
+Table = Callable[[Spent], Listed | None]
 """The prices of some attempts' model; ``None`` where they are unknown."""
 
 _EXACTLY = Fraction(1, 10_000)
@@ -25,30 +25,32 @@ class Shares:
     """What each bucket's priced tokens have cost our rows, adding up to what the rows cost.
 
     ``as_input``: cached tokens were paid for as fresh ones. ``guessed``: the rows were not priced
-    by our table as it is now, so that the shares are as the table's.
+    by our table as it is now, so that the shares are as the table's. ``versions`` are those of
+    the prices that the rows have.
     """
 
     amounts: Mapping[Bucket, Fraction]
     as_input: bool = False
     guessed: bool = False
+    versions: tuple[str, ...] = ()
 
 
-def table() -> Table:
-    """Prices by genai-prices' table, as of each day's noon; each is asked for once."""
-    known: dict[tuple[object, ...], Prices | None] = {}
+def table(prices: Prices) -> Table:
+    """The prices in force, as of each day's noon; each is asked for once."""
+    known: dict[tuple[object, ...], Listed | None] = {}
 
-    def prices(one: Spent) -> Prices | None:
+    def listed(one: Spent) -> Listed | None:
         key = (one.api, one.model, one.host, one.tier, one.start // DAY)
         if key not in known:
-            known[key] = _listed(one)
+            known[key] = _listed(prices, one)
         return known[key]
 
-    return prices
+    return listed
 
 
-def _listed(one: Spent) -> Prices | None:
+def _listed(prices: Prices, one: Spent) -> Listed | None:
     noon = one.start // DAY * DAY + DAY / 2
-    found = rates(one.api, one.model, one.host, one.tier or None, noon)
+    found = prices.rates(one.api, one.model, one.host, one.tier or None, noon)
     if found is None:
         return None
     return {
@@ -63,6 +65,7 @@ def shares(spent: Iterable[Spent], prices: Table) -> Shares:
     """What each bucket has cost. The rest of an amount that no token explains is in none."""
     priced = [one for one in spent if one.priced]
     paid = sum(one.amount for one in priced)
+    versions = tuple(sorted({one.prices for one in priced if one.prices}))
     attempts = sum(one.attempts for one in priced)
     for as_input in (False, True):
         found = _by_table(priced, prices, as_input=as_input)
@@ -70,11 +73,11 @@ def shares(spent: Iterable[Spent], prices: Table) -> Shares:
             break
         total = sum(found.values(), Fraction(0))
         if abs(total - paid) <= attempts + _EXACTLY * paid:
-            return Shares(_scaled(found, paid), as_input=as_input)
+            return Shares(_scaled(found, paid), as_input=as_input, versions=versions)
     weights = _by_table(priced, prices)
     if not weights:
         weights = {bucket: Fraction(tokens) for bucket, tokens in counted(priced).items()}
-    return Shares(_scaled(weights, paid), guessed=True)
+    return Shares(_scaled(weights, paid), guessed=True, versions=versions)
 
 
 def _by_table(

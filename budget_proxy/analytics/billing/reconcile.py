@@ -18,6 +18,7 @@ from budget_proxy.analytics.billing.prices import Table, table
 from budget_proxy.analytics.billing.waterfall import AMOUNTS_ALONE, parts_of
 from budget_proxy.store.billed import Billed, Kind, Spent
 from budget_proxy.types import frozen
+from budget_proxy.wire.prices import LISTED
 
 _CENT: Final = 10_000_000
 _MANY: Final = 20
@@ -88,7 +89,8 @@ def reconcile(
 ) -> Reconciliation:
     """Compare the bill of some days with our rows, of which some days more may be given.
 
-    Those tell whether calls near midnight are filed otherwise.
+    Those tell whether calls near midnight are filed otherwise. ``prices`` are by default those
+    of the library.
     """
     ledger, lines = placed(spent), [one for one in billed if first <= one.day <= last]
     costs = {(one.provider, one.day) for one in lines if one.amount is not None}
@@ -99,17 +101,31 @@ def reconcile(
         for provider in providers
         for move in moves(ledger, sides, provider, sorted(d for p, d in costs if p == provider))
     ]
-    asked = prices or table()
+    asked = prices or table(LISTED)
     cells = list(_cells(_after(ledger, moved), sides, costs, _told(lines), asked))
     explained = _explained(cells, asked, lines)
+    pooled = _pooled_days(cells)
     for move in moved:
         for day, sign in ((move.day, -1), (move.to, 1)):
             if (move.provider, day) in costs:
-                place = (move.provider, day, move.model)
+                model = POOLED if (move.provider, day) in pooled else move.model
+                place = (move.provider, day, model)
                 part = Part("day-boundary", Fraction(sign * move.amount), sign * move.tokens,
                             note=move.why)  # fmt: skip
                 explained.setdefault(place, []).append(part)
-    return _result(first, last, ledger, sides, costs, explained, cells)
+    return _result(first, last, ledger, sides, costs, explained, cells, pooled)
+
+
+def _pooled_days(cells: Iterable[Cell]) -> set[tuple[str, str]]:
+    """The days (with their provider) that are one place."""
+    models: defaultdict[tuple[str, str], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        models[cell.provider, cell.day].append(cell)
+    return {
+        day
+        for day, (first, *others) in models.items()
+        if first.model == POOLED and first.bill.whole and not others
+    }
 
 
 def _told(lines: Iterable[Billed]) -> Mapping[str, frozenset[Kind]]:
@@ -180,7 +196,9 @@ def _pooled(
     counted = any(bill.tokens for model, bill in theirs.items() if model != POOLED)
     if not counted or None in amounts.values():
         everything = tuple(one for some in ours.values() for one in some)
-        other = sum((Counter(bill.other) for bill in theirs.values()), Counter[str]())
+        other = Counter[str]()
+        for bill in theirs.values():
+            other.update(bill.other)  # the sum of counters would leave credits out
         yield Cell(provider, day, POOLED, everything, replace(whole, tokens=None, other=other))
         return
     left = whole.whole
@@ -243,8 +261,8 @@ def _result(
     costs: set[tuple[str, str]],
     explained: Mapping[Place, Sequence[Part]],
     cells: Sequence[Cell],
+    pooled: set[tuple[str, str]],
 ) -> Reconciliation:
-    pooled = {(c.provider, c.day) for c in cells if c.model == POOLED and c.spent}
     implied = {(c.provider, c.day, c.model): c.bill.total for c in cells}
     lines: list[Line] = []
     for place in sorted({*explained, *(p for p in ledger if p[:2] in costs)}):

@@ -31,7 +31,7 @@ def _apart(found: Reconciliation) -> str:
     if abs(beyond) < NANO // 200 and not _telling(found) and not found.unexplained_nano:
         return "they agree" + (" but for rounding" if beyond else "")
     if not found.ledger_nano:
-        return "nothing of it is in our rows" if beyond else "they agree in all"
+        return "our rows have no cost of it" if beyond else "they agree in all"
     how = "more" if beyond > 0 else "less"
     if round(1000 * abs(beyond) / found.ledger_nano) == 0:
         return f"{money(abs(beyond))} {how} billed" if beyond else "the same in all, not by day"

@@ -16,12 +16,14 @@ from typing import Final
 from budget_proxy.analytics.billing.cells import Bill, Bucket, Cell, counted
 from budget_proxy.analytics.billing.counts import Counts
 from budget_proxy.analytics.billing.parts import Part
-from budget_proxy.analytics.billing.prices import Table, shares
+from budget_proxy.analytics.billing.prices import Shares, Table, shares
 from budget_proxy.store.billed import Kind
+from budget_proxy.wire.tariff import OWN
 
 _CACHE: Final[tuple[Kind, ...]] = ("cache_write_1h", "cache_write", "cache_read")
 _CLOSE: Final = Fraction(1, 50)
 _OTHERWISE: Final = "our rows were not priced by our table as it is now"
+_SETTINGS: Final = "our rows were priced by the settings"
 
 AMOUNTS_ALONE: Final = (
     "amounts without tokens: rows and prices cannot be told apart; import the report on usage too"
@@ -122,7 +124,7 @@ class _Tokens:
             return
         ours, theirs = paid / tokens, self._values[bucket]
         cache = self._is_cache(bucket, ours, theirs)
-        note = cache or (_OTHERWISE if self._shares.guessed else "")
+        note = cache or _priced_by(self._shares)
         yield Part(
             "cache" if cache else "price", amount, tokens,
             bucket=bucket, ours=ours, theirs=theirs, note=note,
@@ -177,6 +179,14 @@ class _Tokens:
         for bucket, amount in amounts.items():
             found[self._fold[bucket]] += amount
         return found
+
+
+def _priced_by(found: Shares) -> str:
+    """By which prices rows were priced, where that may be why theirs are others."""
+    by = ", ".join(found.versions)
+    if found.guessed:
+        return f"{_OTHERWISE}, but by {by}" if by else _OTHERWISE
+    return _SETTINGS if any(version.startswith(OWN) for version in found.versions) else ""
 
 
 def _close(one: Fraction, other: Fraction) -> bool:

@@ -19,7 +19,7 @@ from budget_proxy.store.base import Store
 from budget_proxy.store.sums import KEYS
 from budget_proxy.types import CallRecord
 from budget_proxy.wire.models import api_of_model, capabilities
-from budget_proxy.wire.prices import rates
+from budget_proxy.wire.prices import Prices, prices_of
 from budget_proxy.wire.rates import Rates
 
 if TYPE_CHECKING:
@@ -85,17 +85,17 @@ def scene_of(
         policy=policy_of(settings),
         strategy=settings.strategy,
         able=lambda api, host, model: capabilities(api, host, model, known, settings.quota_hosts),
-        rates=lambda row, model: _rates(row, model, now),
+        rates=partial(_rates, prices_of(settings), now),
         since=lambda ts: store.sums(start=ts, by=("agent", "model"), only=_READ, **where),
         end=now,
     )
 
 
-def _rates(row: CallRecord, model: str, now: float) -> Rates | None:
+def _rates(prices: Prices, now: float, row: CallRecord, model: str) -> Rates | None:
     """What a model's tokens cost where the row was sent, or else at the model's own provider."""
-    found = rates(row.api, model, row.host, row.tier if model == row.model else None, now)
+    found = prices.rates(row.api, model, row.host, row.tier if model == row.model else None, now)
     api = api_of_model(model)
-    return rates(api, model, "", None, now) if found is None and api else found
+    return prices.rates(api, model, "", None, now) if found is None and api else found
 
 
 def worth(one: Suggestion) -> tuple[float, int, int, str]:

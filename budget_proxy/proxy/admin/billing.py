@@ -34,7 +34,7 @@ class AskedBilling(Question):
 
 def billing(engine: Engine, asked: AskedBilling) -> dict[str, Any]:
     """Ledger and bill by day and model, and why they differ, as `billing reconcile --json`."""
-    found = reconciled(engine.store, asked.month, asked.provider)
+    found = reconciled(engine.store, engine.prices, asked.month, asked.provider)
     return plain(found, shown(engine.store.url))
 
 

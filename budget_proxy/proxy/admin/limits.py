@@ -18,7 +18,6 @@ from budget_proxy.proxy.admin.endpoint import Endpoint
 from budget_proxy.proxy.admin.question import Name, Nothing, Question, Zone
 from budget_proxy.proxy.admin.refusal import NOT_FOUND, Refusal
 from budget_proxy.proxy.health import shown
-from budget_proxy.wire.prices import charged
 
 _Answer = TypeVar("_Answer", made.Limits, made.Added, made.Removed, made.Check)
 _Count = Annotated[int, Field(ge=0, le=10**18, strict=True)]
@@ -109,7 +108,7 @@ def add(engine: Engine, asked: AskedAdd) -> made.Added:
         effort=wanted.degrade_effort, zone=wanted.zone or engine.settings.time_zone,
         hold=wanted.hold, name=wanted.name,
     )  # fmt: skip
-    return _shown(engine, made.add(engine.store, limit, names, charged, engine.now()))
+    return _shown(engine, made.add(engine.store, limit, names, engine.prices.charged, engine.now()))
 
 
 def change(engine: Engine, asked: AskedSet) -> made.Added:

@@ -22,8 +22,8 @@ from budget_proxy.store.source import Row
 from budget_proxy.wire.biller import tier_of
 
 PROVIDER: Final = "anthropic"
-STARTS: Final = ("starting_at", "usage_date_utc")
-ENDS: Final = ("ending_at",)
+STARTS: Final[tuple[str, ...]] = ("starting_at", "usage_date_utc")
+ENDS: Final[tuple[str, ...]] = ("ending_at",)
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "uncached_input_tokens": "input", "input_no_cache": "input",
@@ -45,6 +45,8 @@ class AnthropicCosts:
     """Buckets of costs, or the rows of the Console's table."""
 
     name = "anthropic-costs"
+    starts = STARTS
+    ends = ENDS
 
     def recognises(self, row: Row) -> bool:
         """By an amount in a bucket of Anthropic's, or the Console's columns."""
@@ -54,7 +56,7 @@ class AnthropicCosts:
 
     def lines(self, row: Row) -> Iterator[Billed]:
         """The line that a result is; an empty bucket says that nothing was billed."""
-        day = day_of(row, STARTS, ENDS)
+        day = day_of(row, self.starts, self.ends)
         if EMPTY in row:
             yield Billed(PROVIDER, "cost", day, amount=0)
             return

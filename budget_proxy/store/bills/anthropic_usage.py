@@ -35,6 +35,8 @@ class AnthropicUsage:
     """Buckets of usage, or the rows of the Console's table."""
 
     name = "anthropic-usage"
+    starts = STARTS
+    ends = ENDS
 
     def recognises(self, row: Row) -> bool:
         """By its name for fresh input."""
@@ -42,7 +44,7 @@ class AnthropicUsage:
 
     def lines(self, row: Row) -> Iterator[Billed]:
         """A line a kind of tokens; an empty bucket says that there were none."""
-        day = day_of(row, STARTS, ENDS)
+        day = day_of(row, self.starts, self.ends)
         if EMPTY in row:
             yield Billed(PROVIDER, "usage", day, tokens=0)
             return

@@ -19,6 +19,9 @@ class Format(Protocol):
 
     name: str
     """As ``--format`` takes it."""
+    starts: tuple[str, ...]
+    ends: tuple[str, ...]
+    """The fields that tell from when to when a row is; ``ends`` may be empty."""
 
     def recognises(self, row: Row) -> bool:
         """Whether a row is of this export, by the names of its fields; buckets are opened."""

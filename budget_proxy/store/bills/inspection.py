@@ -5,19 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final
 
 import orjson
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.store.billed import Billed
-from budget_proxy.store.bills.base import KINDS, Foreign
+from budget_proxy.store.bills.base import KINDS, Foreign, Format
 from budget_proxy.store.bills.reading import is_askew
 from budget_proxy.store.imports.inspection import EXAMPLES, Finding
 from budget_proxy.store.source import Row
-
-_STARTS: Final = ("start_time", "start_time_iso", "starting_at")
-_ENDS: Final = ("end_time", "end_time_iso", "ending_at")
 
 
 class Inspection:
@@ -44,9 +40,9 @@ class Inspection:
         """Note a row that cannot be taken."""
         self.note("currency" if isinstance(error, Foreign) else "malformed", where, str(error))
 
-    def look(self, row: Row, lines: Iterable[Billed], where: str) -> None:
+    def look(self, form: Format, row: Row, lines: Iterable[Billed], where: str) -> None:
         """Note what is odd in a row that is taken."""
-        if is_askew(row, _STARTS, _ENDS):
+        if is_askew(row, form.starts, form.ends):
             self.note("zone", where)
         if any(line.amount is not None and line.amount < 0 for line in lines):
             self.note("credit", where)

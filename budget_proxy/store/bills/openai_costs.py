@@ -21,8 +21,8 @@ from budget_proxy.store.imports import value
 from budget_proxy.store.source import Row
 
 PROVIDER: Final = "openai"
-STARTS: Final = ("start_time", "start_time_iso")
-ENDS: Final = ("end_time", "end_time_iso")
+STARTS: Final[tuple[str, ...]] = ("start_time", "start_time_iso")
+ENDS: Final[tuple[str, ...]] = ("end_time", "end_time_iso")
 _RESULT: Final = "organization.costs.result"
 _KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
@@ -40,6 +40,8 @@ class OpenAICosts:
     """Buckets of costs, or the rows of their table."""
 
     name = "openai-costs"
+    starts = STARTS
+    ends = ENDS
 
     def recognises(self, row: Row) -> bool:
         """By an amount with its currency, or the name of the result."""
@@ -47,7 +49,7 @@ class OpenAICosts:
 
     def lines(self, row: Row) -> Iterator[Billed]:
         """The line that a result is; an empty bucket says that nothing was billed."""
-        day = day_of(row, STARTS, ENDS)
+        day = day_of(row, self.starts, self.ends)
         flat = {**row, **_flat(row.get("amount"))}
         in_dollars(flat, "amount_currency")
         amount = money(flat, "amount_value")

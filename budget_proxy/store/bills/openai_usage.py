@@ -26,6 +26,8 @@ class OpenAIUsage:
     """Buckets of usage, or the rows of their table."""
 
     name = "openai-usage"
+    starts = STARTS
+    ends = ENDS
 
     def recognises(self, row: Row) -> bool:
         """By a number of requests, or the name of the result."""
@@ -33,7 +35,7 @@ class OpenAIUsage:
 
     def lines(self, row: Row) -> Iterator[Billed]:
         """A line a kind of tokens; a bucket without requests says that there were none."""
-        day = day_of(row, STARTS, ENDS)
+        day = day_of(row, self.starts, self.ends)
         requests = count(row, "num_model_requests")
         if EMPTY in row or requests is None:
             yield Billed(PROVIDER, "usage", day, tokens=0)

@@ -18,7 +18,6 @@ from budget_proxy.store.source import Row
 from budget_proxy.wire.biller import tier_of
 from budget_proxy.wire.models import provider_of_model
 
-_DAYS: Final = ("day", "date")
 _COSTS: Final = ("cost", "cost_usd", "amount")
 
 
@@ -26,11 +25,13 @@ class Plain:
     """Rows of a day and a model each."""
 
     name = "plain"
+    starts: tuple[str, ...] = ("day", "date")
+    ends: tuple[str, ...] = ()
 
     def recognises(self, row: Row) -> bool:
         """By its day, its model, and a cost or tokens."""
         told = not row.keys().isdisjoint({*_COSTS, "input_tokens", "output_tokens"})
-        return told and "model" in row and not row.keys().isdisjoint(_DAYS)
+        return told and "model" in row and not row.keys().isdisjoint(self.starts)
 
     def lines(self, row: Row) -> Iterator[Billed]:
         """A line a kind of tokens, and one with the amount of them all."""
@@ -41,7 +42,7 @@ class Plain:
         if provider is None:
             raise InvalidInput("whose model it is is not known: add a column provider")
         in_dollars(row, "currency")
-        day, amount = day_of(row, _DAYS, ()), money(row, *_COSTS)
+        day, amount = day_of(row, self.starts, self.ends), money(row, *_COSTS)
         tier, project = tier_of(value.text(row, "tier")), value.text(row, "project") or ""
         report: Report = "usage" if amount is None else "cost"
         found = list(_tokens(row))
