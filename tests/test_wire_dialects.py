@@ -381,23 +381,6 @@ def test_reads_the_temperature(api: str, given: Any, temperature: float | None) 
     assert read(api, body_of(api) | {"temperature": given}).temperature == temperature
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize(
-    ("given", "tier"),
-    [
-        ({}, None),
-        ({"service_tier": "priority"}, "priority"),
-        ({"speed": "fast", "service_tier": "auto"}, "fast"),
-        ({"speed": "standard", "service_tier": 7}, None),
-    ],
-)
-def test_reads_the_service_tier_that_is_asked_for(
-    api: str, given: dict[str, Any], tier: str | None
-) -> None:
-    """As OpenAI spells it, and Anthropic its fast mode."""
-    assert read(api, body_of(api) | given).tier == tier
-
-
 def test_a_schema_that_holds_itself_is_read() -> None:
     """A schema made in Python that holds itself does not keep the reader forever."""
     schema: dict[str, Any] = {"properties": {"left": {}}}
