@@ -232,7 +232,7 @@ def test_hostile_headers_open_nothing(proxied: Running) -> None:
         [(b"cookie", b"authorization=" + token)],
         [good, (b"authorization", b"Bearer sk-other")],
         [good, (b"x-api-key", b"sk-other")],
-        [good, (b"api-key", token[:-1] + b"0")],
+        [good, (b"api-key", token[:-1] + (b"1" if token.endswith(b"0") else b"0"))],
         [good, (b"AUTHORIZATION", b"")],
     ):
         assert raw(proxied, *headers) in {400, 401}, headers
