@@ -82,7 +82,7 @@ class Holding:
             self._on_limited()
 
     def trust(self, until: float) -> None:
-        """Go on by what was leased until then."""
+        """Use what was leased until then."""
         with self._locked():
             self._ledger.trusted = until
 

@@ -5,8 +5,7 @@ account it keeps what is ``free`` (leased, and not yet used) and what open calls
 A grant adds to it and a settled row takes its amount off, which may lead below 0: then the next
 call needs so much more. The store takes a row's amount off the lease as it writes the row
 (``Store.lease``), of the limits that were in force here as it settled (``newest``), so that both
-sides agree without being told. Not thread-safe: the engine's
-lock guards it.
+sides agree without being told. Not thread-safe: the engine's lock guards it.
 """
 
 from __future__ import annotations

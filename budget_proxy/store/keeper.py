@@ -39,7 +39,7 @@ class Holder(Protocol):
         """Put other limits into force."""
 
     def trust(self, until: float) -> None:
-        """Go on by what was leased until then (Unix seconds), and ask before that after it."""
+        """Use what was leased until then (Unix seconds); after it ask the store first."""
 
     def lost(self) -> None:
         """Note that leases are void: of every account others may have been given them."""
@@ -178,14 +178,14 @@ class Keeper:
             self._expired.clear()
 
     def _renew(self) -> None:
-        """Hold on to what is leased, or tell that it is void; who is awake goes on by it."""
+        """Hold on to what is leased, or tell that it is void."""
         now = self._clock()
         try:
             if not self._store.renew(self._owner(), now, self._ttl):
                 self._holder.lost()
                 self._owed.clear()
             self._renewed = now
-        finally:  # a store that fails gives to nobody else either
+        finally:  # who is awake goes on: a store that fails gives to nobody else either
             self._trusted = now + self._ttl
             self._holder.trust(self._trusted)
 
