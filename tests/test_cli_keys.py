@@ -100,7 +100,7 @@ def test_a_list_tells_states_and_cuts_no_id(url: str) -> None:
 
 
 def test_a_list_tells_the_minute_of_an_end_that_is_near(url: str) -> None:
-    """A day says nothing of a key that ends in half an hour; of one that ends in 90 days it does."""
+    """A day says nothing of a key that ends in half an hour; of one in 90 days it does."""
     for span in ("30m", "90d"):
         run("keys", "create", "--name", span, "--expires", span, "--store", url)
     lines = run("keys", "list", "--store", url).stdout.splitlines()

@@ -118,5 +118,7 @@ def _there(store: Store, kept: Kept | None, id_: str) -> Kept:
     if kept is not None:
         return kept
     named = [kept.key.id for kept in store.keys_since() if kept.key.name == id_]
-    hint = f"it is the name of {', '.join(named)}" if named else "`budget-proxy keys list` shows all"
+    hint = (
+        f"it is the name of {', '.join(named)}" if named else "`budget-proxy keys list` shows all"
+    )
     raise UnknownKey(f"there is no key {id_in(id_)!r}: {hint}")

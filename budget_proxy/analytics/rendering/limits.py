@@ -123,7 +123,7 @@ def _stands(found: Limits, place: ZoneInfo) -> tuple[Block, ...]:
 
 
 def _nobody(limit: Listed) -> str:
-    """What the account of calls that name nobody is called, where a limit keeps one beside others."""
+    """What the account of calls that name nobody is called, where there are others beside it."""
     return "unnamed" if EACH in limit.where.values() else ""
 
 
