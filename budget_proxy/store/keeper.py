@@ -13,6 +13,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from math import inf
 from typing import Final, Protocol
 
 from budget_proxy.errors import StoreError
@@ -41,7 +42,7 @@ class Holder(Protocol):
         """Note that leases are void: of every account others may have been given them."""
 
     def idle(self, now: float) -> Mapping[Account, int]:
-        """Take out what is not needed any more, to be given back."""
+        """Take out what is not needed any more, to be given back; ``inf``: no call will come."""
 
     def open(self) -> Mapping[Account, Open]:
         """What open calls hold."""
@@ -125,7 +126,7 @@ class Keeper:
         with self._looking:
             if self._limited:
                 try:
-                    self._give_back()
+                    self._give_back(inf)
                 except StoreError as error:
                     self._on_fault("limits", error)
 
@@ -150,15 +151,15 @@ class Keeper:
             if not self._store.renew(self._owner(), now, self._ttl):
                 self._holder.lost()
             self._renewed = now
-        self._give_back()
+        self._give_back(now)
         open_ = dict(self._holder.open())
         if open_ != self._told:
             self._store.tell_open(self._owner(), open_)
             self._told = open_
 
-    def _give_back(self) -> None:
-        """Give back what is idle, and what could not be given back before."""
-        self._owed.update(dict(self._holder.idle(self._clock())))
+    def _give_back(self, now: float) -> None:
+        """Give back what is idle (by ``inf`` all is), and what could not be given back before."""
+        self._owed.update(dict(self._holder.idle(now)))
         if self._owed:
             self._store.give_back(self._owner(), dict(self._owed))
             self._owed.clear()
