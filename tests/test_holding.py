@@ -75,8 +75,8 @@ def test_a_program_that_just_ends_gives_back_what_is_left(tmp_path: Path) -> Non
     store = open_store(url)
     store.save_limit(Limit("tokens", 100_000, "lifetime", created=time.time()))
     program = (
-        "import sys; from budget_proxy.assemble import Engine; from tests.test_holding import called;"
-        " engine = Engine.open(sys.argv[1], strategy='quantile', holdout=0.0); print(called(engine))"
+        "import sys\nfrom tests.test_holding import Engine, called\n"
+        "engine = Engine.open(sys.argv[1], strategy='quantile', holdout=0.0)\nprint(called(engine))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program, url],
