@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from math import inf
 from typing import Any
 
 from budget_proxy.errors import StoreError
@@ -42,7 +41,6 @@ class Holding:
         self._locked = locked
         self._on_limited = on_limited
         self._on_fault = on_fault
-        self._closing = False
         self._keeper = Keeper(store, self, owner=owner, on_fault=on_fault)
         self._keeper.look()
         self._keeper.start()
@@ -71,7 +69,6 @@ class Holding:
 
     def close(self) -> None:
         """Give back all that no open call holds. The store is to be open still."""
-        self._closing = True
         self._keeper.close()
 
     def adopt(self, limits: Sequence[Limit]) -> None:
@@ -94,7 +91,7 @@ class Holding:
     def idle(self, now: float) -> Mapping[Account, int]:
         """Take out what is not needed any more."""
         with self._locked():
-            return self._ledger.idle(inf if self._closing else now)
+            return self._ledger.idle(now)
 
     def open(self) -> Mapping[Account, Open]:
         """What open calls hold."""

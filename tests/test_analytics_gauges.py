@@ -95,7 +95,7 @@ def test_a_limit_that_refuses_is_told_once(watched: Watched) -> None:
     watched.refusing = [account]
     assert [watched.look(), watched.look()] == [["raised"], []]
     (alert,) = watched.store.alerts()
-    assert (alert.severity, "Calls are refused" in alert.text) == ("critical", True)
+    assert (alert.severity, "left are refused" in alert.text) == ("critical", True)
     watched.refusing = []
     assert watched.look() == ["resolved"]
 

@@ -115,6 +115,25 @@ def test_what_makes_no_sense_is_one_line_that_says_what_does(
     assert run_json("limits", "--store", url)["limits"] == []
 
 
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        ([], "calls are refused from now on"), (["--soft"], "calls go on"),
+        (["--degrade-model", "gpt-5-nano"], "calls fall back from now on"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_is_passed_as_it_is_made_says_so(
+    url: str, action: list[str], said: str
+) -> None:
+    """Whoever makes one amid a month learns what becomes of the calls of the rest of it."""
+    (note,) = run_json(*ADD, "--store", url, "--tokens", "330", *action)["notes"]
+    assert note == f"It is passed already by what was used before: {note.partition(': ')[2]}"
+    assert said in note
+    assert run_json(*ADD, "--store", url, "--tokens", "331")["notes"] == []
+    lowered = run_json("limits", "set", "2", "--tokens", "329", "--store", url)
+    assert "calls are refused from now on" in lowered["notes"][0]
+
+
 def test_a_limit_for_each_says_what_becomes_of_calls_that_name_nobody(url: str) -> None:
     """They share an account, which is shown as such: a hard stop of runs would stop them, too."""
     done = run(*ADD, "--store", url, "--tokens", "1000", "--run", "*").stdout

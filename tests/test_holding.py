@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from budget_proxy.errors import BudgetExceeded
 from budget_proxy.ledger.limits import Limit
 from budget_proxy.store import open_store
 from budget_proxy.types import Outcome, Usage
+from tests.examples import ROOT
 
 BODY = {"model": "gpt-5-mini", "messages": [{"role": "user", "content": "hi"}], "max_tokens": 500}
 
@@ -82,6 +85,24 @@ def test_what_is_left_is_given_back_at_the_end(tmp_path: Path) -> None:
         assert called(engine) == "made"
     (balance,) = store.balances(time.time())
     assert (balance.account.limit, balance.used, balance.held) == (number, 100, 0)
+    store.close()
+
+
+def test_a_program_that_just_ends_gives_back_what_is_left(tmp_path: Path) -> None:
+    """Nobody closes the engine of a wrapped client; its last call was a moment ago."""
+    url = f"sqlite:///{tmp_path / 'h.db'}"
+    store = open_store(url)
+    store.save_limit(Limit("tokens", 100_000, "lifetime", created=time.time()))
+    program = (
+        "import sys\nfrom tests.test_holding import Engine, called\n"
+        "engine = Engine.open(sys.argv[1], strategy='quantile', holdout=0.0)\nprint(called(engine))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, url],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    (balance,) = store.balances(time.time())
+    assert (done.stdout, balance.used, balance.held) == ("made\n", 100, 0)
     store.close()
 
 

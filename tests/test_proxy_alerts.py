@@ -64,5 +64,5 @@ def test_a_limit_that_refuses_calls_becomes_an_alert(
             time.sleep(0.05)
         (alert,) = proxy.engine.store.alerts()
     assert (alert.cause, alert.severity) == ("limit", "critical")
-    assert "Calls are refused" in alert.text
+    assert "are refused" in alert.text
     assert "agent tester" in alert.text

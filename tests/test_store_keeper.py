@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ class Told:
         self.expired = 0
         self.orphans: dict[int, int] = {}
         self.spare: dict[Account, int] = {}
+        self.asked_at = 0.0
         self.calls: dict[Account, Open] = {}
 
     def adopt(self, limits: Sequence[Limit]) -> None:
@@ -45,7 +47,7 @@ class Told:
 
     def idle(self, now: float) -> Mapping[Account, int]:
         """What is spare, once."""
-        assert now > 0
+        self.asked_at = now
         spare, self.spare = self.spare, {}
         return spare
 
@@ -221,6 +223,7 @@ def test_closing_gives_back_at_once(here: Here) -> None:
     here.told.spare = {account: granted}
     here.keeper.close()
     assert (here.held(), here.faults) == (0, [])
+    assert here.told.asked_at == inf  # also what a call used a moment ago
 
 
 def test_a_lease_starts_the_thread(here: Here) -> None:

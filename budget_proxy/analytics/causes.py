@@ -204,7 +204,10 @@ def _unpriced(_place: str, figures: _Figures) -> str:
 
 def _limit(_place: str, figures: _Figures) -> str:
     beyond = {
-        REFUSES: "Calls are refused: raise it, or wait until it begins anew.",
+        REFUSES: (
+            "Calls that may need more than is left are refused: raise it, give them a lower cap, "
+            "or wait until it begins anew."
+        ),
         "alert": "It is soft: calls beyond it go on.",
         "degrade": "Calls fall back to what it names when it is reached, and then are refused.",
     }

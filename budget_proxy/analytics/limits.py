@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from math import inf
+from types import MappingProxyType
 from typing import Final
 
 from budget_proxy.errors import InvalidInput
@@ -21,6 +22,13 @@ from budget_proxy.store.issuing import find
 _DIGITS: Final = 9
 _EFFORTS: Final = tuple(effort for effort in EFFORTS if effort != "auto")
 
+_FROM_NOW_ON: Final = MappingProxyType(
+    {
+        "refuse": "calls are refused from now on",
+        "degrade": "calls fall back from now on, or are refused",
+        "alert": "that is an alert, and calls go on",
+    }
+)
 _ALWAYS_NAMED: Final = ("agent", "model")
 
 Amount = int | float
@@ -196,10 +204,8 @@ def add(
     start, _ = window_of(limit.window, limit.zone, now)
     limit = replace(limit, where=_where(store, names, now), created=now)
     unpriced = store.charge(charge, start) if limit.unit == "usd" else 0
-    id_ = store.save_limit(limit)
-    notes = []
-    if limit.amount == 0:
-        notes.append("It is 0: every call that it concerns is refused.")
+    made = _one(store, store.save_limit(limit), now)
+    notes = _warnings(made)
     shared = [name for name, whose in limit.where if whose == EACH and name not in _ALWAYS_NAMED]
     notes += [f"All calls that name no {name} share one account of it." for name in shared]
     if unpriced:
@@ -207,7 +213,7 @@ def add(
             f"{unpriced} call{'' if unpriced == 1 else 's'} of the running window without a known "
             "price: counted at the dearest price of the provider."
         )
-    return Added(store.url, _one(store, id_, now), unpriced, tuple(notes))
+    return Added(store.url, made, unpriced, tuple(notes))
 
 
 def change(store: Store, id_: int, unit: Unit, amount: int, now: float) -> Added:
@@ -221,8 +227,17 @@ def change(store: Store, id_: int, unit: Unit, amount: int, now: float) -> Added
     if limit.unit != unit:
         raise InvalidInput(f"limit {id_} is in {limit.unit}, not in {unit}: add another one")
     store.save_limit(replace(limit, amount=amount))
-    notes = ("It is 0: every call that it concerns is refused.",) if amount == 0 else ()
-    return Added(store.url, _one(store, id_, now), 0, notes)
+    made = _one(store, id_, now)
+    return Added(store.url, made, 0, tuple(_warnings(made)))
+
+
+def _warnings(made: Listed) -> list[str]:
+    """What an amount means at once, where that is more than somebody may have meant."""
+    if made.amount == 0:
+        return ["It is 0: every call that it concerns is refused."]
+    if any(one.used >= made.amount for one in made.accounts):
+        return [f"It is passed already by what was used before: {_FROM_NOW_ON[made.action]}."]
+    return []
 
 
 def remove(store: Store, id_: int) -> Removed:

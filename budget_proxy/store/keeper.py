@@ -45,7 +45,7 @@ class Holder(Protocol):
         """Note that leases are void: of every account others may have been given them."""
 
     def idle(self, now: float) -> Mapping[Account, int]:
-        """Take out what is not needed any more, to be given back."""
+        """Take out what is not needed any more, to be given back; ``inf``: no call will come."""
 
     def open(self) -> Mapping[Account, Open]:
         """What open calls hold."""
@@ -139,8 +139,8 @@ class Keeper:
         with self._looking:
             if self._limited:
                 try:
-                    self._give_back()
                     self._expired.update(dict(self._holder.expire(self._clock())))
+                    self._give_back(inf)
                     self._tell_expired()
                 except StoreError as error:
                     self._on_fault("limits", error)
@@ -164,7 +164,7 @@ class Keeper:
         self._expired.update(dict(self._holder.expire(now)))
         if not self._renewed <= now < self._renewed + self._ttl / _RENEWALS:
             self._renew()
-        self._give_back()
+        self._give_back(now)
         open_ = dict(self._holder.open())
         if open_ != self._told:
             self._store.tell_open(self._owner(), open_)
@@ -189,9 +189,9 @@ class Keeper:
             self._trusted = now + self._ttl
             self._holder.trust(self._trusted)
 
-    def _give_back(self) -> None:
-        """Give back what is idle, and what could not be given back before."""
-        self._owed.update(dict(self._holder.idle(self._clock())))
+    def _give_back(self, now: float) -> None:
+        """Give back what is idle (by ``inf`` all is), and what could not be given back before."""
+        self._owed.update(dict(self._holder.idle(now)))
         if self._owed:
             self._store.give_back(self._owner(), dict(self._owed))
             self._owed.clear()
