@@ -314,7 +314,7 @@ class Running:
 
     def _is_fresh(self, run: str, now: float) -> bool:
         held = self._accounts.get(run)
-        return held is not None and now - held.read < FRESH
+        return held is not None and abs(now - held.read) < FRESH  # clocks are put back, too
 
     def _put(self, account: RunAccount, now: float, *, known: bool = True) -> _Held:
         held = self._accounts[account.run] = _Held(account, now, known=known)

@@ -118,6 +118,14 @@ def test_what_is_read_again_brings_extensions_and_no_use() -> None:
     assert outlook.left == 900
 
 
+def test_an_account_is_read_again_where_the_clock_was_put_back() -> None:
+    """Else nothing that others grant would be seen until it is as late again."""
+    runs = running(agents=SET)
+    begin(runs, of("t"))
+    assert runs.ask(of("t", now=NOW + FRESH / 2)) is None
+    assert runs.ask(of("t", now=NOW - 600.0)) == RunLookup(("t",), use=False)
+
+
 def test_a_row_is_counted_once() -> None:
     """Not if the account held it already; another instance's is, and so is a late one."""
     runs = running(agents=SET)
