@@ -267,7 +267,7 @@ class Running:
             if held is None or (record.id is not None and record.id <= held.account.row):
                 continue
             account = held.account
-            alarms = alarms_of(run, record.ts, record.alarms)
+            alarms = alarms_of(run, record.ts, record.seconds, record.alarms)
             held.account = replace(
                 account, use=account.use.plus(use), alarms=(*account.alarms, *alarms)
             )
