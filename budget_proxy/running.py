@@ -240,7 +240,7 @@ class Running:
         for run in runs_of(record.run):
             step = RunStep(
                 run,
-                _kind(self._agent(run) or record.agent, run),
+                _kind(record.agent, run),
                 record.model,
                 max(record.input_tokens or 0, 0),
                 max(record.output_tokens or 0, 0),
@@ -308,9 +308,6 @@ class Running:
     def _account(self, run: str) -> RunAccount:
         held = self._accounts.get(run)
         return RunAccount(run) if held is None else held.account
-
-    def _agent(self, run: str) -> str:
-        return self._account(run).agent
 
     def _is_fresh(self, run: str, now: float) -> bool:
         held = self._accounts.get(run)

@@ -289,7 +289,8 @@ def test_a_note_stays_although_the_message_of_an_earlier_one_is_gone(api: str) -
         asked["input" if api == "openai.responses" else "messages"] = conversation
         opened.call(api, asked, colour="sync", door="wrapper")
         sent_body = opened.provider.last.body
-        return sent_body.get("messages") or sent_body["input"]
+        turns_seen: list[Any] = sent_body.get("messages") or sent_body["input"]
+        return turns_seen
 
     with bench(agents={"default": {"run_tokens": 4 * USED}}, guidance="compact") as opened:
         opened.provider.answer = ANSWER
