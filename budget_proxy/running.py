@@ -240,7 +240,7 @@ class Running:
         for run in runs_of(record.run):
             step = RunStep(
                 run,
-                _kind(self._agent(run) or record.agent, run),
+                _kind(record.agent, run),
                 record.model,
                 max(record.input_tokens or 0, 0),
                 max(record.output_tokens or 0, 0),
@@ -267,7 +267,7 @@ class Running:
             if held is None or (record.id is not None and record.id <= held.account.row):
                 continue
             account = held.account
-            alarms = alarms_of(run, record.ts, record.alarms)
+            alarms = alarms_of(run, record.ts, record.seconds, record.alarms)
             held.account = replace(
                 account, use=account.use.plus(use), alarms=(*account.alarms, *alarms)
             )
@@ -309,12 +309,9 @@ class Running:
         held = self._accounts.get(run)
         return RunAccount(run) if held is None else held.account
 
-    def _agent(self, run: str) -> str:
-        return self._account(run).agent
-
     def _is_fresh(self, run: str, now: float) -> bool:
         held = self._accounts.get(run)
-        return held is not None and now - held.read < FRESH
+        return held is not None and abs(now - held.read) < FRESH  # clocks are put back, too
 
     def _put(self, account: RunAccount, now: float, *, known: bool = True) -> _Held:
         held = self._accounts[account.run] = _Held(account, now, known=known)

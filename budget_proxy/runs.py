@@ -159,8 +159,10 @@ class Runs:
         """Give a run more, and raise its hard stops. Raises InvalidInput beyond what is allowed."""
         policy = self._core.policy.runs
         most = Bounds(policy.extend_tokens, nano_of(policy.extend_usd) or 0)
-        asked = Extension(run, self._now(), who, reason, tokens, nano_of(usd) or 0)
         self._flush()  # a hard stop of the run's own counts the rows that are there
+        (known,) = self._store.run_accounts([run], use=False)
+        ts = max([self._now(), *(one.ts for one in known.alarms)])  # it answers all of them
+        asked = Extension(run, ts, who, reason, tokens, nano_of(usd) or 0)
         given = self._store.extend_run(asked, most)
         accounts = self._store.run_accounts(runs_of(run))
         limits = self._store.limits()

@@ -209,6 +209,26 @@ def test_a_run_is_over_when_it_is_silent_or_said_to_be() -> None:
     forecaster.end("never heard of")
 
 
+def test_a_clock_that_was_ahead_for_a_while_stops_nothing() -> None:
+    """Calls dated a year ahead: runs after them end by their silence, and long ones are no rule."""
+    steps = [step for run in range(60) for step in _whole(run, 10, 1.7e9 + 1000.0 * run)]
+    ahead = [replace(step, ts=step.ts + 3e7, run=f"ahead-{step.run}") for step in steps[200:230]]
+    right, wrong = learned(steps), learned([*steps[:200], *ahead, *steps[200:]])
+    told, expected = (each.predict_one("coder", "new", model="gpt-x") for each in (wrong, right))
+    assert told.support >= expected.support
+    assert told.turns.at(0.75) == pytest.approx(expected.turns.at(0.75), rel=0.05)
+    assert wrong.is_open("coder-59", steps[-1].ts + 1.0)
+    assert not wrong.is_open("coder-59", steps[-1].ts + 4000.0)
+
+
+def test_rows_that_come_late_put_no_clock_back() -> None:
+    """Answers made in the background hours ago end no run that is going on."""
+    steps = [step for run in range(20) for step in _whole(run, 10, 1.7e9 + 1000.0 * run)]
+    late = [replace(step, ts=step.ts - 20_000.0, run=f"late-{step.run}") for step in steps[:50]]
+    forecaster = learned([*steps, *late])
+    assert forecaster.is_open("coder-19", steps[-1].ts + 5.0)
+
+
 def test_a_cost_is_not_known_where_a_price_is_not() -> None:
     """One call without a price, and the run's cost is unknown; other runs' stay known."""
     history = [step for run in range(20) for step in _whole(run, 10, 1.7e9 + 1000.0 * run)]

@@ -118,6 +118,14 @@ def test_what_is_read_again_brings_extensions_and_no_use() -> None:
     assert outlook.left == 900
 
 
+def test_an_account_is_read_again_where_the_clock_was_put_back() -> None:
+    """Else nothing that others grant would be seen until it is as late again."""
+    runs = running(agents=SET)
+    begin(runs, of("t"))
+    assert runs.ask(of("t", now=NOW + FRESH / 2)) is None
+    assert runs.ask(of("t", now=NOW - 600.0)) == RunLookup(("t",), use=False)
+
+
 def test_a_row_is_counted_once() -> None:
     """Not if the account held it already; another instance's is, and so is a late one."""
     runs = running(agents=SET)
@@ -340,3 +348,26 @@ def test_an_account_that_could_not_be_read_is_read_as_a_whole_later() -> None:
     assert outlook is not None
     assert outlook.left == 4_100
     assert runs.ask(of("t", now=NOW + 3 * FRESH)) == RunLookup(("t",), use=False)
+
+
+def test_what_is_learned_of_a_run_is_in_its_rows_alone() -> None:
+    """A part's call ends before its whole's first: live and replayed forecasts are the same."""
+    live, replayed = running(), running()
+    for runs in (live, replayed):
+        for number in range(20):
+            start = NOW - 10**6 + 9_000 * number
+            runs.learn(row(f"plan-{number}", agent="planner", ts=start))
+            for step in range(40):
+                runs.learn(row(f"code-{number}", ts=start + step))
+    planned = RunAccount("t", "planner", RunBudget("t", "planner", NOW))
+    begin(live, of("t", agent="planner"))
+    begin(live, of("t/fix"), [planned])
+    made = [
+        live.settle(row("t/fix", ts=NOW + 1)),
+        live.settle(row("t", agent="planner", ts=NOW)),
+    ]
+    for one in made:
+        replayed.learn(one)
+    for name in ("t", "t/fix", "u"):
+        one, other = (each.forecast(name, "coder", "gpt-5.4") for each in (live, replayed))
+        assert one == other

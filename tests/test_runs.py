@@ -289,8 +289,8 @@ def test_a_note_stays_although_the_message_of_an_earlier_one_is_gone(api: str) -
         asked["input" if api == "openai.responses" else "messages"] = conversation
         opened.call(api, asked, colour="sync", door="wrapper")
         sent_body = opened.provider.last.body
-        told: list[Any] = sent_body.get("messages") or sent_body["input"]
-        return told
+        turns_seen: list[Any] = sent_body.get("messages") or sent_body["input"]
+        return turns_seen
 
     with bench(agents={"default": {"run_tokens": 4 * USED}}, guidance="compact") as opened:
         opened.provider.answer = ANSWER
@@ -328,3 +328,21 @@ def test_calls_may_go_on_between_two_runs_of_a_page(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(engine.runs, "_locked", counted)
         assert len(engine.runs.page().runs) == 5
     assert seen == [1, 2, 3, 4, 5]
+
+
+def test_an_extension_answers_the_alarms_that_are_known_whatever_the_clock_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Put back by an hour since a loop was seen, it does not keep the run from going on."""
+    from budget_proxy.assemble import Engine
+
+    scope = Scope(run="t")
+    chat = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    with Engine.open("memory:", runs={"runaway": "stop"}) as engine:
+        engine.store.append([record(run="t", alarms=("loop t",))])
+        monkeypatch.setattr(engine, "now", lambda: NOW - 3600.0)
+        monkeypatch.setattr(engine.runs, "_now", lambda: NOW - 3600.0)
+        with pytest.raises(BudgetExceeded, match="goes in circles"):
+            engine.plan(api="openai.chat", body=chat, scope=scope)
+        engine.extend_run("t", tokens=1, reason="it waits for a build")
+        assert engine.plan(api="openai.chat", body=chat, scope=scope).run is not None

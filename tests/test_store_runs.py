@@ -180,6 +180,14 @@ def test_alarms_are_those_about_the_run(store: Store) -> None:
     assert store.run_accounts(["t/fix"])[0].standing() == ()
 
 
+def test_an_extension_answers_no_alarm_that_came_after_it(store: Store) -> None:
+    """An alarm is as old as the end of its call: one under way then had not raised it."""
+    store.append([record(run="t", seconds=60.0, alarms=("loop t",))])
+    store.extend_run(Extension("t", NOW + 30, "admin", "it polls", 10), MOST)
+    (account,) = store.run_accounts(["t"])
+    assert account.standing() == (Alarmed("loop", NOW + 60),)
+
+
 def note(at: int, text: str, step: int) -> Note:
     """A note at a place."""
     return Note(at, f"id-{text}", text, 3, "t", "tokens", 500, step)

@@ -91,17 +91,17 @@ def use_of(row: CallRecord) -> RunUse:
 
 @frozen
 class Alarmed:
-    """An alarm that a call of a run raised: "loop" or "runaway"."""
+    """An alarm that a call of a run raised as it ended: "loop" or "runaway"."""
 
     kind: str
     ts: float
 
 
-def alarms_of(run: str, ts: float, told: Iterable[str]) -> Iterator[Alarmed]:
-    """Those of a row's alarms that are about a run."""
+def alarms_of(run: str, ts: float, seconds: float | None, told: Iterable[str]) -> Iterator[Alarmed]:
+    """Those of a row's alarms that are about a run; its call began at ``ts``."""
     for kind, _, name in (one.partition(" ") for one in told):
         if name == run:
-            yield Alarmed(kind, ts)
+            yield Alarmed(kind, ts + (seconds or 0.0))
 
 
 @frozen

@@ -82,6 +82,8 @@ class RememberedRuns:
             budget=budget,
             use=use,
             extensions=tuple(self._extensions.get(run, ())),
-            alarms=tuple(alarm for row in rows for alarm in alarms_of(run, row.ts, row.alarms)),
+            alarms=tuple(
+                alarm for row in rows for alarm in alarms_of(run, row.ts, row.seconds, row.alarms)
+            ),
             row=self._last,
         )

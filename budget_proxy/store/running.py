@@ -155,11 +155,11 @@ def last_calls(connection: sqlite3.Connection) -> Iterable[tuple[str, float]]:
 
 def _alarms(connection: sqlite3.Connection, run: str) -> Iterator[Alarmed]:
     found = connection.execute(
-        f"SELECT ts, alarms FROM calls WHERE {_OF} AND alarms <> '[]' ORDER BY id",  # noqa: S608 (our own names)
+        f"SELECT ts, seconds, alarms FROM calls WHERE {_OF} AND alarms <> '[]' ORDER BY id",  # noqa: S608 (our own names)
         _within(run),
     )
-    for ts, text in found:
-        yield from alarms_of(run, ts, rows.texts(text))
+    for ts, seconds, text in found:
+        yield from alarms_of(run, ts, seconds, rows.texts(text))
 
 
 def _within(run: str) -> tuple[str, str, str]:

@@ -22,7 +22,7 @@ from budget_proxy.predict.runs.base import (
     Used,
 )
 from budget_proxy.predict.runs.calibration import STAGES, StageTracking, stage_of
-from budget_proxy.predict.runs.gaps import Gaps
+from budget_proxy.predict.runs.gaps import MOST_SILENCE, Gaps
 from budget_proxy.predict.runs.groups import Chain, chain_of
 from budget_proxy.predict.runs.hazard import Watch
 from budget_proxy.predict.runs.loops import Streaks
@@ -38,6 +38,9 @@ MOST_AGENTS: Final = 512
 _LEAST_COST: Final = 1e-9
 _SWEPT: Final = 2
 """Runs fallen silent that are seen to at a call: more than can begin with one."""
+
+_CONVINCED: Final = 256
+"""Calls in a row that are all an hour behind the newest: its clock was wrong, not theirs."""
 
 _LEVELS: Final = np.array(LEVELS)
 _NOTHING: Final = SoFar()
@@ -77,7 +80,17 @@ class RunForecaster:
     each of the groups used last the newest 256.
     """
 
-    __slots__ = ("_active", "_agents", "_most", "_now", "_peers", "_runs", "_told", "_tracking")
+    __slots__ = (
+        "_active",
+        "_agents",
+        "_behind",
+        "_most",
+        "_now",
+        "_peers",
+        "_runs",
+        "_told",
+        "_tracking",
+    )
 
     def __init__(self, most_runs: int = MOST_RUNS, most_groups: int = MOST_GROUPS) -> None:
         self._most = most_runs
@@ -88,6 +101,7 @@ class RunForecaster:
         self._tracking = StageTracking()
         self._told: tuple[tuple[str, Chain], RunTokens] | None = None  # until a call is learned
         self._now = 0.0
+        self._behind = 0
 
     def learn_one(self, step: RunStep) -> tuple[RunAlarm, ...]:
         """Take in one settled call, and say what is odd about its run since it.
@@ -99,7 +113,7 @@ class RunForecaster:
                 f"a call has 0 tokens or more, not {step.input_tokens} in, {step.output_tokens} out"
             )
         self._told = None
-        self._now = max(self._now, step.ts)
+        self._tick(step.ts)
         self._sweep()
         run = self._runs.get(step.run)
         if run is None:
@@ -122,7 +136,7 @@ class RunForecaster:
         """What a run comes to in all, if it makes another call.
 
         Of a run that has made calls, ``agent``, ``model`` and ``task`` are those of its first. The
-        time is that of the newest call learned.
+        time is that of the newest call learned, unless 256 in a row say that it is wrong.
         """
         known = self._runs.get(run)
         chain = chain_of(agent, model, task) if known is None else known.chain
@@ -188,6 +202,21 @@ class RunForecaster:
     def _expect(self, run: _Run, quantiles: Floats) -> None:
         """Remember what is forecast as a stage begins, to learn from it once the run is over."""
         run.forecasts.append((stage_of(run.so_far.turns), quantiles))
+
+    def _tick(self, ts: float) -> None:
+        """Take the time from a call: forward at once, back only where so many in a row say so.
+
+        Some calls are learned late; but a clock that was wrong once must not stop time until then.
+        """
+        if ts >= self._now - MOST_SILENCE:
+            self._now, self._behind = max(self._now, ts), 0
+            return
+        self._behind += 1
+        if self._behind == _CONVINCED:
+            self._now, self._behind = ts, 0
+            self._peers.put_back(ts)
+            for run in self._runs.values():
+                run.last = min(run.last, ts)
 
     def _sweep(self) -> None:
         """See to runs that have been silent for long, the longest silent first."""

@@ -110,6 +110,10 @@ class Peers:
         if row >= 0:
             self._table.ended[row] = True
 
+    def put_back(self, now: float) -> None:
+        """The clock was ahead: no call was made after this moment."""
+        np.minimum(self._table.last, now, out=self._table.last)
+
     def sample(
         self,
         chain: Chain,
