@@ -19,6 +19,18 @@ AZURE = "/openai/deployments/gpt%2D5/chat/completions"
         (CHAT, {"model": "a", "MODEL": "b"}, ("a", "b")),
         (CHAT, {"model": "a", "models": ["a", "b", 3, {"model": "c"}]}, ("a", "b", "c")),
         (CHAT, {"model": "a", "fallbacks": [{"model": "b"}, "c"]}, ("a", "b", "c")),
+        (CHAT, {"model": "a", "fallbacks": [{"a": ["b", {"model": "c"}]}]}, ("a", "b", "c")),
+        (CHAT, {"model": "a", "Context_Window_Fallbacks": [{"a": ["b"]}]}, ("a", "b")),
+        (CHAT, {"model": "a", "context_window_fallback_dict": {"a": "b"}}, ("a", "b")),
+        (
+            CHAT,
+            {
+                "model": "a",
+                "router_settings_override": {"content_policy_fallbacks": [{"a": ["b"]}]},
+            },
+            ("a", "b"),
+        ),
+        (CHAT, {"model": "a", "disable_fallbacks": True, "fallbacks": None}, ("a",)),
         (CHAT, {"model": "a", "tools": [{"type": "advisor", "model": "b"}, None]}, ("a", "b")),
         (AZURE, {"messages": []}, ("gpt-5",)),
         ("/openai/Deployments//o-big/embeddings", {"model": "a"}, ("o-big", "a")),
