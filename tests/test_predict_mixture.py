@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from budget_proxy.predict import prior
+from budget_proxy.predict import network, prior
 from budget_proxy.predict.histogram import BINS, EDGES, Histogram, quantiles
 from budget_proxy.predict.mixture import Mixture, log_quantiles
 
@@ -76,6 +76,26 @@ def test_counts_and_ages_are_told() -> None:
         mixture.add([(1, 2, key)], [100])
     *_, row = mixture.find((1, 2, 3))
     assert (mixture.count(row), mixture.age(row)) == (3, 2)
+
+
+def test_what_is_kept_of_one_chain_is_what_all_chains_are_told() -> None:
+    """To the bit, and forgotten with every outcome, also one of another leaf or a spread one."""
+    mixture, chains = _mixture(most=8), [(1, 2, 3), (1, 2, 4), (1, 5, 0)]
+
+    def check() -> None:
+        found = mixture.distributions([mixture.find(chain) for chain in chains])
+        told = [mixture.quantiles(chain) for chain in chains]
+        expected = [log_quantiles(found[at : at + 1], np.array(network.LEVELS)) for at in range(3)]
+        assert np.array(told).tolist() == np.concatenate(expected).tolist()
+
+    check()
+    for number in range(40):
+        mixture.add([(1, 2, 4 + number % 7)], [10.0 + 31 * number])
+        check()
+    before = mixture.quantiles(CHAIN).tolist()
+    mixture.add_spread((1, 2, 4), mixture.beyond(CHAIN, 900))
+    assert mixture.quantiles(CHAIN).tolist() != before
+    check()
 
 
 def test_groups_are_bounded_and_a_reused_row_is_empty() -> None:

@@ -9,6 +9,7 @@ A batch that is full waits until somebody looks, or has time for it before that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from math import erfc, exp, log, log1p, sqrt
 from typing import Final, NamedTuple
@@ -216,8 +217,7 @@ class Fold:
         if self.network is not None and self.trees is not None:
             networks += self.network.predict(numbers)
             members[4] += self.trees.predict(numbers)
-        groups = self._lengths_of(cases), self._models_of(cases), self._rests_of(cases)
-        members[1], members[5], rests = _apart(groups)
+        members[1], members[5], rests = self._by_groups(cases)
         np.add(rests, networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
         members[3] = recentred(networks, centres)
         return members
@@ -229,6 +229,17 @@ class Fold:
     def by_rest(self, cases: list[Case]) -> Floats:
         """What the networks' median leaves, at LEVELS, by group."""
         return log_quantiles(self._rests_of(cases), _LEVELS) - _EXPECTED
+
+    def _by_groups(self, cases: list[Case]) -> Sequence[Floats]:
+        """At LEVELS, by group: lengths, those of models, and what the networks' median leaves."""
+        if len(cases) != 1:
+            return _apart((self._lengths_of(cases), self._models_of(cases), self._rests_of(cases)))
+        groups = cases[0].groups
+        return (
+            self.lengths.quantiles(groups),
+            self.models.quantiles(groups[:_MODEL]),
+            self.rests.quantiles(_rest_chain(cases[0])),
+        )
 
     def _lengths_of(self, cases: list[Case]) -> Floats:
         return self.lengths.distributions([self.lengths.find(case.groups) for case in cases])
@@ -250,11 +261,9 @@ class Fold:
 
     def reasoning_of(self, case: Case) -> Floats | None:
         """Tokens of reasoning at LEVELS; ``None`` where none of the model's outcomes told."""
-        rows = self.reasoning.find(case.groups)
-        if not rows[GROUPS.index("model")]:
+        if not self.reasoning.find(case.groups)[GROUPS.index("model")]:
             return None
-        found = log_quantiles(self.reasoning.distributions([rows]), _LEVELS)[0]
-        return np.asarray(np.exp(found) - 1.0)
+        return np.asarray(np.exp(self.reasoning.quantiles(case.groups)) - 1.0)
 
     def learn(self, case: Case, outcome: Outcome) -> None:
         """Take one outcome in, after those that wait."""

@@ -10,14 +10,13 @@ KEPT: Final = 48
 
 _READ: Final = 160
 """Characters read for them: masks are shorter than what they stand for."""
-_VARYING: Final = re.compile(
-    r"""
-      "[^"\n]{0,80}" | '[^'\n]{1,80}'(?!\w) | `[^`\n]{0,80}`   # quoted
-    | (?<![\w.~-]) [\w.~-]*+ / [\w./~-]+                        # paths
-    | \d [\d.,]*+                                              # numbers
-    """,
-    re.VERBOSE,
-)
+_QUOTED: Final = r"""  "[^"\n]{0,80}" | '[^'\n]{1,80}'(?!\w) | `[^`\n]{0,80}`  """
+_PATH: Final = r"(?<![\w.~-]) [\w.~-]*+ / [\w./~-]+"
+_NUMBER: Final = r"\d [\d.,]*+"
+_VARYING: Final = re.compile(f"{_QUOTED} | {_PATH} | {_NUMBER}", re.VERBOSE)
+_PATHLESS: Final = re.compile(f"{_QUOTED} | {_NUMBER}", re.VERBOSE)
+"""The same for a text without a slash, at a third of the cost."""
+
 _SIGNS: Final = re.compile(r"""["'`/\d]""")
 """One of which is in whatever varies."""
 _MASK: Final = "#"
@@ -40,7 +39,9 @@ def tail(text: str) -> str:
 
 
 def _masked(text: str) -> str:
-    return _VARYING.sub(_MASK, text) if _SIGNS.search(text) else text
+    if not _SIGNS.search(text):
+        return text
+    return (_VARYING if "/" in text else _PATHLESS).sub(_MASK, text)
 
 
 def outline(text: str) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from budget_proxy.predict.histogram import BINS, EDGES, KERNELS, LOG_EDGES, bin_of
+from budget_proxy.predict.network import LEVELS
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +26,7 @@ _FEWEST_ROWS: Final = 64
 _NOBODY, _PRIOR = 0, 1  # the first rows: an empty one, and the prior
 _FEW: Final = 4
 _LOG_WIDTHS: Final = np.diff(LOG_EDGES)
+_LEVELS: Final = np.array(LEVELS)
 
 
 def _even() -> tuple[NDArray[np.intp], Floats]:
@@ -60,6 +62,7 @@ class Mixture:
         self._free: list[int] = []
         self._left: list[int] = []
         self._clock = 0
+        self._told: dict[tuple[int, ...], Floats] = {}
 
     def find(self, chain: Sequence[int]) -> list[int]:
         """The rows of a chain's keys, parents first; 0, which is empty, where there is none."""
@@ -76,22 +79,43 @@ class Mixture:
 
     def distributions(self, chains: Sequence[Sequence[int]]) -> Floats:
         """The distributions by bin (n, BINS) of n chains, given by the rows of each."""
-        k, units, weights = self._strength, self._unit, self._weight
         rows: list[int] = []
-        parts: list[float] = []
+        shares: list[float] = []
         for chain in chains:
-            left = 1.0  # for parents
-            for row in reversed(chain):
-                kept = k * units[row]
-                left *= kept / (weights[row] + kept)
-                parts.append(left / kept)
-            rows += chain[::-1]
+            upwards = chain[::-1]
+            shares += self._shares(upwards)
+            rows += upwards
             rows.append(_PRIOR)
-            parts.append(left)
-        shape = len(chains), len(parts) // len(chains)
-        own = np.array(parts).reshape(len(chains), 1, -1)
+        shape = len(chains), len(shares) // len(chains)
+        own = np.array(shares).reshape(len(chains), 1, -1)
         mixed: Floats = np.matmul(own, self._table.take(rows, axis=0).reshape(*shape, BINS))[:, 0]
         return mixed
+
+    def _shares(self, rows: Sequence[int]) -> list[float]:
+        """By what a distribution multiplies its rows, parents last, and after them the prior."""
+        k, units, weights = self._strength, self._unit, self._weight
+        shares: list[float] = []
+        left = 1.0  # for parents
+        for row in rows:
+            kept = k * units[row]
+            left *= kept / (weights[row] + kept)
+            shares.append(left / kept)
+        shares.append(left)
+        return shares
+
+    def quantiles(self, chain: tuple[int, ...]) -> Floats:
+        """Ln(tokens) at LEVELS of one chain's keys, not to be changed.
+
+        They are kept until an outcome is counted: calls of one group come one after the other.
+        """
+        told = self._told
+        if chain not in told:
+            if len(told) >= self._most:
+                told.clear()
+            rows = self.find(chain)[::-1]
+            parts = self._table.take([*rows, _PRIOR], axis=0)
+            told[chain] = _log_quantiles(np.array(self._shares(rows)).dot(parts), _LEVELS)
+        return told[chain]
 
     def add(self, chains: Sequence[Sequence[int]], lengths: Sequence[float]) -> None:
         """Count lengths (tokens), each in every group of its chain."""
@@ -123,6 +147,7 @@ class Mixture:
 
     def _counted(self, chains: Sequence[Sequence[int]]) -> tuple[list[int], list[float], list[int]]:
         """Count an outcome of each chain: rows of the table, at what weight, and whose it is."""
+        self._told.clear()
         # The newest outcome grows instead of all others shrinking: O(1), not O(bins).
         rows, units, whose = [], [], []
         known, unit_of, weight_of = self._rows, self._unit, self._weight
@@ -182,12 +207,12 @@ class Mixture:
 
 def log_quantiles(distributions: Floats, levels: Floats) -> Floats:
     """Ln(tokens) at ``levels`` (n, levels) of n distributions by bin, log-linear within a bin."""
+    if len(distributions) < _FEW:
+        return np.array([_log_quantiles(one, levels) for one in distributions])
     reached = np.zeros((len(distributions), BINS + 1))
     np.add.accumulate(distributions, axis=1, out=reached[:, 1:])
     goals = reached[:, -1:] * levels
     pairs = zip(reached, goals, strict=True)
-    if len(reached) < _FEW:
-        return np.array([np.interp(goal, row, LOG_EDGES) for row, goal in pairs])
     at = np.array([row[1:-1].searchsorted(goal) for row, goal in pairs])
     places = at + np.arange(0, reached.size, BINS + 1)[:, None]
     before = reached.take(places)
@@ -195,3 +220,9 @@ def log_quantiles(distributions: Floats, levels: Floats) -> Floats:
     share = (goals - before) / np.maximum(reached.take(places) - before, 1e-300)
     found: Floats = LOG_EDGES.take(at) + share * _LOG_WIDTHS.take(at)
     return found
+
+
+def _log_quantiles(distribution: Floats, levels: Floats) -> Floats:
+    reached = np.zeros(BINS + 1)
+    np.add.accumulate(distribution, out=reached[1:])
+    return np.interp(reached[-1] * levels, reached, LOG_EDGES)

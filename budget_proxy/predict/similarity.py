@@ -197,9 +197,9 @@ class Similarity:
         total: _Array = _MATCHES[_KINDS.get(features.task_type, 0)].take(self._tasks[:n])
         total += _OVERLAPS[_mask(task.domains)].take(self._domains[:n])
         total += _CLOSEST
-        for column, asked in zip(self._levels, _levels(task), strict=True):
-            away = column[:n] - asked
-            total -= np.abs(away, out=away)
+        away = self._levels[:, :n] - np.array(_levels(task))[:, None]
+        for distance in np.abs(away, out=away):
+            total -= distance
         if features.task_type not in _KINDS:
             total += TYPE * (self._types[:n] == _digest(features.task_type))
         return total
@@ -266,6 +266,7 @@ def _likeness(features: Features) -> _Likeness:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
 def _mask(domains: frozenset[str]) -> int:
     return sum(_BITS.get(name, 0) for name in domains)
 

@@ -23,7 +23,7 @@ def wording_of(words: Words) -> list[float]:
     return [
         math.log1p(len(order)) / _SCALE,
         len(counts) / count,
-        math.log1p(sum(map(len, order)) / count),
+        math.log1p(len("".join(order)) / count),
         math.log1p(sum([counts[number] for number in numbers])) / _SCALE,
         math.log1p(max((int(number[:_DIGITS]) for number in numbers), default=0)) / _SCALE,
         sum([counts.get(word, 0) for word in _ENGLISH]) / count,
