@@ -21,6 +21,7 @@ from budget_proxy.store.billing import m012_billed
 from budget_proxy.store.keying import m011_keys
 from budget_proxy.store.limiting import TABLES as LIMIT_TABLES
 from budget_proxy.store.limiting import m013_limits
+from budget_proxy.store.quarters import m015_quarters
 from budget_proxy.store.running import TABLES as RUN_TABLES
 from budget_proxy.store.running import m014_runs
 
@@ -250,6 +251,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m012_billed,
     m013_limits,
     m014_runs,
+    m015_quarters,
 )
 """In the order of application."""
 
