@@ -49,6 +49,14 @@ def test_unknown_prices_are_no_prices_of_zero(tmp_path: Path) -> None:
     assert "--measure tokens" in run("project", "--store", url, "--at", AT).stdout
 
 
+def test_only_the_calls_that_were_asked_for(url: str) -> None:
+    """What one agent will cost, a dollar a day; people are told so."""
+    asked = ("project", "--store", url, "--at", AT, "--agent", "writer", "--task-type", "bug-fix")
+    assert run_json(*asked)["whole"]["total"]["expected"] == pytest.approx(30, rel=0.05)
+    assert "; only agent writer, task type bug-fix" in run(*asked).stdout
+    assert run_json(*asked, "--model", "other")["whole"]["total"] is None
+
+
 def test_json_has_the_whole_projection(url: str) -> None:
     """Whole, groups, limits, the past, and where it comes from; days are dates."""
     found = run_json(

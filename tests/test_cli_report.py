@@ -182,6 +182,29 @@ def test_a_report_that_was_written_is_the_last_one(
     assert "Since the last report" in run("report", "--store", url).stdout
 
 
+def test_only_the_calls_that_were_asked_for(url: str) -> None:
+    """Of an agent, a kind and a model; people are told so, also where there are none."""
+    found = run_json("report", "--store", url, "--agent", "writer", "--model", "own-model")
+    assert (found["overall"]["calls"], found["by_agent"][0]["group"]) == (20, ["writer"])
+    assert run_json("report", "--store", url, "--task-type", "testing")["overall"]["calls"] == 0
+    shown = run("report", "--store", url, "--agent", "writer", "--model", "own-model").stdout
+    assert "UTC; only agent writer, model own-model\n" in shown
+    assert "coder" not in shown
+    none = run("report", "--store", url, "--task-type", "testing").stdout
+    assert "No calls in this span; only task type testing; the history" in none
+
+
+def test_a_report_on_some_calls_is_no_last_report(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has changed since is counted from the last one on all calls."""
+    run("report", "--store", url, "--agent", "coder", "--out", tmp_path / "coder.html")
+    assert "only agent coder" in (tmp_path / "coder.html").read_text()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * 86_400)
+    assert run_json("report", "--store", url)["since_last"] is None
+
+
 def test_truncations_and_changes_are_shown_to_people(tmp_path: Path) -> None:
     """Two weeks, the second with half of its answers cut."""
     now = time.time()

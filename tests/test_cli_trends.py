@@ -68,6 +68,14 @@ def test_no_calls_in_the_span_is_said(url: str) -> None:
     assert (result.exit_code, "No calls from" in result.stdout) == (0, True)
 
 
+def test_only_the_calls_that_were_asked_for(url: str) -> None:
+    """Of an agent and a kind; people are told so."""
+    shown = run("trends", "--store", url, "--agent", "a", "--task-type", "bug-fix").stdout
+    assert "; only agent a, task type bug-fix" in shown
+    (whole,) = run_json("trends", "--store", url, "--task-type", "testing")["groups"]
+    assert sum(figures["calls"] for figures in whole["figures"]) == 0
+
+
 def test_a_measure_that_is_never_there_has_no_plot(url: str) -> None:
     """Nobody reported what the cache gave; the rest is shown."""
     output = run("trends", "--store", url, "--measure", "cache_share").stdout

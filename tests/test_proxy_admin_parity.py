@@ -28,6 +28,10 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
             ["--since", "3d", "--by", "group", "--zone", "Asia/Tokyo"],
             {"since": "3d", "by": "group", "zone": "Asia/Tokyo"},
         ),
+        (
+            ["--agent", "a", "--task-type", "bug-fix", "--model", "gpt-5.4"],
+            {"agent": "a", "task_type": "bug-fix", "model": "gpt-5.4"},
+        ),
     ],
     "/trends": [
         ([], {}),
@@ -39,6 +43,7 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
             ["--by", "group", "--measure", "cost", "--agent", "a", "--model", "gpt-5.4"],
             {"by": "group", "measure": "cost", "agent": "a", "model": "gpt-5.4"},
         ),
+        (["--task-type", "bug-fix"], {"task_type": "bug-fix"}),
     ],
     "/projection": [
         ([], {}),
@@ -58,6 +63,10 @@ TWINS: dict[str, list[tuple[list[str], dict[str, Any]]]] = {
                 "Asia/Tokyo",
             ],
             {"measure": "tokens", "method": "simple", "at": BEFORE, "zone": "Asia/Tokyo"},
+        ),
+        (
+            ["--agent", "a", "--task-type", "bug-fix", "--model", "gpt-5.4"],
+            {"agent": "a", "task_type": "bug-fix", "model": "gpt-5.4"},
         ),
     ],
     "/suggestions": [

@@ -366,8 +366,8 @@ def test_what_is_learned_of_a_run_is_in_its_rows_alone() -> None:
         live.settle(row("t/fix", ts=NOW + 1)),
         live.settle(row("t", agent="planner", ts=NOW)),
     ]
-    for one in made:
-        replayed.learn(one)
+    for settled in made:
+        replayed.learn(settled)
     for name in ("t", "t/fix", "u"):
         one, other = (each.forecast(name, "coder", "gpt-5.4") for each in (live, replayed))
         assert one == other

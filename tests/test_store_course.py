@@ -19,7 +19,7 @@ from budget_proxy.analytics.periods import Unit, periods
 from budget_proxy.store.base import Store
 from budget_proxy.store.measures import sums_of
 from budget_proxy.store.sqlite import SQLiteStore
-from budget_proxy.store.sums import SUMMED, merged
+from budget_proxy.store.sums import OTHER, SUMMED, merged
 from budget_proxy.types import CallRecord
 from tests.makers import NOW
 from tests.test_store_contract import DAY, OPENERS, alike, many
@@ -74,6 +74,33 @@ def test_each_period_has_the_rows_that_lie_in_it(
         for span, sums in zip(spans, found, strict=True):
             its = [row for row in rows if span.start <= row.ts < span.end]
             assert alike(tuple(sums), tuple(merged(sums_of(its), by)))
+
+
+@pytest.mark.parametrize(
+    ("by", "apart"),
+    [
+        (("agent",), [("a",)]),
+        (("agent", "model"), [("a", "x"), ("b", "y"), ("nobody", "z")]),
+        (("model",), []),
+    ],
+)
+def test_some_groups_are_told_apart_and_the_rest_is_one(
+    store: Store, by: tuple[str, ...], apart: list[tuple[str, ...]]
+) -> None:
+    """Of kept sums, of rows before and after them, and of those that are in no sum."""
+    rows = spread(NOW, DAY)
+    store.append(rows)
+    edges = (NOW - 1, NOW + 9_000, NOW + DAY)
+    found = store.course(edges, by=by, apart=apart)
+    for (low, high), sums in zip(pairwise(edges), found, strict=True):
+        its = sums_of(row for row in rows if low <= row.ts < high)
+        others: dict[str, Any] = dict.fromkeys(by, OTHER)
+        named = [
+            one if tuple(getattr(one, name) for name in by) in apart else replace(one, **others)
+            for one in its
+        ]
+        assert alike(tuple(sums), tuple(merged(named, by)))
+        assert any(getattr(one, by[0]) == OTHER for one in sums)
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,19 @@ def columns(path: Path, table: str) -> list[str]:
     return found
 
 
+def by_half_hours(connection: sqlite3.Connection) -> None:
+    """Put half hours in place of quarters and hours, as an earlier version kept them."""
+    names = [row[1] for row in connection.execute("PRAGMA table_info(sums)")][8:]
+    connection.execute(
+        f"INSERT INTO sums (span, start, {', '.join(KEYS)}, first, last, {', '.join(names)}) "  # noqa: S608 (our own names)
+        f"SELECT 1800, start / 1800 * 1800 AS half, {', '.join(KEYS)}, min(first), max(last), "
+        f"{', '.join(f'sum({name})' for name in names)} FROM sums WHERE span = 900 "
+        f"GROUP BY half, {', '.join(KEYS)}"
+    )
+    connection.execute("DELETE FROM sums WHERE span IN (900, 3600)")
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm016_quarters'")
+
+
 def m999_shade(db: Any) -> None:
     """Add a column, as a later version may."""
     db.execute("ALTER TABLE calls ADD COLUMN shade TEXT NOT NULL DEFAULT 'grey'")
@@ -142,13 +155,14 @@ def test_calls_that_are_there_have_an_attainable_efficiency(tmp_path: Path) -> N
     assert expected.expected > 100
     store.close()
     connection = sqlite3.connect(path)
+    by_half_hours(connection)
     for name in ("expected", "expected_efficiency"):
         connection.execute(f"ALTER TABLE sums DROP COLUMN {name}")
     connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm010_attainable_efficiency'")
     connection.commit()
     connection.close()
     store = SQLiteStore(path)
-    assert store.migrate() == ["m010_attainable_efficiency"]
+    assert store.migrate() == ["m010_attainable_efficiency", "m016_quarters"]
     found = total(store.sums(by=KEYS))
     assert found.expected == expected.expected < found.promised
     assert found.expected_efficiency == pytest.approx(expected.expected_efficiency)
@@ -158,6 +172,47 @@ def test_calls_that_are_there_have_an_attainable_efficiency(tmp_path: Path) -> N
     ]
     rows = [row for row in store.calls() if 0 <= row.ts - NOW - 3 * 86_400 < 7200]
     assert sum(one.expected for half in halves for one in half) == total(sums_of(rows)).expected
+    store.close()
+
+
+def kept(path: Path) -> list[tuple[Any, ...]]:
+    """All sums that a file keeps."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT * FROM sums ORDER BY 1, 2, 3, 4, 5, 6").fetchall()
+    connection.close()
+    return rows
+
+
+@pytest.mark.parametrize("gone", [0, 60])
+def test_half_hours_become_quarters_and_hours(tmp_path: Path, gone: int) -> None:
+    """As if they had always been; days of which calls are gone are told as days from then on."""
+    path = tmp_path / "history.db"
+    store = SQLiteStore(path)
+    store.migrate()
+    rows = [replace(row, ts=NOW + 1_080 * int(row.call_id[1:])) for row in many(400)]  # five days
+    store.append([*rows, record(pending=True, call_id="pending", ts=NOW + 5)])
+    if gone:
+        assert store.fold(store.horizon(0), NOW + 3 * 86_400, limit=gone)
+    store.sums()
+    store.append([record(call_id="in no sum yet", ts=NOW + 5)])
+    store.close()
+    before = kept(path)
+    connection = sqlite3.connect(path)
+    by_half_hours(connection)
+    connection.commit()
+    connection.close()
+    store = SQLiteStore(path)
+    assert store.migrate() == ["m016_quarters"]
+    fine = 0
+    if gone:
+        partial = [day for day, *_ in store.folded()]
+        fine = partial[-1] + 86_400
+    whole = [row for row in before if row[0] == 86_400 or row[1] >= fine]
+    assert len(whole) > 500
+    assert [row[:8] for row in kept(path)] == [row[:8] for row in whole]
+    assert [row[8:] for row in kept(path)] == [pytest.approx(row[8:]) for row in whole]
+    assert total(store.sums(by=KEYS)).attempts == len(rows) + 2
+    assert store.migrate() == []
     store.close()
 
 

@@ -16,8 +16,9 @@ from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.store.sums import (
     COLUMNS,
     DAY,
-    HALF_HOUR,
+    HOUR,
     KEYS,
+    QUARTER,
     SUMMED,
     Sums,
     added,
@@ -85,21 +86,23 @@ def test_rows_are_written_although_their_sums_cannot_be(
     store.close()
 
 
-def test_odd_times_lie_in_some_half_hour() -> None:
+def test_odd_times_lie_in_some_quarter() -> None:
     """Of a clock that was never set, or is far ahead."""
     assert bucket_of(-5e9, DAY) == 0
     assert bucket_of(1e18, DAY) == 253_402_214_400
-    assert bucket_of(1799.9, HALF_HOUR) == 0
-    assert bucket_of(1800.0, HALF_HOUR) == 1800
+    assert bucket_of(899.9, QUARTER) == 0
+    assert bucket_of(900.0, QUARTER) == 900
 
 
 def test_a_span_is_made_of_the_fewest_sums() -> None:
-    """Rows up to the half hour, half hours up to midnight, days, and back again."""
-    found = pieces_of(DAY - 2000, 3 * DAY + 1900, 0)
+    """Rows up to the quarter, quarters up to the hour, hours up to midnight, days, and back."""
+    found = pieces_of(DAY - 5500, 3 * DAY + 1900, 0)
     assert found.kept == (
-        (HALF_HOUR, DAY - 1800, DAY), (DAY, DAY, 3 * DAY), (HALF_HOUR, 3 * DAY, 3 * DAY + 1800),
+        (QUARTER, DAY - 5400, DAY - 3600), (HOUR, DAY - 3600, DAY), (DAY, DAY, 3 * DAY),
+        (QUARTER, 3 * DAY, 3 * DAY + 1800),
     )  # fmt: skip
-    assert found.edges == ((DAY - 2000, DAY - 1800), (3 * DAY + 1800, 3 * DAY + 1900))
+    assert found.edges == ((DAY - 5500, DAY - 5400), (3 * DAY + 1800, 3 * DAY + 1900))
+    assert pieces_of(900, 4500, 0).kept == ((QUARTER, 900, 4500),)
     assert pieces_of(10, 20, 0).edges == ((10, 20),)
     assert pieces_of(-inf, inf, 0).kept == ((DAY, -inf, inf),)
 

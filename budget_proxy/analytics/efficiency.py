@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from budget_proxy.analytics.figures import Figures, figures_of
-from budget_proxy.store.sums import Sums, merged, total
+from budget_proxy.store.sums import OTHER, Sums, merged, total
 
 By = Literal["agent", "task", "model", "group"]
 
@@ -23,7 +23,6 @@ COLUMNS: Final[dict[By, tuple[str, ...]]] = {
 }
 """The columns that each way of grouping tells calls apart by."""
 
-OTHER: Final = "(other)"
 _MOST: Final = 4096
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import fields
+from operator import add, attrgetter, sub
 from typing import Any, Final
 
 from budget_proxy.analytics.calibration import (
@@ -15,7 +15,7 @@ from budget_proxy.analytics.calibration import (
 )
 from budget_proxy.store.measures import MODES, USE_EDGES
 from budget_proxy.store.sums import SUMMED, Sums
-from budget_proxy.types import LEVELS
+from budget_proxy.types import LEVELS, frozen
 
 Group = tuple[str, ...]
 
@@ -27,14 +27,9 @@ _SAME: Final = (
 )  # fmt: skip
 """Counts that sums and figures call alike."""
 
-_same: Final[Callable[[Sums], tuple[Any, ...]]] = attrgetter(*_SAME)
-
-
 _USES: Final = tuple(f"use_{index + 1}" for index in range(len(USE_EDGES) + 1))
 _TENTHS: Final = range(1, 11)
-_promised: Final[Callable[[Sums], tuple[int, ...]]] = attrgetter(
-    *(f"promised_{n}" for n in _TENTHS)
-)
+_PROMISED: Final = tuple(f"promised_{tenth}" for tenth in _TENTHS)
 _SPREAD: Final = frozenset(
     {
         *_USES,
@@ -42,11 +37,16 @@ _SPREAD: Final = frozenset(
         *(f"{name}_{tenth}" for name in ("confidence", "accurate") for tenth in _TENTHS),
     }
 )
-PLAIN: Final = tuple(name for name in SUMMED if name not in _SPREAD)
+_UNTOLD: Final = frozenset({"folded", "limited", "ceiling"})
+PLAIN: Final = tuple(name for name in SUMMED if name not in _SPREAD | _UNTOLD)
 """The sums that figures without their spread are made of."""
 
+_read: Final[Callable[[Sums], tuple[Any, ...]]] = attrgetter(*PLAIN)
+_Columns = dict[str, tuple[Any, ...]]
+"""Some sums by their names: of each the values of one set of calls after the other."""
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Figures:
     """The figures of one group of calls; ``None`` where nothing was measured.
 
@@ -133,74 +133,120 @@ def figures_of(sums: Sums, group: Group = (), *, spread: bool = True) -> Figures
 
     Without it ``uses``, ``calibration`` and ``reliability`` are empty, and PLAIN sums will do.
     """
-    return Figures(
-        group=group,
-        **dict(zip(_SAME, _same(sums), strict=True)),
-        **_tokens(sums),
-        **_money(sums),
-        **_budgets(sums),
-        estimated_share=_share(sums.estimated, sums.attempts),
-        reserve=_share(sums.reserve, sums.reserved),
-        uses=tuple(getattr(sums, name) for name in _USES) if spread else (),
-        calibration=coverage(sums) if spread else (),
-        reliability=reliability(sums) if spread else (),
-        modes=_known({mode: getattr(sums, mode) for mode in sorted(MODES)}),
-        arms=_known({"holdout": sums.holdout, "treatment": sums.calls - sums.holdout}),
-        seconds=_share(sums.seconds, sums.timed),
-        score=_share(sums.score, sums.scored),
-    )
+    return figures_of_each((sums,), group, spread=spread)[0]
 
 
-def _tokens(sums: Sums) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        f"{name}_tokens": getattr(sums, f"{name}_tokens")
-        if getattr(sums, f"{name}_reported")
-        else None
+def figures_of_each(
+    parts: Sequence[Sums], group: Group = (), *, spread: bool = True
+) -> list[Figures]:
+    """The same of many sums of one group: column by column, since there may be thousands."""
+    column: _Columns = dict(zip(PLAIN, zip(*map(_read, parts), strict=True), strict=True))
+    columns = {
+        "group": [group] * len(parts),
+        **{name: column[name] for name in _SAME},
+        **_tokens(column),
+        **_money(column),
+        **_budgets(column),
+        **_spread(parts if spread else (), len(parts)),
+        "estimated_share": _shares(column["estimated"], column["attempts"]),
+        "reserve": _shares(column["reserve"], column["reserved"]),
+        "modes": _known(column, *sorted(MODES)),
+        "arms": _known(
+            {
+                "holdout": column["holdout"],
+                "treatment": list(map(sub, column["calls"], column["holdout"])),
+            },
+            "holdout", "treatment",
+        ),
+        "seconds": _shares(column["seconds"], column["timed"]),
+        "score": _shares(column["score"], column["scored"]),
+    }  # fmt: skip
+    return list(map(Figures, *(columns[name] for name in _FIELDS)))
+
+
+def _spread(parts: Sequence[Sums], count: int) -> dict[str, Sequence[Any]]:
+    if not parts:
+        return dict.fromkeys(("uses", "calibration", "reliability"), [()] * count)
+    return {
+        "uses": [tuple(getattr(sums, name) for name in _USES) for sums in parts],
+        "calibration": [coverage(sums) for sums in parts],
+        "reliability": [reliability(sums) for sums in parts],
+    }
+
+
+def _tokens(column: _Columns) -> dict[str, Sequence[Any]]:
+    found: dict[str, Sequence[Any]] = {
+        f"{name}_tokens": [
+            tokens if reported else None
+            for tokens, reported in zip(
+                column[f"{name}_tokens"], column[f"{name}_reported"], strict=True
+            )
+        ]
         for name in _TOKENS
     }
-    told = sums.cache_read_reported and sums.input_tokens
-    return found | {"cache_share": _share(sums.cache_read_tokens, told and sums.input_tokens)}
+    told = [
+        reported and tokens
+        for reported, tokens in zip(
+            column["cache_read_reported"], column["input_tokens"], strict=True
+        )
+    ]
+    return found | {"cache_share": _shares(column["cache_read_tokens"], told)}
 
 
-def _money(sums: Sums) -> dict[str, Any]:
-    costing = sums.priced + sums.unpriced
+def _money(column: _Columns) -> dict[str, Sequence[Any]]:
+    cost, unpriced = column["cost"], column["unpriced"]
+    costing = list(map(add, column["priced"], unpriced))
     return {
-        "cost": None if sums.unpriced or not costing else sums.cost,
-        "priced_cost": sums.cost,
-        "priced_share": _share(sums.priced, costing),
+        "cost": [
+            None if lacking or not count else amount
+            for amount, lacking, count in zip(cost, unpriced, costing, strict=True)
+        ],
+        "priced_cost": cost,
+        "priced_share": _shares(column["priced"], costing),
     }
 
 
-def _budgets(sums: Sums) -> dict[str, Any]:
-    measured = sums.measured
+def _budgets(column: _Columns) -> dict[str, Sequence[Any]]:
+    measured, over, under = column["measured"], column["over"], column["under"]
     return {
-        "utilisation": _share(sums.utilisation, measured),
-        "used": _share(sums.used, sums.recommended),
-        "budget": _share(sums.recommended, measured),
-        "accuracy": _share(measured - sums.over - sums.under, measured),
-        "over_allocated": _share(sums.over, measured),
-        "under_allocated": _share(sums.under, measured),
-        "efficiency": _share(sums.efficiency, measured),
-        "attainable_efficiency": _share(sums.expected_efficiency, sums.expected),
-        **_attainable(sums),
+        "utilisation": _shares(column["utilisation"], measured),
+        "used": _shares(column["used"], column["recommended"]),
+        "budget": _shares(column["recommended"], measured),
+        "accuracy": _shares(map(sub, map(sub, measured, over), under), measured),
+        "over_allocated": _shares(over, measured),
+        "under_allocated": _shares(under, measured),
+        "efficiency": _shares(column["efficiency"], measured),
+        "attainable_efficiency": _shares(column["expected_efficiency"], column["expected"]),
+        **_attainable(column),
     }
 
 
-def _attainable(sums: Sums) -> dict[str, float | None]:
+def _attainable(column: _Columns) -> dict[str, Sequence[Any]]:
     """Rates as forecasts expected them: what is neither accurate nor under is over."""
-    accurate = _share(sums.confidence, sums.promised)
-    told = sum(_promised(sums))
-    under = _share(sums.risk, told)  # not of rows that an earlier version folded
-    over = None
-    if accurate is not None and under is not None:
-        under = min(under, 1.0 - accurate)
-        over = 1.0 - accurate - under
+    accurate = _shares(column["confidence"], column["promised"])
+    told = map(sum, zip(*(column[name] for name in _PROMISED), strict=True))
+    risk = _shares(column["risk"], told)  # not of rows that an earlier version folded
+    under = [
+        least if least is None or share is None else min(least, 1.0 - share)
+        for share, least in zip(accurate, risk, strict=True)
+    ]
+    over = [
+        None if share is None or least is None else 1.0 - share - least
+        for share, least in zip(accurate, under, strict=True)
+    ]
     return {"attainable": accurate, "attainable_over": over, "attainable_under": under}
 
 
-def _known(counts: Mapping[str, int]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if count}
+def _known(column: Mapping[str, Sequence[int]], *names: str) -> list[dict[str, int]]:
+    """Counts by their names, but for those that are 0."""
+    return [
+        {name: count for name, count in zip(names, counts, strict=True) if count}
+        for counts in zip(*(column[name] for name in names), strict=True)
+    ]
 
 
-def _share(part: float, whole: int) -> float | None:
-    return part / whole if whole else None
+def _shares(parts: Iterable[float], wholes: Iterable[int]) -> list[float | None]:
+    return [part / whole if whole else None for part, whole in zip(parts, wholes, strict=True)]
+
+
+_FIELDS: Final = tuple(field.name for field in fields(Figures))

@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
+from budget_proxy.analytics.efficiency import COLUMNS, By
 from budget_proxy.analytics.figures import Group
 from budget_proxy.analytics.periods import periods
 from budget_proxy.store.base import Store
-from budget_proxy.store.sums import Sums
+from budget_proxy.store.sums import OTHER, Sums
 
 Floats = NDArray[np.float64]
 Measure = Literal["cost", "tokens", "calls"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
+from budget_proxy.analytics.efficiency import COLUMNS, By
 from budget_proxy.analytics.figures import Group
-from budget_proxy.store.sums import Sums, merged, total
+from budget_proxy.store.sums import OTHER, Sums, merged, total
 
 Earlier = Mapping[tuple[str, str, str, str], Sums]
 """Sums of an earlier period by what they have in common."""

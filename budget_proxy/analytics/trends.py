@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf
+from operator import attrgetter
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
-from budget_proxy.analytics.efficiency import COLUMNS, OTHER, By
-from budget_proxy.analytics.figures import PLAIN, Figures, Group, figures_of
+from budget_proxy.analytics.efficiency import COLUMNS, By
+from budget_proxy.analytics.figures import PLAIN, Figures, Group, figures_of_each
 from budget_proxy.analytics.periods import Period, Unit, latest
 from budget_proxy.analytics.slope import Slope, slope_of
 from budget_proxy.store.base import Store
-from budget_proxy.store.sums import Sums, total
+from budget_proxy.store.sums import Sums
 
 Direction = Literal["improving", "declining", "rising", "falling", "stable", "unknown"]
 
@@ -41,7 +41,10 @@ MEASURES: Final = (*_TOTALS, *_MEANS, *_SHARES)
 """The measures by name, in the order they are shown."""
 
 
-_NONE: Final = Sums()
+_NAMES: Final = COLUMNS["group"]
+_ALL: Final = ("",) * len(_NAMES)
+_name: Final[Callable[[Sums], Group]] = attrgetter(*_NAMES)
+"""What tells a group apart, whatever calls are grouped by: "" for what does not."""
 
 LAST: Final[dict[Unit, int]] = {"hour": 48, "day": 30, "week": 26, "month": 12}
 """How many periods of a kind are looked at where nobody says."""
@@ -138,37 +141,42 @@ def trends(
     """
     columns = COLUMNS[by] if by else ()
     edges = (*(span.start for span in spans), spans[-1].end)
-    found = store.course(edges, by=columns, only=PLAIN, **where)
+    (ranked,) = store.course((edges[0], edges[-1]), by=columns, only=("calls",), **where)
+    kept = ranked[:most]
+    apart = [_told(_name(sums), columns) for sums in kept] if kept != ranked else None
+    found = store.course(edges, by=columns, only=PLAIN, apart=apart, **where)
     began = next((sums.first for sums in store.sums(by=(), only=(), **where)), inf)
     whole = [began <= span.start and span.end <= now for span in spans]
     return [
-        _group(group, figures, whole) for group, figures in _groups(found, columns, most).items()
+        _group(group, figures, whole) for group, figures in _groups(found, kept, columns).items()
     ]
 
 
 def _groups(
-    found: Sequence[Sequence[Sums]], columns: Sequence[str], most: int
+    found: Sequence[Sequence[Sums]], ranked: Sequence[Sums], columns: Sequence[str]
 ) -> dict[Group, list[Figures]]:
-    calls: defaultdict[Group, int] = defaultdict(int)
-    named = [
-        {tuple(getattr(sums, name) for name in columns): sums for sums in part} for part in found
-    ]
+    """The figures of each group period by period: those of ``ranked``, then the rest if any."""
+    named = [{_name(sums): sums for sums in part} for part in found]
+    groups = dict.fromkeys(_name(sums) for sums in ranked)
     for part in named:
-        for group, sums in part.items():
-            calls[group] += sums.calls
-    ranked = sorted(calls, key=lambda group: (-calls[group], group)) or [()]
-    kept, rest = ranked[:most], set(ranked[most:])
-    figures: dict[Group, list[Figures]] = {
-        group: [figures_of(part.get(group, _NONE), group, spread=False) for part in named]
-        for group in kept
-    }
-    if rest:
-        other = (OTHER,) * len(columns)
-        sums_of_rest = (
-            total(sums for group, sums in part.items() if group in rest) for part in named
-        )
-        figures[other] = [figures_of(sums, other, spread=False) for sums in sums_of_rest]
-    return figures
+        groups.update(dict.fromkeys(part))
+    return {
+        group: _figures([part.get(whole) for part in named], group)
+        for whole, group in ((whole, _told(whole, columns)) for whole in groups)
+    } or {(): _figures([None] * len(found), ())}
+
+
+def _told(whole: Group, columns: Sequence[str]) -> Group:
+    """What ``columns`` name of a group."""
+    return tuple(value for name, value in zip(_NAMES, whole, strict=True) if name in columns)
+
+
+def _figures(parts: Sequence[Sums | None], group: Group) -> list[Figures]:
+    """The figures of each period; those without calls share theirs."""
+    there = [sums for sums in parts if sums is not None]
+    *made, empty = figures_of_each([*there, Sums()], group, spread=False)
+    following = iter(made)
+    return [empty if sums is None else next(following) for sums in parts]
 
 
 def _group(group: Group, figures: list[Figures], whole: Sequence[bool]) -> GroupTrends:

@@ -41,6 +41,15 @@ Out = Annotated[
 ]
 Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Whose call it is.")]
 Model = Annotated[str | None, typer.Option("--model", metavar="NAME", help="The model's name.")]
+OnlyAgent = Annotated[
+    str | None, typer.Option("--agent", metavar="NAME", help="Only this agent's calls.")
+]
+OnlyTaskType = Annotated[
+    str | None, typer.Option("--task-type", metavar="NAME", help="Only calls of this kind.")
+]
+OnlyModel = Annotated[
+    str | None, typer.Option("--model", metavar="NAME", help="Only this model's calls.")
+]
 Zone = Annotated[
     str | None,
     typer.Option(
@@ -76,6 +85,12 @@ def open_history(given: str | None, *, existing: bool = False) -> Store:
     if existing and given is not None and url.startswith(_FILE) and not _path(url).exists():
         raise ConfigError(f"there is no history {url}")
     return open_store(url)
+
+
+def only(agent: str | None, task_type: str | None, model: str | None) -> dict[str, Any]:
+    """The columns by which some calls alone are asked for, and their values."""
+    asked = {"agent": agent, "task_type": task_type, "model": model}
+    return {name: value for name, value in asked.items() if value}
 
 
 def zone_of(given: str | None) -> ZoneInfo:

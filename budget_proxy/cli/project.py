@@ -11,11 +11,15 @@ from budget_proxy.cli.answer import answer, format_of
 from budget_proxy.cli.options import (
     AsJson,
     Form,
+    OnlyAgent,
+    OnlyModel,
+    OnlyTaskType,
     Out,
     StoreUrl,
     Zone,
     chosen,
     day_began,
+    only,
     open_history,
     zone_of,
 )
@@ -71,6 +75,9 @@ def project(
             "--at", metavar="DATE", help="As it looked when this day (2026-11-30) began."
         ),
     ] = None,
+    agent: OnlyAgent = None,
+    task_type: OnlyTaskType = None,
+    model: OnlyModel = None,
     form: Form = None,
     out: Out = None,
     zone: Zone = None,
@@ -96,17 +103,16 @@ def project(
         limits=limits,
         window=chosen("--window", window, _WINDOWS),
     )
-    where = zone_of(zone)
-    now = time.time()
+    where, place, now = only(agent, task_type, model), zone_of(zone), time.time()
     if at is not None:
-        begun = day_began(at, where)
+        begun = day_began(at, place)
         check_begun(begun, now)
         now = begun
     history = open_history(store, existing=True)
-    found = outlook(history, where, now, asked)
+    found = outlook(history, place, now, asked, **where)
     url = history.url
     history.close()
     answer(
         told, out, lambda: {"store": url, **named(found)},
-        lambda: rendering.outlook(found, asked, url),
+        lambda: rendering.outlook(found, asked, url, where),
     )  # fmt: skip

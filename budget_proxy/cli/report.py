@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -12,8 +13,12 @@ from budget_proxy.cli.answer import answer, format_of
 from budget_proxy.cli.options import (
     AsJson,
     Form,
+    OnlyAgent,
+    OnlyModel,
+    OnlyTaskType,
     StoreUrl,
     Zone,
+    only,
     open_history,
     seconds_of,
     zone_of,
@@ -48,13 +53,16 @@ def report(
         str | None,
         typer.Option("--since", metavar="SPAN", help="Only the last 90s, 30m, 24h, 7d or 2w."),
     ] = None,
+    agent: OnlyAgent = None,
+    task_type: OnlyTaskType = None,
+    model: OnlyModel = None,
     form: Form = None,
     out: Annotated[
         Path | None,
         typer.Option(
             "--out", metavar="FILE",
-            help="Write it there, and keep in mind that it was made: the next one tells what has "
-            "changed since.",
+            help="Write it there, and keep in mind that it was made, if it is about all calls: "
+            "the next one tells what has changed since.",
         ),
     ] = None,
     zone: Zone = None,
@@ -68,43 +76,46 @@ def report(
     if by not in _BY:
         raise InvalidInput(f"--by must be one of {', '.join(_BY)}, not {by!r}")
     chosen = format_of(form, out, as_json=as_json)
-    place, now = zone_of(zone), time.time()
+    where, place, now = only(agent, task_type, model), zone_of(zone), time.time()
     start = None if since is None else now - seconds_of(since)
     history = open_history(store, existing=True)
     try:
-        found = make_report(history, now=now, zone=place, since=start, by=_BY[by])
+        found = make_report(history, now=now, zone=place, since=start, by=_BY[by], **where)
         if chosen == "table":
-            _show(found, _BY[by], history)
+            _show(found, _BY[by], history, where)
         else:
             answer(
                 chosen, out, lambda: {"store": history.url, **found.plain()},
-                lambda: _document(found, _BY[by], history.url),
+                lambda: _document(found, _BY[by], history.url, where),
             )  # fmt: skip
-        if out is not None:
+        if out is not None and not where:
             keep(history, found)
     finally:
         history.close()
 
 
-def _show(found: Report, by: By, history: Store) -> None:
+def _show(found: Report, by: By, history: Store, where: Mapping[str, str]) -> None:
+    from budget_proxy.analytics.rendering.blocks import only as some
     from budget_proxy.cli.output import console, whole
     from budget_proxy.cli.screen import show
 
     out = console()
     if found.efficiency.overall.attempts:
-        show(out, _document(found, by, history.url))
+        show(out, _document(found, by, history.url, where))
     elif rows := history.counts()["calls"]:
         out.print(
-            f"No calls in this span; the history {history.url} has {whole(rows)} rows in all."
+            f"No calls in this span{some(where)}; the history {history.url} has {whole(rows)} "
+            "rows in all."
         )
     else:
         out.print(f"History: {history.url}\n{_EMPTY}", soft_wrap=True)
 
 
-def _document(found: Report, by: By, url: str) -> Document:
+def _document(found: Report, by: By, url: str, where: Mapping[str, str]) -> Document:
     from budget_proxy.analytics.rendering.blocks import Document
+    from budget_proxy.analytics.rendering.blocks import only as some
     from budget_proxy.analytics.rendering.document import document, span
 
-    told = span(found)
+    told = span(found) + some(where)
     sections = ((), *((block,) for block in document(found, by)))
     return Document("Token budgets", told, sections, head=(f"History {url}", told))

@@ -19,6 +19,7 @@ from budget_proxy.cli.options import (
     Out,
     StoreUrl,
     chosen,
+    only,
     open_history,
     seconds_of,
 )
@@ -96,8 +97,7 @@ def suggest(
     as_json = told == "json"
     grouping = chosen("--by", by or "agent", _BY)
     key = None if by is None else _BY[grouping]
-    asked = {"agent": agent, "task_type": task_type, "model": model}
-    where = {name: value for name, value in asked.items() if value}
+    where = only(agent, task_type, model)
     kinds = _kinds(kind, where)
     options = options_of(since, store, where)
     now, history = time.time(), open_history(store, existing=True)

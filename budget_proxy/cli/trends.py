@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -11,10 +11,14 @@ from budget_proxy.cli.answer import answer, format_of
 from budget_proxy.cli.options import (
     AsJson,
     Form,
+    OnlyAgent,
+    OnlyModel,
+    OnlyTaskType,
     Out,
     StoreUrl,
     Zone,
     chosen,
+    only,
     open_history,
     zone_of,
 )
@@ -53,12 +57,9 @@ def trends(
             help="What is plotted, and shown by group; else efficiency. As JSON: only this.",
         ),
     ] = None,
-    agent: Annotated[
-        str | None, typer.Option("--agent", metavar="NAME", help="Only this agent's calls.")
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option("--model", metavar="NAME", help="Only this model's calls.")
-    ] = None,
+    agent: OnlyAgent = None,
+    task_type: OnlyTaskType = None,
+    model: OnlyModel = None,
     form: Form = None,
     out: Out = None,
     zone: Zone = None,
@@ -74,9 +75,7 @@ def trends(
     grouping = None if by is None else chosen("--by", by, _BY)
     if measure is not None:
         chosen("--measure", measure, analytics.MEASURES)
-    where: dict[str, Any] = {
-        name: value for name, value in (("agent", agent), ("model", model)) if value
-    }
+    where = only(agent, task_type, model)
     place, now = zone_of(zone), time.time()
     history = open_history(store, existing=True)
     try:
@@ -86,4 +85,7 @@ def trends(
         )  # fmt: skip
     finally:
         history.close()
-    answer(told, out, lambda: found, lambda: rendering.trends(found, measure or "efficiency"))
+    answer(
+        told, out, lambda: found,
+        lambda: rendering.trends(found, measure or "efficiency", where),
+    )  # fmt: skip

@@ -164,9 +164,9 @@ class Store(Protocol):
 
         Told apart ``by`` some of KEYS, one each. ``only`` names the sums that are wanted, where
         many questions are asked: the others may be 0. Exact while the rows are there; of folded
-        ones remain half hours (62 days long), then days (UTC), which count where their start lies
-        in the span. Questions about other columns than KEYS look at every row, and leave folded
-        ones out.
+        ones remain quarters of an hour (62 days long), then days (UTC), which count where their
+        start lies in the span. Questions about other columns than KEYS look at every row, and
+        leave folded ones out.
         """
 
     def course(
@@ -175,9 +175,13 @@ class Store(Protocol):
         *,
         by: Sequence[str] = KEYS[:3],
         only: Collection[str] = SUMMED,
+        apart: Sequence[tuple[str, ...]] | None = None,
         **where: Any,
     ) -> list[list[Sums]]:
-        """``sums`` of each span of time between two ``edges``, which ascend; all at once."""
+        """``sums`` of each span of time between two ``edges``, which ascend; all at once.
+
+        Told ``apart`` are all groups, or these (what ``by`` names of them): the rest is OTHER.
+        """
 
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last."""

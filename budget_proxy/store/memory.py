@@ -29,14 +29,15 @@ from budget_proxy.store.rows import SETTLED_WITHIN, check_columns, completed
 from budget_proxy.store.sums import (
     DAY,
     FINE,
-    HALF_HOUR,
     KEYS,
+    SPANS,
     SUMMED,
     Sums,
     added,
     bucket_of,
     merged,
     pieces_of,
+    told_apart,
 )
 from budget_proxy.types import CallRecord, Fit, Guidance, Session
 
@@ -300,14 +301,17 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted, Rememb
         *,
         by: Sequence[str] = KEYS[:3],
         only: Collection[str] = SUMMED,
+        apart: Sequence[tuple[str, ...]] | None = None,
         **where: Any,
     ) -> list[list[Sums]]:
         """Give ``sums`` of each span of time between two ``edges``.
 
         Raises InvalidInput where ``where`` names no column.
         """
-        spans = pairwise(edges)
-        return [self.sums(start=low, end=high, by=by, only=only, **where) for low, high in spans]
+        return [
+            told_apart(self.sums(start=low, end=high, by=by, only=only, **where), by, apart)
+            for low, high in pairwise(edges)
+        ]
 
     def reclaim(self, pages: int = 1000) -> int:  # noqa: ARG002 (there is no file)
         """Nothing to give back."""
@@ -337,7 +341,7 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted, Rememb
         ]
 
     def _let_go(self, gone: Sequence[CallRecord]) -> None:
-        for span in (HALF_HOUR, DAY):
+        for span in SPANS:
             buckets: defaultdict[int, list[CallRecord]] = defaultdict(list)
             for row in gone:
                 buckets[bucket_of(row.ts, span)].append(row)
@@ -347,7 +351,7 @@ class MemoryStore(Remembered, Reckoned, RememberedKeys, KeptBills, Noted, Rememb
         newest = max((row.ts for row in self._rows), default=0.0)
         self._fine = max(self._fine, bucket_of(newest, DAY) - FINE)
         for span, start in list(self._gone):
-            if span == HALF_HOUR and start < self._fine:
+            if span != DAY and start < self._fine:
                 del self._gone[span, start]
 
     def _falling_out(self) -> list[CallRecord]:

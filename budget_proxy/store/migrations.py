@@ -21,6 +21,7 @@ from budget_proxy.store.billing import m012_billed
 from budget_proxy.store.keying import m011_keys
 from budget_proxy.store.limiting import TABLES as LIMIT_TABLES
 from budget_proxy.store.limiting import m013_limits, m015_expired
+from budget_proxy.store.quarters import m016_quarters
 from budget_proxy.store.running import TABLES as RUN_TABLES
 from budget_proxy.store.running import m014_runs
 
@@ -251,6 +252,7 @@ STEPS: tuple[Callable[[Database], None], ...] = (
     m013_limits,
     m014_runs,
     m015_expired,
+    m016_quarters,
 )
 """In the order of application."""
 

@@ -79,7 +79,9 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
     def migrate(self) -> list[str]:
         """Bring the schema up to date; the names of the migrations that were applied."""
         with self._transaction("brought up to date") as connection:
-            return migrations.apply(connection)
+            applied_now = migrations.apply(connection)
+            summing.quarter(connection)
+            return applied_now
 
     def append(self, records: Sequence[CallRecord]) -> list[int]:
         """Write rows in one transaction; their ids, ascending. Marks their sessions as seen.
@@ -323,6 +325,7 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
         *,
         by: Sequence[str] = KEYS[:3],
         only: Collection[str] = SUMMED,
+        apart: Sequence[tuple[str, ...]] | None = None,
         **where: Any,
     ) -> list[list[Sums]]:
         """Give ``sums`` of each span of time between two ``edges``, as one snapshot.
@@ -333,7 +336,7 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
         wanted = {name: rows.condition(name, value) for name, value in where.items()}
         self._catch_up()
         with self._snapshot() as connection:
-            return summed.read(connection, edges, by, only, wanted)
+            return summed.read(connection, edges, by, only, apart, wanted)
 
     def reclaim(self, pages: int = 1000) -> int:
         """Give a piece of the room that folded rows left back to the disk; its bytes, 0 at last.

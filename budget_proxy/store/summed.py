@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 from budget_proxy.store.summing import behind, number, of_rows, summed
-from budget_proxy.store.sums import KEYS, SUMMED, Sums, merged, pieces_of
+from budget_proxy.store.sums import KEYS, OTHER, SUMMED, Sums, merged, pieces_of
 
 _MOST: Final = 1.7e308
 """No time is beyond it: JSON has no infinity."""
@@ -24,13 +24,15 @@ def read(
     edges: Sequence[float],
     by: Sequence[str],
     only: Collection[str],
+    apart: Sequence[tuple[str, ...]] | None,
     where: Mapping[str, Any],
 ) -> list[list[Sums]]:
     """The sums of the rows between each two ``edges`` by some of KEYS, as one snapshot.
 
-    Of those that are kept ``only`` some are read, and 0 in place of the others.
+    Of those that are kept ``only`` some are read, and 0 in place of the others. Told ``apart``
+    are all groups, or these.
     """
-    asked = _Asked(connection, by, frozenset(only), where)
+    asked = _Asked(connection, by, frozenset(only), apart, where)
     spans = list(pairwise(edges))
     found: list[list[Sums]] = [[] for _ in spans]
     for place, sums in _found(asked, spans):
@@ -44,6 +46,7 @@ class _Asked(NamedTuple):
     connection: sqlite3.Connection
     by: Sequence[str]
     only: Collection[str]
+    apart: Sequence[tuple[str, ...]] | None
     where: Mapping[str, Any]
 
 
@@ -73,16 +76,17 @@ def _kept(
     """Kept sums of pieces: the number of a span, the kind of sums, from, until."""
     terms = ["s.span = p.span", "start >= low", "start < high", *_terms(asked)]
     columns = _columns(asked, "sum({})".format)
+    table, joined, named = _apart(asked)
     query = (
-        "WITH spans AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS number, "  # noqa: S608 (our own names)
+        f"WITH {table} spans AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS number, "  # noqa: S608 (our own names)
         "json_extract(value, '$[1]') AS span, json_extract(value, '$[2]') AS low, "
         "json_extract(value, '$[3]') AS high FROM json_each(?)) "
-        f"SELECT number, {_keys(asked.by)}, min(first), max(last), {columns} "
-        f"FROM spans AS p CROSS JOIN sums AS s WHERE {' AND '.join(terms)} "
-        f"GROUP BY number, {_grouping(asked.by)}"
+        f"SELECT number, {_keys(asked)}, min(first), max(last), {columns} "
+        f"FROM spans AS p CROSS JOIN sums AS s {joined} WHERE {' AND '.join(terms)} "
+        f"GROUP BY number, {_grouping(asked)}"
     )
     given = json.dumps([(n, span, _bounded(low), _bounded(high)) for n, span, low, high in pieces])
-    return _read(asked, query, [given, *asked.where.values()])
+    return _read(asked, query, [*named, given, *asked.where.values()])
 
 
 def _rows(
@@ -96,15 +100,16 @@ def _rows(
     source = "calls CROSS JOIN spans" if few else "spans CROSS JOIN calls"
     terms = " AND ".join([which, "ts >= low", "ts < high", *_terms(asked)])
     columns = _columns(asked, summed)
+    table, joined, named = _apart(asked)
     query = (
-        "WITH spans AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS number, "  # noqa: S608 (our own names)
+        f"WITH {table} spans AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS number, "  # noqa: S608 (our own names)
         "json_extract(value, '$[1]') AS low, json_extract(value, '$[2]') AS high "
         f"FROM json_each(?)), {of_rows(terms, source, 'number, ')} "
-        f"SELECT number, {_keys(asked.by)}, min(ts), max(ts), {columns} FROM m WHERE true "
-        f"GROUP BY number, {_grouping(asked.by)}"
+        f"SELECT number, {_keys(asked)}, min(ts), max(ts), {columns} FROM m {joined} "
+        f"GROUP BY number, {_grouping(asked)}"
     )
     given = json.dumps([(number, _bounded(low), _bounded(high)) for number, low, high in spans])
-    return _read(asked, query, [given, *numbers, *asked.where.values()])
+    return _read(asked, query, [*named, given, *numbers, *asked.where.values()])
 
 
 def _read(asked: _Asked, query: str, values: Sequence[Any]) -> Iterator[tuple[int, Sums]]:
@@ -119,13 +124,32 @@ def _terms(asked: _Asked) -> list[str]:
     return [f"{name} IS ?" for name in asked.where]
 
 
-def _keys(by: Sequence[str]) -> str:
-    return ", ".join(name if name in by else f"'' AS {name}" for name in KEYS)
+def _apart(asked: _Asked) -> tuple[str, str, list[str]]:
+    """A table of the groups that are told apart, how it is joined, and its values."""
+    if asked.apart is None:
+        return "", "", []
+    by = [name for name in KEYS if name in asked.by]
+    rows = [f"({place}, {', '.join('?' * len(by))})" for place, _ in enumerate(asked.apart)]
+    rows.append(f"(NULL{', NULL' * len(by)})")  # a table that is empty cannot be written
+    table = (
+        f"apart (place, {', '.join(f'its_{name}' for name in by)}) AS (VALUES {', '.join(rows)}),"
+    )
+    joined = f"LEFT JOIN apart ON {' AND '.join(f'its_{name} = {name}' for name in by)}"
+    return table, joined, [name for group in asked.apart for name in group]
 
 
-def _grouping(by: Sequence[str]) -> str:
+def _keys(asked: _Asked) -> str:
+    told = "{}" if asked.apart is None else f"coalesce(its_{{}}, '{OTHER}')"
+    return ", ".join(
+        f"{told.format(name) if name in asked.by else repr('')} AS {name}" for name in KEYS
+    )
+
+
+def _grouping(asked: _Asked) -> str:
     """By a constant where there are no groups: then no rows give no group."""
-    return ", ".join(name for name in KEYS if name in by) or "''"
+    if asked.apart is not None:
+        return "place"
+    return ", ".join(name for name in KEYS if name in asked.by) or "''"
 
 
 def _bounded(ts: float) -> float:

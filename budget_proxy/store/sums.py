@@ -1,28 +1,36 @@
 """Sums over rows: what reports tell of a history without reading its rows again.
 
-Sums of two sets of rows add up to that of both. A store keeps them by half hour and by day
-(UTC), agent, task type, model and arm: half hours, since that is what time zones differ by.
-Knows no database.
+Sums of two sets of rows add up to that of both. A store keeps them by quarter of an
+hour, hour and day (UTC), agent, task type, model and arm: quarters, since that is what time zones
+differ by. Knows no database.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import fields
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import fields, replace
 from math import ceil, floor, inf
 from operator import attrgetter
 from typing import Any, Final
 
 from budget_proxy.types import frozen
 
-HALF_HOUR: Final = 1_800
+QUARTER: Final = 900
+HOUR: Final = 3_600
 DAY: Final = 86_400
 
+SPANS: Final = (QUARTER, HOUR, DAY)
+"""Seconds that kept sums are about."""
+
 FINE: Final = 62 * DAY
-"""Seconds for which half hours are kept of calls whose rows are gone; days are kept for ever."""
+"""Seconds for which quarters and hours are kept of calls whose rows are gone; days are for ever."""
 
 LATEST: Final = 253_402_300_799
 """The last second that Python can write down: a clock that is further ahead counts as it."""
+
+OTHER: Final = "(other)"
+"""The name of all groups that are not told apart."""
 
 _Group = tuple[str, str, str, str]
 
@@ -174,6 +182,7 @@ COLUMNS: Final = tuple(field.name for field in fields(Sums))
 KEYS: Final = COLUMNS[:4]
 SUMMED: Final = COLUMNS[6:]
 
+_group: Final[Callable[[Sums], _Group]] = attrgetter(*KEYS)
 values: Final[Callable[[Sums], tuple[Any, ...]]] = attrgetter(*COLUMNS)
 """The values of COLUMNS."""
 
@@ -185,16 +194,34 @@ def added(parts: Iterable[Sums]) -> list[Sums]:
 
 def merged(parts: Iterable[Sums], by: Sequence[str]) -> list[Sums]:
     """Parts told apart by no more than ``by`` (some of KEYS), most calls first."""
-    groups: dict[_Group, list[Sums]] = {}
+    groups: defaultdict[_Group, list[Sums]] = defaultdict(list)
+    by_agent, by_task_type, by_model, by_arm = (name in by for name in KEYS)
     for part in parts:
-        agent, task_type, model, arm = part.group
+        agent, task_type, model, arm = _group(part)
         group = (
-            agent if "agent" in by else "", task_type if "task_type" in by else "",
-            model if "model" in by else "", arm if "arm" in by else "",
+            agent if by_agent else "", task_type if by_task_type else "",
+            model if by_model else "", arm if by_arm else "",
         )  # fmt: skip
-        groups.setdefault(group, []).append(part)
+        groups[group].append(part)
     wholes = [_whole(group, members) for group, members in groups.items()]
-    return sorted(wholes, key=lambda sums: (-sums.calls, sums.group))
+    return sorted(wholes, key=lambda sums: (-sums.calls, _group(sums)))
+
+
+def told_apart(
+    parts: list[Sums], by: Sequence[str], apart: Collection[Sequence[str]] | None
+) -> list[Sums]:
+    """Parts of which some groups alone are told ``apart`` (all, if it is ``None``)."""
+    if apart is None:
+        return parts
+    rest: dict[str, Any] = dict.fromkeys(by, OTHER)
+    kept = set(map(tuple, apart))
+    return merged(
+        (
+            part if tuple(getattr(part, name) for name in by) in kept else replace(part, **rest)
+            for part in parts
+        ),
+        by,
+    )
 
 
 def total(parts: Iterable[Sums]) -> Sums:
@@ -204,14 +231,14 @@ def total(parts: Iterable[Sums]) -> Sums:
 
 
 def _whole(group: _Group, members: Sequence[Sums]) -> Sums:
-    if len(members) == 1 and members[0].group == group:
+    if len(members) == 1 and _group(members[0]) == group:
         return members[0]
     first, last, *sums = list(zip(*map(values, members), strict=True))[len(KEYS) :]
     return Sums(*group, min(first), max(last), *map(sum, sums))
 
 
 def bucket_of(ts: float, span: int) -> int:
-    """The start of the ``span`` (HALF_HOUR or DAY) in which a time lies, in Unix seconds."""
+    """The start of the ``span`` (one of SPANS) in which a time lies, in Unix seconds."""
     return int(min(max(ts, 0.0), LATEST)) // span * span
 
 
@@ -235,21 +262,26 @@ def pieces_of(start: float, end: float, fine: float) -> Pieces:
         start = fine
     if start >= end:
         return Pieces(tuple(kept), ())
-    first, last = _up(start, HALF_HOUR), _down(end, HALF_HOUR)
-    if first > last:  # within one half hour
+    first, last = _up(start, QUARTER), _down(end, QUARTER)
+    if first > last:  # within one quarter
         return Pieces(tuple(kept), ((start, end),))
-    kept.extend(_days_and_halves(first, last))
+    kept.extend(_longest(first, last, SPANS))
     edges = ((start, first), (last, end))
     return Pieces(tuple(kept), tuple(edge for edge in edges if edge[0] < edge[1]))
 
 
-def _days_and_halves(first: float, last: float) -> Iterator[tuple[int, float, float]]:
-    morning, evening = _up(first, DAY), _down(last, DAY)
-    if morning >= evening:
-        found = [(HALF_HOUR, first, last)]
-    else:
-        found = [(HALF_HOUR, first, morning), (DAY, morning, evening), (HALF_HOUR, evening, last)]
-    return ((span, low, high) for span, low, high in found if low < high)
+def _longest(first: float, last: float, spans: Sequence[int]) -> Iterator[tuple[int, float, float]]:
+    """The longest of some spans that lie within a time, and shorter ones before and after them."""
+    if not spans or first >= last:
+        return
+    *shorter, span = spans
+    low, high = _up(first, span), _down(last, span)
+    if low >= high:
+        yield from _longest(first, last, shorter)
+        return
+    yield from _longest(first, low, shorter)
+    yield span, low, high
+    yield from _longest(high, last, shorter)
 
 
 def _up(ts: float, span: int) -> float:

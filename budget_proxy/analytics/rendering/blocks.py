@@ -182,6 +182,12 @@ def named(*parts: str) -> str:
     return clean if len(clean) <= LONGEST_NAME else f"{clean[: LONGEST_NAME - 1]}…"
 
 
+def only(where: Mapping[str, str]) -> str:
+    """Which calls alone are told of, such as "; only agent coder"; nothing where all are."""
+    told = ", ".join(f"{column.replace('_', ' ')} {named(name)}" for column, name in where.items())
+    return f"; only {told}" if told else ""
+
+
 def visible(text: str, keep: str = "") -> str:
     """A text that others chose, without what would steer a terminal."""
     return "".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -21,20 +21,28 @@ from budget_proxy.analytics.rendering.blocks import (
     Note,
     Table,
     named,
+    only,
     visible,
 )
 from budget_proxy.analytics.series import Measure
+from budget_proxy.types import NOTHING
 
 _SINGLE: Final = 14  # days that are listed one by one; more are by week
 _SURE: Final = 0.01
 
 
-def outlook(found: Outlook, asked: Question, url: str) -> Document:
-    """What the days ahead will amount to, as it was asked, of the history ``url``."""
+def outlook(
+    found: Outlook, asked: Question, url: str, where: Mapping[str, str] = NOTHING
+) -> Document:
+    """What the days ahead will amount to, as it was asked, of the history ``url``.
+
+    ``where`` says which calls alone were asked for.
+    """
     whole = found.whole
     told = f"{whole.measure}, the next {asked.days} days, {found.zone}"
     sections = tuple(map(tuple, _sections(found, asked)))
-    return Document("Projection", told, sections, head=(f"History {url}",))
+    some = only(where)
+    return Document("Projection", told + some, sections, head=(f"History {url}{some}",))
 
 
 def _sections(found: Outlook, asked: Question) -> Iterator[Sequence[Block]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from budget_proxy.analytics.figures import Figures
@@ -16,19 +16,25 @@ from budget_proxy.analytics.rendering.blocks import (
     Note,
     Table,
     named,
+    only,
 )
 from budget_proxy.analytics.trends import Trend, TrendsReport
+from budget_proxy.types import NOTHING
 
 _ROWS: Final = 40
 _COUNTS: Final = frozenset({"calls", "output_tokens", "budget"})
 _CERTAIN: Final = Note("* certain: the 95 % interval of the slope is on one side of 0")
 
 
-def trends(found: TrendsReport, measure: str) -> Document:
-    """What happened to ``measure``, of all calls or by group; the figures beside it."""
+def trends(found: TrendsReport, measure: str, where: Mapping[str, str] = NOTHING) -> Document:
+    """What happened to ``measure``, of all calls or by group; the figures beside it.
+
+    ``where`` says which calls alone were asked for.
+    """
     first, last = found.periods[0].name, found.periods[-1].name
-    told = f"by {found.unit}, {first} to {last}, {found.zone}"
-    return Document("Trends", told, tuple(map(tuple, _sections(found, measure))))
+    told = f"by {found.unit}, {first} to {last}, {found.zone}{only(where)}"
+    sections = tuple(map(tuple, _sections(found, measure)))
+    return Document("Trends", told, sections, head=(f"Trends {told}",) if where else ())
 
 
 def _sections(found: TrendsReport, measure: str) -> Iterator[Sequence[Block]]:
