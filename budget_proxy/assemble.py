@@ -79,9 +79,8 @@ class Engine(RunsOffered):
         instance = uuid.uuid4().hex[:12]
         salt = bytes.fromhex(store.meta("salt", uuid.uuid4().hex + uuid.uuid4().hex))
         self.recorder = Recorder(
-            store, price=lambda record: self.prices.charged(self.priced(record)),
-            on_fault=self.fault,
-            on_foreign=self._learn, on_late=self._learn, instance=instance,
+            store, price=lambda record: self.prices.charged(self.priced(record)), instance=instance,
+            on_fault=self.fault, on_foreign=self._learn, on_late=self._learn,
         )  # fmt: skip
         predictor = make(settings.strategy, window=settings.window)
         self._trainer = self._trained_by(predictor, instance)
