@@ -45,3 +45,16 @@ def test_a_days_length_is_the_calendars() -> None:
 def test_some_windows_never_end(window: Window) -> None:
     """What is held at once, and what is counted for ever."""
     assert window_of(window, "UTC", 1e9) == (0.0, inf)
+
+
+@pytest.mark.parametrize("day", ["2026-04-05", "2026-10-04", "2026-09-27", "2027-04-04"])
+@pytest.mark.parametrize("zone", ["Pacific/Chatham", "Australia/Lord_Howe", "Europe/Berlin"])
+def test_one_hour_follows_the_other_where_clocks_are_set_amid_one(zone: str, day: str) -> None:
+    """In Chatham they are set at a quarter to, in Lord Howe by half an hour."""
+    begin = datetime.fromisoformat(day).timestamp() - 86_400
+    start, end = window_of("hour", zone, begin)
+    while end < begin + 3 * 86_400:
+        start, end = end, window_of("hour", zone, end)[1]
+        assert 0 < end - start <= 3600
+        for moment in (start, start + 1, (start + end) / 2, end - 1):
+            assert window_of("hour", zone, moment) == (start, end)
