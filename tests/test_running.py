@@ -369,5 +369,5 @@ def test_what_is_learned_of_a_run_is_in_its_rows_alone() -> None:
     for settled in made:
         replayed.learn(settled)
     for name in ("t", "t/fix", "u"):
-        one, other = (each.forecast(name, "coder", "gpt-5.4") for each in (live, replayed))
-        assert one == other
+        told, again = (each.forecast(name, "coder", "gpt-5.4") for each in (live, replayed))
+        assert told == again
