@@ -9,7 +9,7 @@ A batch that is full waits until somebody looks, or has time for it before that.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from itertools import groupby
 from math import erfc, exp, log, log1p, sqrt
 from typing import Final, NamedTuple
@@ -162,21 +162,20 @@ class Fold:
 
     def forecast(self, case: Case, seen: Sight) -> Floats:
         """Tokens at LEVELS, ascending, of what ``look`` saw."""
-        found = self.calibrated([case], self._members([case], [seen]))
-        return np.asarray(np.exp(np.minimum(np.maximum(found[0], 0.0), _LONGEST)))
-
-    def calibrated(self, cases: list[Case], members: Floats) -> Floats:
-        """Ln(tokens) at LEVELS (n, levels) of members: mixed, tracked, moved with the drift."""
-        return self._moved(cases, self.mixed(cases, members))
+        (mixed,) = stack.combine(self._members([case], [seen]), self.weights).tolist()
+        found = self._moved(case, self.tracking.shifted(mixed, _tracked(case)))
+        return np.exp([min(max(value, 0.0), _LONGEST) for value in found])
 
     def mixed(self, cases: list[Case], members: Floats) -> Floats:
         """The members' mixture (n, levels), tracked."""
-        return self.tracking.apply(stack.combine(members, self.weights), _tracked(cases))
+        groups = [_tracked(case) for case in cases]
+        return self.tracking.apply(stack.combine(members, self.weights), groups)
 
-    def _moved(self, cases: list[Case], found: Floats) -> Floats:
-        drifted = np.array([self.drift.look(case) for case in cases])
-        median = found[:, MEDIAN, None]
-        return np.asarray(median + drifted[:, 1:] * (found - median) + drifted[:, :1])
+    def _moved(self, case: Case, mixed: list[float]) -> list[float]:
+        """One call's forecast in ln(tokens), moved with the drift."""
+        moved, wider = self.drift.look(case)
+        median = mixed[MEDIAN]
+        return [median + wider * (value - median) + moved for value in mixed]
 
     def look(self, case: Case) -> Sight:
         """See a call that is to come, by all that is known."""
@@ -230,7 +229,7 @@ class Fold:
         """What the networks' median leaves, at LEVELS, by group."""
         return log_quantiles(self._rests_of(cases), _LEVELS) - _EXPECTED
 
-    def _by_groups(self, cases: list[Case]) -> Sequence[Floats]:
+    def _by_groups(self, cases: list[Case]) -> Iterable[Floats]:
         """At LEVELS, by group: lengths, those of models, and what the networks' median leaves."""
         if len(cases) != 1:
             return _apart((self._lengths_of(cases), self._models_of(cases), self._rests_of(cases)))
@@ -321,9 +320,9 @@ class Fold:
     def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
         """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
         mixed = self.mixed(cases, members)
-        final = self._moved(cases, mixed)
+        final = np.array(list(map(self._moved, cases, mixed.tolist())))
         known = np.log([max(case.ceiling, 1.0) for case in cases])
-        self.tracking.learn(lengths, final, known, _tracked(cases))
+        self.tracking.learn(lengths, final, known, [_tracked(case) for case in cases])
         for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
             self.drift.learn(case, distance)
         recommended, confidence = recommend_of(np.exp(final[-1]))
@@ -379,9 +378,9 @@ def recommend_of(values: Floats) -> tuple[int, float]:
     return recommend(_LEVELS, values, exp(low + _BETWEEN * (high - low)))
 
 
-def _tracked(cases: list[Case]) -> list[tuple[int, int]]:
+def _tracked(case: Case) -> tuple[int, int]:
     """The groups whose forecasts are tracked: model and agent."""
-    return [(case.factors[0], case.agent) for case in cases]
+    return case.factors[0], case.agent
 
 
 def _rest_chain(case: Case) -> tuple[int, ...]:

@@ -225,4 +225,5 @@ def log_quantiles(distributions: Floats, levels: Floats) -> Floats:
 def _log_quantiles(distribution: Floats, levels: Floats) -> Floats:
     reached = np.zeros(BINS + 1)
     np.add.accumulate(distribution, out=reached[1:])
-    return np.interp(reached[-1] * levels, reached, LOG_EDGES)
+    found: Floats = np.interp(reached[-1] * levels, reached, LOG_EDGES)
+    return found

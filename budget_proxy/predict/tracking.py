@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import accumulate, repeat
 from typing import Final
 
 import numpy as np
@@ -30,7 +31,7 @@ _SHARED: Final = 0.5
 
 _SEEN_RATE, _RAREST = 0.01, 0.1
 _FARTHEST: Final = 3.0
-_NARROWEST: Final = 0.05
+_NARROWEST: Final = 0.05  # from a forecast's second level to the last but two
 _FADING: Final = 0.001
 """What a group's own offset loses with each of its outcomes, so that some 1,000 make it up."""
 
@@ -38,7 +39,8 @@ _FADING: Final = 0.001
 class Tracking:
     """An offset in ln(tokens) for each of ``levels``, and what each group adds to it.
 
-    Of groups those that learned last are kept, at most ``most`` of them.
+    Of groups those that learned last are kept, at most ``most`` of them. One forecast is a list: of
+    so few numbers plain arithmetic is quicker than that of arrays.
     """
 
     __slots__ = ("_groups", "_levels", "_most", "_seen", "offsets")
@@ -48,21 +50,22 @@ class Tracking:
         self._most = most
         self.offsets: Floats = np.zeros(len(levels))
         self._seen: Floats = np.ones(len(levels))
-        self._groups: OrderedDict[int, Floats] = OrderedDict()
+        self._groups: OrderedDict[int, list[float]] = OrderedDict()
 
     def apply(self, forecasts: Floats, groups: Groups = ()) -> Floats:
         """Shift forecasts (n, levels) in ln(tokens), by the groups of each; they still ascend."""
-        shifted = forecasts + self._shifts(groups) * _spread(forecasts)
-        return np.maximum.accumulate(shifted, axis=1)
+        pairs = zip(forecasts.tolist(), groups or repeat(()), strict=False)
+        return np.array([self.shifted(forecast, keys) for forecast, keys in pairs])
 
-    def _shifts(self, groups: Groups) -> Floats:
-        """The offset of all calls, (levels), or of each by its groups (n, levels)."""
-        if not (groups and self._groups):
-            return self.offsets
-        known = self._groups
-        return np.array(
-            [sum([known[key] for key in keys if key in known], self.offsets) for keys in groups]
-        )
+    def shifted(self, forecast: list[float], keys: Sequence[int] = ()) -> list[float]:
+        """Shift one forecast, by the offset of all calls and by those of its groups."""
+        shift: list[float] = self.offsets.tolist()
+        for own in map(self._groups.get, keys):
+            if own is not None:
+                shift = [at + by for at, by in zip(shift, own, strict=True)]
+        width = max(forecast[-3] - forecast[1], _NARROWEST) / 2.0
+        moved = [at + by * width for at, by in zip(forecast, shift, strict=True)]
+        return list(accumulate(moved, max))
 
     def learn(self, lengths: Floats, shifted: Floats, known: Floats, groups: Groups = ()) -> None:
         """Learn from n lengths in ln(tokens) and what was forecast of them, shifted.
@@ -83,12 +86,13 @@ class Tracking:
             beyond += _HIDDEN_RATE * _SHARED * hidden
         self.offsets += steps.sum(axis=0)
         np.clip(self.offsets, -_FARTHEST, _FARTHEST, out=self.offsets)
-        for step, keys in zip(beyond, groups, strict=False):  # groups may be left out altogether
+        # Groups may be left out altogether.
+        for step, keys in zip(beyond.tolist(), groups, strict=False):
             for key in keys:
                 own = self._group(key)
-                own += step - _FADING * own
+                own[:] = [at + (by - _FADING * at) for at, by in zip(own, step, strict=True)]
 
-    def _group(self, key: int) -> Floats:
+    def _group(self, key: int) -> list[float]:
         """What a group that learns adds to the offset of all calls."""
         known = self._groups
         if key in known:
@@ -96,7 +100,7 @@ class Tracking:
             return known[key]
         if len(known) >= self._most:
             known.popitem(last=False)
-        own = known[key] = np.zeros(len(self._levels))
+        own = known[key] = [0.0] * len(self._levels)
         return own
 
     def _expected(self, lengths: Floats, shifted: Floats, known: Floats) -> Floats:
@@ -113,8 +117,3 @@ class Tracking:
         short = 1.0 - self._levels
         passed = short / np.maximum(1.0 - reached[:, None], short)
         return np.where((lengths >= known)[:, None], passed, 0.0) - short
-
-
-def _spread(forecasts: Floats) -> Floats:
-    """How wide each forecast is (n, 1): from its second level to the last but two."""
-    return np.maximum(forecasts[:, -3:-2] - forecasts[:, 1:2], _NARROWEST) / 2.0
