@@ -80,6 +80,19 @@ def test_a_history_without_alerts_says_so(tmp_path: Path) -> None:
     assert "No alerts." in result.stdout
 
 
+def test_a_limit_that_is_passed_is_told_without_a_server(url: str) -> None:
+    """Once, however often one looks; it is over when the limit is gone."""
+    made = run_json("limits", "add", "--output-tokens", "1", "--window", "lifetime", "--store", url)
+    for _ in range(2):
+        told = [
+            one for one in run_json("alerts", "--store", url)["alerts"] if one["cause"] == "limit"
+        ]
+        assert [one["figures"]["size"] for one in told] == [1.0]
+    run("limits", "remove", str(made["limit"]["id"]), "--store", url)
+    left = run_json("alerts", "--store", url)["alerts"]
+    assert [one for one in left if one["cause"] == "limit"] == []
+
+
 def test_an_acknowledged_alert_stays_and_is_marked(url: str) -> None:
     """It is open still, and somebody knows."""
     run("alerts", "--store", url)

@@ -124,20 +124,24 @@ def _check_muting(*, scope: tuple[str | None, ...], span: str | None, given: str
 
 
 def _look(history: Store, now: float) -> CaughtUp:
-    """Look at every row that no server has looked at, with a progress bar if that takes long."""
+    """Look at every row that no server has looked at, with a progress bar if that takes long.
+
+    And at the limits: what refused calls of late only servers know, and have told.
+    """
     from budget_proxy.analytics.following import Follower
+    from budget_proxy.analytics.gauges import Gauges
     from budget_proxy.cli.progress import Bar, progress_place
 
     follower = Follower(history)
     state = follower.catch_up(now, within=_SILENT)
-    if not state.waiting:
-        return state
-    with progress_place() as place:
-        bar = Bar(place, "Looking", state.rows + state.waiting)
-        while state.waiting:
+    if state.waiting:
+        with progress_place() as place:
+            bar = Bar(place, "Looking", state.rows + state.waiting)
+            while state.waiting:
+                bar.show(state.rows)
+                state = state.then(follower.catch_up(now, within=_STEP))
             bar.show(state.rows)
-            state = state.then(follower.catch_up(now, within=_STEP))
-        bar.show(state.rows)
+    Gauges(history, follower, refusing=lambda _: ()).look(now)
     return state
 
 
