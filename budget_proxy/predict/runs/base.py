@@ -19,7 +19,7 @@ ALARMS: Final = get_args(AlarmKind)
 class RunStep:
     """One settled call of a run. ``run`` is the caller's name of it, unique among all agents'.
 
-    ``ts`` is when the call was settled; ``cost`` (US dollars) is ``None`` where the price is not
+    ``ts`` is when the call was made; ``cost`` (US dollars) is ``None`` where the price is not
     known; ``digest`` stands for what the call was about (``loops.digest_of``), 0 where not known.
     """
 

@@ -160,7 +160,7 @@ class RunForecaster:
     def tokens_one(
         self, agent: str, run: str, *, model: str = "", task: str | None = None
     ) -> RunTokens:
-        """A part of what ``predict_one`` says, at half its cost; at none if asked again."""
+        """A part of what ``predict_one`` says, at two thirds of its cost; again, at none."""
         known = self._runs.get(run)
         chain = chain_of(agent, model, task) if known is None else known.chain
         if self._told is not None and self._told[0] == (run, chain):
