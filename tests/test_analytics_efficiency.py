@@ -243,7 +243,7 @@ def test_groups_add_up_and_shares_too(rows: list[CallRecord]) -> None:
 
 
 def test_a_thousand_rows_take_far_less_than_the_200_ms_of_the_origin() -> None:
-    """Of one core, whatever else runs: one pass, so that ten times the rows take ten times as long."""
+    """Of one core, whatever else runs on it."""
     rows = [_budgeted(number % 1500 + 1, agent=f"a{number % 7}") for number in range(1000)]
     start = process_time()
     _report(rows)
