@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -243,8 +243,8 @@ def test_groups_add_up_and_shares_too(rows: list[CallRecord]) -> None:
 
 
 def test_a_thousand_rows_take_far_less_than_the_200_ms_of_the_origin() -> None:
-    """One pass: ten times the rows take about ten times as long."""
+    """Of one core, whatever else runs on it."""
     rows = [_budgeted(number % 1500 + 1, agent=f"a{number % 7}") for number in range(1000)]
-    start = perf_counter()
+    start = process_time()
     _report(rows)
-    assert perf_counter() - start < 0.2
+    assert process_time() - start < 0.2

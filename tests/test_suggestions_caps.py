@@ -152,6 +152,7 @@ def test_budgets_by_rule_of_thumb_are_compared_with_their_use() -> None:
     """Of 100 budgets of 3,000 tokens 400 are used each: at 80 % use 500 would have done."""
     rows = calls(100, recommended=3000, output_tokens=400, strategy="heuristic")
     (found,) = ill_fitting(scene(*rows, strategy="heuristic"))
+    assert found.calls == tuple(row.call_id for row in rows[:-6:-1])
     assert found.tokens == 100 * 2500
     assert found.setting == Setting(("strategy",), "auto")
     assert (found.agent, found.task_type) == ("", "bug-fix")

@@ -39,6 +39,7 @@ def test_a_model_that_did_the_same_work_as_well_is_suggested_with_what_it_saves(
     assert found.evidence["score_difference"] == pytest.approx(0)
     assert (found.n, found.confidence) == (200, "medium")
     assert "No experiment" in found.worth
+    assert found.calls == tuple(f"{CHEAP} {number}" for number in range(199, 194, -1))
 
 
 def test_the_range_reaches_from_its_rates_to_its_own_lengths() -> None:

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from budget_proxy.analytics.calibration import wilson
-from budget_proxy.analytics.suggestions.base import LEAST, Scene, Setting, Suggestion, suggestion
+from budget_proxy.analytics.judgement import judged
+from budget_proxy.analytics.suggestions.base import (
+    GROUP,
+    LEAST,
+    Scene,
+    Setting,
+    Suggestion,
+    suggestion,
+)
+from budget_proxy.types import CallRecord
 
 _TARGET: Final = 0.20  # of the calls over-allocated: mission.md's figure after 30 days
 _BEST: Final = 0.80  # use of a budget that fits, the middle of what counts as fully efficient
@@ -45,4 +54,12 @@ def ill_fitting(scene: Scene) -> Iterator[Suggestion]:
                 "over": group.over, "share": group.over / group.measured, "share_low": low,
                 "share_high": high, "recommended": group.recommended, "used": group.used,
             },
+            calls=_over(scene, group.task_type),
         )  # fmt: skip
+
+
+def _over(scene: Scene, task_type: str) -> list[CallRecord]:
+    """The newest that used less than half, of the group where most did; resends are left out."""
+    groups = (one for one in scene.by(*GROUP) if one.task_type == task_type)
+    rows = scene.rows.of(max(groups, key=lambda one: one.over))
+    return [row for row in rows if row.attempt == 1 and judged(row).verdict == "over"]

@@ -44,6 +44,7 @@ class _Rival:
     scores: Interval
     margin: float
     sampled: int
+    rows: Sequence[CallRecord]
 
 
 def cheaper(scene: Scene) -> Iterator[Suggestion]:
@@ -88,7 +89,7 @@ def _rival(scene: Scene, dear: Sums, other: Sums) -> _Rival | None:
     margin = _MARGIN * _spread(ours)
     if gap.low < -margin:
         return None
-    return _Rival(other, money, gap, margin, min(len(ours), len(theirs)))
+    return _Rival(other, money, gap, margin, min(len(ours), len(theirs)), theirs)
 
 
 def _saved(scene: Scene, dear: Sums, other: Sums) -> Range | None:
@@ -135,6 +136,7 @@ def _by_scores(dear: Sums, rival: _Rival) -> Suggestion:
             "score_difference_low": gap.low, "score_difference_high": gap.high,
             "margin": rival.margin,
         },
+        calls=rival.rows,
     )  # fmt: skip
 
 
