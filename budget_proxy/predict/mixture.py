@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,10 @@ class Mixture:
         self._left: list[int] = []
         self._clock = 0
         self._told: dict[tuple[int, ...], Floats] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its state, of which answers that are kept are no part."""
+        return {**vars(self), "_told": {}}
 
     def find(self, chain: Sequence[int]) -> list[int]:
         """The rows of a chain's keys, parents first; 0, which is empty, where there is none."""
