@@ -150,3 +150,16 @@ def test_damaged_bytes_are_a_clear_error(content: bytes) -> None:
     """Whatever is wrong with them, it is one error, and no code is run."""
     with pytest.raises(ValueError, match="nothing that was packed here"):
         unpacked(content, (Layer,))
+
+
+def test_objects_of_another_version_are_an_error_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else what is new would be missing when it is first needed."""
+
+    def remembering(self: Any) -> None:
+        self.known = {}
+
+    content = packed(Plain(), KINDS)
+    assert isinstance(unpacked(content, KINDS), Plain)
+    monkeypatch.setattr(Plain, "__init__", remembering)
+    with pytest.raises(ValueError, match="other attributes"):
+        unpacked(content, KINDS)

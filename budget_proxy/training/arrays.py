@@ -8,6 +8,7 @@ becomes columns: small on disk, and quick to read in steps that let other thread
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -31,8 +32,9 @@ _MAPPINGS: Final[dict[str, Callable[[Any], Any]]] = {"dict": dict, "ordered": Or
 
 def packed(value: Any, kinds: Iterable[type]) -> bytes:
     """The bytes of a value. Raises TypeError on what is none of the kinds above."""
-    writer = _Writer({kind.__name__: kind for kind in kinds})
-    shape = json.dumps(writer.described(value)).encode()
+    known = {kind.__name__: kind for kind in kinds}
+    writer = _Writer(known)
+    shape = json.dumps([_form(known), writer.described(value)]).encode()
     named: dict[str, Any] = {f"a{place}": array for place, array in enumerate(writer.arrays)}
     named[_SHAPE] = np.frombuffer(shape, np.uint8)
     out = io.BytesIO()
@@ -48,12 +50,28 @@ def unpacked(content: bytes, kinds: Iterable[type]) -> Any:
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as held:
             arrays = {name: held[name] for name in held.files}
-        reader = _Reader(arrays, {kind.__name__: kind for kind in kinds})
-        return reader.made(json.loads(arrays[_SHAPE].tobytes()))
+        known = {kind.__name__: kind for kind in kinds}
+        return _Reader(arrays, known).whole(json.loads(arrays[_SHAPE].tobytes()))
     except (OSError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"this is nothing that was packed here: {error}") from error
     except zipfile.BadZipFile as error:
         raise ValueError(f"this is nothing that was packed here: {error}") from error
+
+
+_PLAIN: Final = (lambda: None).__code__
+
+
+def _form(kinds: Kinds) -> str:
+    """A digest of what the kinds' objects are made of: a version that adds to one reads none."""
+    names = {
+        name: sorted(
+            {attribute for base in kind.__mro__ for attribute in getattr(base, "__slots__", ())}
+            | set(getattr(kind, "__annotations__", ()))
+            | set(getattr(getattr(kind, "__init__", None), "__code__", _PLAIN).co_names)
+        )
+        for name, kind in sorted(kinds.items())
+    }
+    return hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
 
 
 class _Writer:
@@ -116,6 +134,13 @@ class _Reader:
     def __init__(self, arrays: Mapping[str, Array], kinds: Kinds) -> None:
         self._arrays = arrays
         self._kinds = kinds
+
+    def whole(self, described: Any) -> Any:
+        """The value of a shape that stands behind the form of its objects."""
+        form, shape = described
+        if form != _form(self._kinds):
+            raise ValueError("its objects have other attributes")
+        return self.made(shape)
 
     def made(self, shape: Any) -> Any:
         """The value of a shape."""
