@@ -256,6 +256,28 @@ def test_a_slow_trickle_does_not_put_off_the_first_row(make: Any, store: Flaky) 
     assert 0.14 <= time.monotonic() - start < 1.0
 
 
+def test_what_came_while_the_writer_was_busy_waits_no_longer(make: Any, store: Flaky) -> None:
+    """Its time runs from when it was queued, not from when the writer looks."""
+    began: list[float] = []
+    ended: list[float] = []
+    append = store.append
+
+    def slow(records: Sequence[CallRecord]) -> list[int]:
+        began.append(time.monotonic())
+        if not ended:
+            time.sleep(1.2)
+        ended.append(time.monotonic())
+        return append(records)
+
+    store.append = slow  # type: ignore[method-assign]
+    recorder = make(interval=1.0)
+    recorder.put(record())
+    assert soon(lambda: began)
+    recorder.put(record())
+    assert soon(lambda: len(began) == 2)
+    assert began[1] - ended[0] < 0.5
+
+
 def test_flush_waits_for_everything_queued(make: Any, store: Flaky) -> None:
     """After a flush all rows put before it can be read."""
     recorder = make(interval=60.0)

@@ -15,7 +15,7 @@ from typing import Final
 
 from budget_proxy.ledger.accounts import Account
 from budget_proxy.ledger.limits import EACH, MOST_A_ROW, NANO, Limit, Unit, Whose, runs_of
-from budget_proxy.store import rows
+from budget_proxy.store import bulk, rows
 from budget_proxy.store.sums import LATEST
 from budget_proxy.store.tally import LONG_OVER, Counter, Tally, differences, totals
 from budget_proxy.types import CallRecord
@@ -24,17 +24,18 @@ PRUNED: Final = 1_000
 """Accounts that go at once: nobody waits long for it."""
 
 _ADD: Final = (
-    "INSERT INTO accounts (limit_id, part, start, used) VALUES (?, ?, ?, ?) "
+    "INSERT INTO accounts (limit_id, part, start, used) VALUES {rows} "
     "ON CONFLICT DO UPDATE SET used = used + excluded.used"
 )
 _FOLD: Final = (
-    "INSERT INTO accounts (limit_id, part, start, folded) VALUES (?, ?, ?, ?) "
+    "INSERT INTO accounts (limit_id, part, start, folded) VALUES {rows} "
     "ON CONFLICT DO UPDATE SET folded = folded + excluded.folded"
 )
-_OPEN: Final = "INSERT OR IGNORE INTO leases (limit_id, part, start, owner) VALUES (?, ?, ?, ?)"
+_OPEN: Final = "INSERT OR IGNORE INTO leases (limit_id, part, start, owner) VALUES {rows}"
 _TAKE: Final = (
-    "UPDATE leases SET amount = amount - ? "
-    "WHERE limit_id = ? AND part = ? AND start = ? AND owner = ?"
+    "UPDATE leases SET amount = amount - taken.column1 FROM (VALUES {rows}) AS taken "
+    "WHERE limit_id = taken.column2 AND part = taken.column3 AND start = taken.column4 "
+    "AND owner = taken.column5"
 )
 _PLAIN: Final = frozenset({"key", "user", "agent", "task", "model"})
 _COLUMN: Final = {"tag": "tags"}
@@ -58,10 +59,9 @@ def add(connection: sqlite3.Connection, tally: Tally, written: Sequence[CallReco
     amounts = tally.of(written)
     _use(connection, totals(amounts))
     taken = [(account, owner, amount) for (account, owner), amount in amounts.items() if owner]
-    connection.executemany(
-        _OPEN, [(*account, owner) for account, owner, _ in taken if tally.is_leased(account)]
-    )
-    connection.executemany(_TAKE, [(amount, *account, owner) for account, owner, amount in taken])
+    leased = [(*account, owner) for account, owner, _ in taken if tally.is_leased(account)]
+    bulk.execute(connection, _OPEN, leased)
+    bulk.execute(connection, _TAKE, [(amount, *account, owner) for account, owner, amount in taken])
 
 
 def change(connection: sqlite3.Connection, tally: Tally, old: CallRecord, new: CallRecord) -> None:
@@ -165,11 +165,11 @@ def prune(connection: sqlite3.Connection, tally: Tally, now: float) -> None:
 
 
 def _use(connection: sqlite3.Connection, amounts: Mapping[Account, int]) -> None:
-    connection.executemany(_ADD, [(*account, amount) for account, amount in amounts.items()])
+    bulk.execute(connection, _ADD, [(*account, amount) for account, amount in amounts.items()])
 
 
 def _keep(connection: sqlite3.Connection, amounts: Mapping[Account, int]) -> None:
-    connection.executemany(_FOLD, [(*account, amount) for account, amount in amounts.items()])
+    bulk.execute(connection, _FOLD, [(*account, amount) for account, amount in amounts.items()])
 
 
 def _column(

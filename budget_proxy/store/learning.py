@@ -9,14 +9,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
+from budget_proxy.store import bulk
 from budget_proxy.store.base import KEPT_FITS, KEPT_SIGNALS
 from budget_proxy.types import CallRecord, Fit
 
 
 def keep_signals(connection: sqlite3.Connection, first: int, records: Sequence[CallRecord]) -> None:
     """Keep the signals of new rows, whose ids begin at ``first``; let the oldest go."""
-    connection.executemany(
-        "INSERT INTO features (id, signals) VALUES (?, ?)",
+    bulk.execute(
+        connection,
+        "INSERT INTO features (id, signals) VALUES {rows}",
         [(id_, row.signals) for id_, row in enumerate(records, first) if row.signals],
     )
     last = first + len(records) - 1

@@ -57,6 +57,7 @@ class Recorder:
     _starting: threading.RLock
     _thread: threading.Thread | None
     _announced: bool
+    _waiting_since: float
     _called: bool
     _overflow: int
 
@@ -181,6 +182,7 @@ class Recorder:
     def _announce(self) -> None:
         if not self._announced:
             self._announced = True
+            self._waiting_since = monotonic()
             self._signals.put(_Signal.ROWS)
         if self._thread is None:
             self._start()
@@ -218,7 +220,7 @@ class Recorder:
                 continue
             if signal is not _Signal.ROWS:
                 return (), signal is _Signal.STOP
-            soon = monotonic() + self._interval
+            soon = self._waiting_since + self._interval
             due = soon if due is None else min(due, soon)
 
     def _due(self) -> float | None:
@@ -301,6 +303,7 @@ class Recorder:
         self._starting = threading.RLock()
         self._thread = None
         self._announced = self._called = False
+        self._waiting_since = 0.0
         self._overflow = 0
 
     def _renew(self) -> None:

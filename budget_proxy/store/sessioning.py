@@ -7,12 +7,12 @@ sqlite3.Error.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from budget_proxy.run_types import Note
-from budget_proxy.store import rows
+from budget_proxy.store import bulk, rows
 from budget_proxy.types import Session
 
 _SESSION: Final = (
@@ -41,6 +41,10 @@ _INSERT_SESSION: Final = (
     "model = coalesce(model, excluded.model), "
     "seen = max(seen, excluded.seen)"
 )
+_SEEN: Final = (
+    "UPDATE sessions SET seen = max(seen, call.column1) FROM (VALUES {rows}) AS call "
+    "WHERE id = call.column2"
+)
 
 
 def save(connection: sqlite3.Connection, sessions: Sequence[Session]) -> None:
@@ -58,6 +62,11 @@ def save(connection: sqlite3.Connection, sessions: Sequence[Session]) -> None:
             for n in s.notes
         ],
     )
+
+
+def see(connection: sqlite3.Connection, seen: Mapping[str, float]) -> None:
+    """Mark sessions, by id, as seen at these times (Unix seconds)."""
+    bulk.execute(connection, _SEEN, [(ts, session) for session, ts in seen.items()])
 
 
 def find(

@@ -20,6 +20,7 @@ from typing import Any, Final
 from budget_proxy.errors import StoreError
 from budget_proxy.store import (
     applied,
+    bulk,
     counting,
     folding,
     learning,
@@ -50,10 +51,7 @@ _LEARNED: Final = (
     "coalesce(features.signals, x'') FROM calls LEFT JOIN features ON features.id = calls.id"
 )
 """A call with its signals."""
-_INSERT_CALL: Final = (
-    f"INSERT INTO calls ({', '.join(rows.WRITTEN_COLUMNS)}) "  # noqa: S608 (our own names)
-    f"VALUES ({', '.join('?' * len(rows.WRITTEN_COLUMNS))})"
-)
+_INSERT_CALL: Final = f"INSERT INTO calls ({', '.join(rows.WRITTEN_COLUMNS)}) VALUES {{rows}}"  # noqa: S608 (our own names)
 
 
 class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
@@ -96,16 +94,13 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
                 seen[record.session] = max(record.ts, seen.get(record.session, record.ts))
         with self._transaction("written") as connection:
             with storable("a call"):
-                connection.executemany(_INSERT_CALL, map(rows.write_call, records))
+                bulk.execute(connection, _INSERT_CALL, map(rows.write_call, records))
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             first = last - len(records) + 1  # one transaction: no gaps
             learning.keep_signals(connection, first, records)
             if tally := self._tally(connection):
                 counting.add(connection, tally, records)
-            connection.executemany(
-                "UPDATE sessions SET seen = max(seen, ?) WHERE id = ?",
-                [(ts, session) for session, ts in seen.items()],
-            )
+            sessioning.see(connection, seen)
         with suppress(StoreError):  # the rows are written: whoever asks for sums is told
             self._catch_up(summing.EVERY)
         return list(range(first, last + 1))
@@ -127,7 +122,7 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
             for table in ("calls", "features"):
                 connection.execute(f"DELETE FROM {table} WHERE id = ?", (pending.id,))  # noqa: S608
             with storable("a call"):
-                connection.execute(_INSERT_CALL, rows.write_call(settled))
+                bulk.execute(connection, _INSERT_CALL, [rows.write_call(settled)])
             number: int = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
             learning.keep_signals(connection, number, [settled])
             if tally := self._tally(connection):

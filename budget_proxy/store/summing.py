@@ -38,7 +38,7 @@ from budget_proxy.types import LEVELS, NO_ANSWER, NO_PROVIDER
 WITHOUT_QUARTERS: Final = "without_quarters"
 """A name in ``meta`` that is there while rows are still to be summed by quarter of an hour."""
 
-EVERY: Final = 512
+EVERY: Final = 256
 """Rows after which sums are brought up to date: no question has more to add up by itself, and the
 rows that come meanwhile do not wait long."""
 
