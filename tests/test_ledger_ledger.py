@@ -294,6 +294,20 @@ def test_what_is_idle_is_given_back() -> None:
     assert ledger.idle(NOON + 3) == {}
 
 
+def test_what_is_too_little_for_a_call_is_given_back_however_often_it_is_tried() -> None:
+    """Another process may have just as much too little: both together have enough."""
+    ledger = Ledger()
+    bank = Bank(ledger, Limit("tokens", 1000, "lifetime", id=1))
+    reserve(ledger, bank, claim("a", 600))
+    ledger.settle(("a", 1), row("a", 100))
+    free = 500
+    for number in range(3):
+        assert reserve(ledger, bank, claim(f"too much {number}", 2_000)) is not None
+        bank.take_back(given := ledger.idle(NOON + 0.1))
+        assert sum(given.values()) == free
+        free = 0
+
+
 def test_names_that_are_idle_are_forgotten() -> None:
     """But for those that used more than they had leased, or were refused a moment ago."""
     ledger = Ledger()

@@ -280,6 +280,7 @@ async def test_the_beginning_and_the_end_of_a_server(tmp_path: Path, *, owned: b
     calls: list[str] = []
     messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
     sent: list[str] = []
+    usual = gc.get_threshold()
 
     async def receive() -> Any:
         return next(messages)
@@ -290,11 +291,14 @@ async def test_the_beginning_and_the_end_of_a_server(tmp_path: Path, *, owned: b
     with Engine.open(f"sqlite:///{tmp_path / 'h.db'}") as engine:
         for name in ("flush", "close"):
             setattr(engine, name, lambda name=name: calls.append(name))
-        await App(engine, owns_engine=owned)({"type": "lifespan"}, receive, send)
+        app = App(engine, owns_engine=owned, owns_process=owned)
+        await app({"type": "lifespan"}, receive, send)
         del engine.flush, engine.close
-    frozen = gc.get_freeze_count()
+    frozen, seldom = gc.get_freeze_count(), gc.get_threshold()
     gc.unfreeze()
+    gc.set_threshold(*usual)
     assert (frozen > 0) is owned
+    assert (seldom[0] > usual[0]) is owned
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
     assert calls == (["close"] if owned else ["flush"])
 

@@ -95,11 +95,12 @@ def _serve(listener: socket.socket, banner: Callable[..., str]) -> None:
     import uvicorn
 
     from budget_proxy.assemble import Engine
-    from budget_proxy.proxy.app import create_app, take_turns
+    from budget_proxy.proxy.app import App, take_turns
 
     take_turns()
     with listener, Engine.open() as engine, suppress(KeyboardInterrupt):
-        server = uvicorn.Server(uvicorn.Config(create_app(engine), **_options()))
+        app = App(engine, owns_process=True)
+        server = uvicorn.Server(uvicorn.Config(app, **_options()))
         typer.echo(banner(_History.of(engine.store)))
         # The server hands SIGTERM on when it is done: to this, which lets the history close.
         signal.signal(signal.SIGTERM, _stop)

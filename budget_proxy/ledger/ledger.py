@@ -165,6 +165,7 @@ class Ledger:
                 continue
             grant = granted.get(account) if granted else None
             if granted == {} or (grant is not None and not grant.amount):
+                state.used_at = -inf  # what is too little for this call is for others to use
                 return self._refused(claim, account, state, grant, unread=granted == {})
             missing[account] = need
             state.used_at = now
