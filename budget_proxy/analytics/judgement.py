@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, Literal
 
-from budget_proxy.store.measures import measures, with_resends
+from budget_proxy.store.measures import fit, with_resends
 from budget_proxy.types import NO_ANSWER, CallRecord, frozen
 
 Verdict = Literal["over", "accurate", "under", "untold"]
@@ -43,7 +43,7 @@ class Judgement:
 
 def judged(record: CallRecord, *, resent: bool = False) -> Judgement:
     """Judge one row; ``resent``: it repeats an attempt that our cap cut (see ``judgements``)."""
-    found: dict[str, Any] = dict(measures(record, resent=resent))
+    found: dict[str, Any] = dict(fit(record, resent=resent))
     if not found.get("measured"):
         return Judgement("untold", reason=_why(record, resent=resent))
     verdict: Verdict = "over" if found["over"] else "under" if found["under"] else "accurate"

@@ -81,6 +81,11 @@ def measures(record: CallRecord, *, resent: bool) -> Iterator[tuple[str, float]]
 def _measures(record: CallRecord, *, resent: bool) -> Iterator[tuple[str, float]]:
     yield from _attempt(record, resent=resent)
     yield from _money(record)
+    yield from fit(record, resent=resent)
+
+
+def fit(record: CallRecord, *, resent: bool) -> Iterator[tuple[str, float]]:
+    """What a row adds by its length, as ``measures`` has it; nothing where that is not known."""
     if record.has_length and not resent:
         yield from _length(record)
 
