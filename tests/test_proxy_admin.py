@@ -187,7 +187,7 @@ def test_a_call_that_has_just_ended_is_there(proxied: Running) -> None:
         ("/efficiency?agent=", "agent", "at least 1 character"),
         ("/trends?unit=year", "unit", "'hour', 'day', 'week' or 'month'"),
         ("/trends?last=1", "last", "greater than or equal to 2"),
-        ("/trends?last=1001", "last", "less than or equal to 1000"),
+        ("/trends?last=501", "last", "less than or equal to 500"),
         ("/trends?zone=Mars/Base", "zone", "Europe/Berlin"),
         ("/trends?measure=joy", "measure", "efficiency"),
         ("/projection?days=0", "days", "greater than or equal to 1"),

@@ -49,8 +49,8 @@ _name: Final[Callable[[Sums], Group]] = attrgetter(*_NAMES)
 LAST: Final[dict[Unit, int]] = {"hour": 48, "day": 30, "week": 26, "month": 12}
 """How many periods of a kind are looked at where nobody says."""
 
-MOST: Final = 1_000
-"""Periods that are looked at in one go."""
+MOST: Final = 500
+"""Periods that are looked at in one go: three weeks of hours, sixteen months of days."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from budget_proxy.cli.options import (
 )
 
 _UNITS: Final = ("hour", "day", "week", "month")
-_MOST: Final = 1_000  # analytics.trends.MOST, which need not load for that
+_MOST: Final = 500  # analytics.trends.MOST, which need not load for that
 _BY: Final = ("agent", "task", "model", "group")
 
 
