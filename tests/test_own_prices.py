@@ -32,7 +32,7 @@ from tests.command_line import rows as rows_of
 from tests.doors import rows
 from tests.makers import NOW, record
 from tests.provider_answers import Answer
-from tests.test_ledger_parity import limit
+from tests.test_ledger_parity import UNFITTED, limit
 from tests.test_parity import MESSAGES, Bench, _body, apis, bench, doors, ways
 
 MODEL: Final = "my-finetune"
@@ -78,7 +78,7 @@ def test_a_call_costs_what_the_settings_say(api: str, door: str, stream: bool) -
 def test_what_is_reserved_is_priced_by_the_settings(api: str, door: str) -> None:
     """Just room enough is enough, and a nano-dollar less is not."""
     library: Any = anthropic if api == MESSAGES else openai
-    with bench(prices={MODEL: OWN}) as site:
+    with bench(prices={MODEL: OWN}, **UNFITTED) as site:
         plan = site.engine.plan(api=api, body=body(api), dry_run=True)
         tokens = plan.input_tokens * Decimal("0.1") + plan.allocation.reserve * Decimal("0.4")
         amount = ceil(tokens * 1_000)
