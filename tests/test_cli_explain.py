@@ -74,6 +74,7 @@ def test_a_dry_run_leaves_the_engine_as_it_was(url: str) -> None:
     body = single_message("openai.chat", SECRET, model="gpt-5.4")
     with Engine.open(url) as engine:
         scope = Scope(agent="coder", session="s1")
+        assert engine.fitted()  # else a fit may come between the two
         looked = engine.plan(api="openai.chat", body=body, scope=scope, dry_run=True)
         assert looked.pending is None
         assert engine.store.counts()["sessions"] == 0
