@@ -328,6 +328,6 @@ def test_a_process_of_ours_has_its_threads_take_turns_often() -> None:
     before = sys.getswitchinterval()
     try:
         from_settings().engine.close()
-        assert sys.getswitchinterval() == pytest.approx(0.0005)
+        assert sys.getswitchinterval() == pytest.approx(0.0001)
     finally:
         sys.setswitchinterval(before)

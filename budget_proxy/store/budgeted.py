@@ -26,7 +26,10 @@ class Budgeted(Limited):
     def save_runs(self, budgets: Sequence[RunBudget]) -> None:
         """Write what runs are given; what one was given already stays."""
         if budgets:
-            with self._transaction("written") as connection, storable("a run's budget"):
+            with (
+                self._transaction("written", urgent=True) as connection,
+                storable("a run's budget"),
+            ):
                 running.save(connection, budgets)
 
     def run_accounts(self, runs: Sequence[str], *, use: bool = True) -> list[RunAccount]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from budget_proxy.errors import StoreError
+from budget_proxy.store.turns import Turns
 
 BUSY: Final = 5.0
 """Seconds to wait for another process's write before giving up."""
@@ -33,7 +34,7 @@ class Connections:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Condition()
-        self._turns = threading.Lock()
+        self._turns = Turns()
         self._idle: list[sqlite3.Connection] = []
         self._used = 0
         self._closed = False
@@ -53,19 +54,19 @@ class Connections:
                 connection.close()
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for the other threads that write, in line.
+    def turn(self, *, urgent: bool = False) -> Iterator[None]:
+        """Wait for the other threads that write, in line; ``urgent``: before most of them.
 
         SQLite has those who wait try again and again: of many, some would never have their
         turn. It has the last word all the same, for other processes and after BUSY seconds.
         """
         turns = self._turns
-        mine = turns.acquire(timeout=BUSY)
+        mine = turns.enter(BUSY, urgent=urgent)
         try:
             yield
         finally:
             if mine:
-                turns.release()
+                turns.leave()
 
     def close(self) -> None:
         """Close what is idle now, and what is in use when it comes back."""
@@ -86,7 +87,7 @@ class Connections:
     def renew(self) -> None:
         """After a fork, in the child: the locks, and threads that would wait, are the parent's."""
         self._lock = threading.Condition()
-        self._turns = threading.Lock()
+        self._turns = Turns()
         self._used = 0
 
     def _take(self) -> sqlite3.Connection:

@@ -29,7 +29,9 @@ class Limited(ABC):
         """Lend a connection."""
 
     @abstractmethod
-    def _transaction(self, doing: str) -> AbstractContextManager[sqlite3.Connection]:
+    def _transaction(
+        self, doing: str, *, urgent: bool = False
+    ) -> AbstractContextManager[sqlite3.Connection]:
         """Lend a connection in a transaction that writes."""
 
     @abstractmethod

@@ -92,7 +92,7 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
         for record in records:
             if record.session is not None:
                 seen[record.session] = max(record.ts, seen.get(record.session, record.ts))
-        with self._transaction("written") as connection:
+        with self._transaction("written", urgent=True) as connection:
             with storable("a call"):
                 bulk.execute(connection, _INSERT_CALL, map(rows.write_call, records))
             last = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
@@ -135,7 +135,7 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
         Raises InvalidInput, and writes nothing, where a value cannot be stored.
         """
         if sessions:
-            with self._transaction("written") as connection, storable("a session"):
+            with self._transaction("written", urgent=True) as connection, storable("a session"):
                 sessioning.save(connection, sessions)
 
     def session(
@@ -354,7 +354,7 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
         with self._connection("read") as connection:
             left = summing.behind(connection) > lag
         while left:
-            with self._transaction("summed") as connection:
+            with self._transaction("summed", urgent=bool(lag)) as connection:
                 left = summing.catch_up(connection)
 
     def _calls(self, query: str, values: Sequence[Any]) -> list[CallRecord]:
@@ -370,8 +370,8 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
             )
 
     @contextmanager
-    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._connections.turn(), self._connection(doing) as connection:
+    def _transaction(self, doing: str, *, urgent: bool = False) -> Iterator[sqlite3.Connection]:
+        with self._connections.turn(urgent=urgent), self._connection(doing) as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.execute("COMMIT")
