@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,6 +13,7 @@ import pytest
 from budget_proxy.store.connections import Connections, enable_wal
 from budget_proxy.store.sqlite import SQLiteStore
 from tests.makers import record
+from tests.test_holding import until
 
 
 def test_threads_share_few_connections(tmp_path: Path) -> None:
@@ -141,4 +143,30 @@ sys.exit(sum(os.waitpid(pid, 0)[1] for pid in children))
     with store._connections.use() as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     store.append([record()])
+    store.close()
+
+
+def test_rows_are_written_before_others_who_wait_for_the_file(tmp_path: Path) -> None:
+    """Behind one of them at most: answers must not be lost because many ask for leases."""
+    store = SQLiteStore(tmp_path / "history.db")
+    store.migrate()
+    line, done = store._connections._turns, list[str]()
+
+    def start(name: str, write: Callable[[], object]) -> threading.Thread:
+        def run() -> None:
+            write()
+            done.append(name)
+
+        waiting = len(line._urgent) + len(line._others)
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert until(lambda: len(line._urgent) + len(line._others) == waiting + 1)
+        return thread
+
+    with store._connections.turn():
+        threads = [start("other", lambda: store.renew("me", 1.0, 60.0)) for _ in range(5)]
+        threads.append(start("rows", lambda: store.append([record()])))
+    for thread in threads:
+        thread.join()
+    assert done.index("rows") <= 2
     store.close()
