@@ -152,7 +152,6 @@ class Training:
         self._steps += 1
         rate *= sqrt(1.0 - _SQUARES**self._steps) / (1.0 - _MOMENTUM**self._steps)
         slope = self._slope
-        slope = self._slope
         # Both means are kept as sums, so that only the rate is multiplied by what makes means.
         self._moment *= _MOMENTUM
         self._moment += slope
