@@ -30,8 +30,8 @@ STAGES: Final = (0.15, 0.25, 0.4, 0.55, 0.7, 0.85, 1.0)
 """Shares of the window that each stage of training knows."""
 
 _STEPS, _STEPS_MORE = 100, 30
-_EPOCHS, _EPOCHS_OF_MANY = 12, 10
-_FEW: Final = 2000  # outcomes up to which the former help
+_FIRST_EPOCHS, _EPOCHS, _EPOCHS_OF_MANY = 20, 12, 10
+_FEW: Final = 2000  # outcomes up to which the second help; the first are those of the first stage
 _STACKED: Final = 0.4  # share of the window from which on forecasts count for the weights
 _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
 _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
@@ -178,7 +178,7 @@ def _train(fold: Fold, seen: _Pass) -> tuple[Floats, Floats]:
     rests = seen.rests
     training = Training(seen.numbers, seed=SEED)
     epochs = max(_EPOCHS * min(_FEW / n, 1.0), _EPOCHS_OF_MANY)
-    steps = _STEPS + _EPOCHS * ends[0] // BATCH
+    steps = _STEPS + _FIRST_EPOCHS * ends[0] // BATCH
     by_network, by_trees = [], []
     for share, end, later in zip(STAGES, ends, (*ends[1:], n), strict=True):
         known, unknown = slice(first, end), slice(end, later)
