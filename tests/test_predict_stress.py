@@ -40,7 +40,7 @@ HELD = {"chat": 2.1, "reasoning": 1.8, "agent_steps": 3.5}
 pytestmark = pytest.mark.xdist_group("stress")  # comparisons are made once and shared
 
 KNOWN_OFF = {"chat": {("gpt-4-1106-preview", "q50")}}
-"""Two of its 274 calls too many: perfect forecasts would miss as much in 15 % of such files."""
+"""Four of its 274 calls too many: perfect forecasts miss some bound in 15 % of such files."""
 
 _recordings = pytest.mark.parametrize("name", FILES)
 
