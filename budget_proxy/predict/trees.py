@@ -32,9 +32,9 @@ STRENGTH: Final = 20.0
 beyond them, where ever fewer calls tell. All chosen as docs/backtest.md says."""
 
 _LEVELS: Final = np.array(LEVELS)
-_SINGLE_LEVELS: Final = _LEVELS.astype(np.float32)
+_SINGLE_LEVELS: Final = _LEVELS.astype(np.float32)[:, None]
 _STRENGTHS: Final = STRENGTH * np.maximum(0.1 / np.minimum(_LEVELS, 1.0 - _LEVELS), 1.0)
-_WEIGHTS: Final = (1.0 / np.sqrt(_LEVELS * (1.0 - _LEVELS))).astype(np.float32)
+_WEIGHTS: Final = (1.0 / np.sqrt(_LEVELS * (1.0 - _LEVELS))).astype(np.float32)[:, None]
 _DENSITY: Final = np.array((0.1755, 0.3178, 0.3989, 0.3178, 0.1755, 0.1031, 0.0267))
 """The normal density at LEVELS: what turns a share of calls into deviations."""
 
@@ -77,9 +77,9 @@ def fit(inputs: Singles, rests: Singles, *, seed: int) -> Trees:
     thresholds = np.zeros((count, DEPTH), np.float32)
     leaves = np.zeros((count, 1 << DEPTH, len(LEVELS)))
     by_column = np.ascontiguousarray(inputs.T)
-    found = np.tile(start.astype(np.float32), (len(rests), 1))
+    found = np.repeat(start.astype(np.float32)[:, None], len(rests), axis=1)
     for tree in range(count):
-        slope = (rests[:, None] <= found) - _SINGLE_LEVELS
+        slope = (rests <= found) - _SINGLE_LEVELS
         asked = varied[random.integers(len(varied), size=QUESTIONS)]
         values = by_column.take(asked, axis=0)
         drawn = _between(values, random)
@@ -87,7 +87,7 @@ def fit(inputs: Singles, rests: Singles, *, seed: int) -> Trees:
         chosen, places = _grow(answers, slope * _WEIGHTS)
         columns[tree], thresholds[tree] = asked[chosen], drawn[chosen]
         leaves[tree] = _leaves(places, slope) * (-RATE * spread)
-        found += leaves[tree].astype(np.float32).take(places, axis=0)
+        found += leaves[tree].T.astype(np.float32).take(places, axis=1)
     return Trees(start, columns, thresholds, leaves)
 
 
@@ -100,21 +100,35 @@ def _between(values: Singles, random: np.random.Generator) -> Singles:
 
 
 def _grow(answers: NDArray[np.bool_], slope: Singles) -> tuple[list[int], Places]:
-    """The questions of a tree, of those with ``answers`` (questions, n), and each call's leaf."""
+    """The questions of a tree, of those with ``answers`` (questions, n), and each call's leaf.
+
+    Of two leaves that a question parts, the sums of one are counted; the other has what is left.
+    """
     above = answers.astype(np.float32)
-    n, width = len(slope), slope.shape[1] + 1
-    told = np.ones((n, width), np.float32)
-    told[:, :-1] = slope
-    calls, places = np.arange(n), np.zeros(n, np.intp)
+    n = slope.shape[1]
+    apart = np.ones((1, len(slope) + 1, n), np.float32)  # by leaf; 0 of calls that are in others
+    apart[0, :-1] = slope
+    total = apart.sum(axis=2)
+    yes = _sums(above, apart)
     chosen: list[int] = []
+    places = np.zeros(n, np.intp)
     for depth in range(DEPTH):
-        apart = np.zeros((n, 1 << depth, width), np.float32)
-        apart[calls, places] = told
-        yes = (above @ apart.reshape(n, -1)).reshape(len(above), -1, width)
-        best = int(_gains(np.array((yes, apart.sum(axis=0) - yes))).argmax())
+        best = int(_gains(np.array((yes, total - yes))).argmax())
         chosen.append(best)
         places += answers[best].astype(np.intp) << depth
+        if depth + 1 < DEPTH:
+            upper = apart * above[best]
+            counted = _sums(above, upper)
+            apart = np.concatenate((apart - upper, upper))
+            total = np.concatenate((total - yes[best], yes[best]))
+            yes = np.concatenate((yes - counted, counted), axis=1)
     return chosen, places
+
+
+def _sums(above: Singles, apart: Singles) -> Singles:
+    """What calls tell (leaves, slopes and 1, n), summed by question over those above."""
+    leaves, width, n = apart.shape
+    return (above @ apart.reshape(-1, n).T).reshape(len(above), leaves, width)
 
 
 def _gains(sums: Singles) -> Singles:
@@ -132,5 +146,5 @@ def _leaves(places: Places, slope: Singles) -> Floats:
     """By leaf how many deviations too high each level stands, drawn to none."""
     apart = np.zeros((1 << DEPTH, len(places)), np.float32)
     apart[places, np.arange(len(places))] = 1.0
-    excess = (apart @ slope) / (apart.sum(axis=1)[:, None] + _STRENGTHS)
+    excess = (apart @ slope.T) / (apart.sum(axis=1)[:, None] + _STRENGTHS)
     return np.asarray(excess / _DENSITY)
