@@ -82,8 +82,7 @@ def test_prompts_of_warm_up_and_budgeted_phase_do_not_overlap() -> None:
 def test_the_six_doors_call_three_apis_plain_and_streamed() -> None:
     """With the agent's headers, through the real SDKs."""
     provider = ScriptedProvider(answer=Answer(output_tokens=5))
-    with provider.serve() as url:
-        ways = doors(url)
+    with provider.serve() as url, doors(url) as ways:
         assert [way.send("Hi", {"x-budget-agent": "facts"}) for way in ways] == [1] * 6
     seen = [(request.path, request.body["stream"]) for request in provider.requests]
     assert len(set(seen)) == 6

@@ -87,8 +87,11 @@ def demo(
         f"Every caller sets max_tokens = {CEILING} on everything, as people do today."
     )
     started = time.monotonic()
-    with LocalModel(slots=_SLOTS) as model, _proxy(model.base_url, url) as base_url:
-        ways = doors(base_url)
+    with (
+        LocalModel(slots=_SLOTS) as model,
+        _proxy(model.base_url, url) as base_url,
+        doors(base_url) as ways,
+    ):
         _warm_up(console, ways[0], calls)
         _budgeted(console, ways, calls)
         _surprise(console, ways[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -85,7 +86,8 @@ class Door:
     """(prompt, headers) -> how many attempts the proxy made."""
 
 
-def doors(base_url: str) -> tuple[Door, ...]:
+@contextmanager
+def doors(base_url: str) -> Iterator[tuple[Door, ...]]:
     """The six ways the budgeted phase calls, all through the proxy at ``base_url``."""
     try:
         import anthropic
@@ -93,12 +95,23 @@ def doors(base_url: str) -> tuple[Door, ...]:
     except ImportError as error:
         missing = f"the demo needs both SDKs: pip install {error.name}"
         raise ConfigError(missing) from None
-    oai: Any = openai.OpenAI(
-        base_url=f"{base_url}/v1", api_key="demo", max_retries=0, timeout=_PATIENCE
-    )
-    ant: Any = anthropic.Anthropic(
-        base_url=base_url, api_key="demo", max_retries=0, timeout=_PATIENCE
-    )
+    with (
+        openai.OpenAI(
+            base_url=f"{base_url}/v1", api_key="demo", max_retries=0, timeout=_PATIENCE
+        ) as oai,
+        anthropic.Anthropic(
+            base_url=base_url, api_key="demo", max_retries=0, timeout=_PATIENCE
+        ) as ant,
+    ):
+        yield tuple(
+            Door(f"{label}{', streamed' if stream else ''}", _bound(way, stream=stream))
+            for label, way in _ways(oai, ant).items()
+            for stream in (False, True)
+        )
+
+
+def _ways(oai: Any, ant: Any) -> dict[str, Callable[..., Any]]:
+    """The three APIs, by name, through a client of either SDK."""
 
     def chat(prompt: str, **how: Any) -> Any:
         return oai.chat.completions.with_raw_response.create(
@@ -115,16 +128,7 @@ def doors(base_url: str) -> tuple[Door, ...]:
             model=MODEL, messages=_user(prompt), max_tokens=CEILING, **how
         )
 
-    ways = (
-        ("OpenAI chat", chat),
-        ("OpenAI responses", responses),
-        ("Anthropic messages", messages),
-    )
-    return tuple(
-        Door(f"{label}{', streamed' if stream else ''}", _bound(way, stream=stream))
-        for label, way in ways
-        for stream in (False, True)
-    )
+    return {"OpenAI chat": chat, "OpenAI responses": responses, "Anthropic messages": messages}
 
 
 def _bound(way: Callable[..., Any], *, stream: bool) -> Callable[[str, dict[str, str]], int]:
