@@ -236,6 +236,25 @@ def test_a_lease_starts_the_thread(here: Here) -> None:
     assert here.told.expired >= 2
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_lease_starts_a_thread_again_that_an_error_ended(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that no store tells of; the next call that needs more sets it right."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    with monkeypatch.context() as broken:
+        broken.setattr(here.store, "limits_version", lambda: 1 / 0)
+        here.keeper.start()
+        assert here.keeper._thread is not None
+        here.keeper._thread.join(5)
+    assert here.told.limits == []
+    here.keeper.lease({account: 10})
+    deadline = time.monotonic() + 5
+    while not here.told.limits and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert len(here.told.limits) == 1
+
+
 def test_a_forked_child_is_an_owner_of_its_own(here: Here) -> None:
     """It has neither the parent's thread nor its leases, and its own keeper starts with a lease."""
     account = Account(here.store.save_limit(LIFETIME), "", 0.0)

@@ -96,8 +96,8 @@ class Keeper:
         _keepers.add(self)
 
     def start(self) -> None:
-        """Look from now on; costs nothing where that is so already."""
-        if self._thread is None and not self._closed:
+        """Look from now on, also if an error had ended that; costs nothing where it goes on."""
+        if (self._thread is None or not self._thread.is_alive()) and not self._closed:
             thread = threading.Thread(target=self._run, name="budget-proxy-keeper", daemon=True)
             self._thread = thread
             try:
