@@ -72,6 +72,7 @@ from budget_proxy.types import (
 )
 from budget_proxy.wire import DIALECTS
 from budget_proxy.wire.prices import LISTED
+from budget_proxy.wire.rejection import parameter_of
 
 DEFAULT_AGENT: Final = "default"
 CANCELLED: Final = Outcome(finish_reason="cancelled", exact=False)
@@ -362,14 +363,16 @@ class Core:
         )
         for parameter in self._refusals.of(view.call.host, view.call.model):
             patch = DIALECTS[view.call.api].without(patch, parameter)
-        return patch
+        return patch if allocation.ours else replace(patch, cap=allocation.cap)
 
     def _next(self, plan: Plan, body: Body, outcome: Outcome) -> Plan | None:
         """The attempt that follows, if one does: without our cap, or without what was refused."""
         if may_resend(plan, outcome):
             patch, why = replace(plan.patch, cap=None), "sent again: our cap cut the answer"
         elif may_retry(plan, outcome) and outcome.rejected is not None:
-            patch = DIALECTS[plan.call.api].without(plan.patch, outcome.rejected)
+            patch = DIALECTS[plan.call.api].without(plan.patch, parameter_of(outcome.rejected))
+            if patch.cap != plan.patch.cap and not plan.allocation.ours:
+                return None  # the caller's own cap: without it would not be what was asked for
             why = f"sent again: {outcome.rejected} was refused"
         else:
             return None

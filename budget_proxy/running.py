@@ -173,20 +173,23 @@ class Running:
     def _told(self, session: Session, call: Call) -> tuple[Session, tuple[Note, ...]]:
         """The session with what it is to be told now, and the notes that this call carries.
 
-        Where the provider keeps the conversation, it keeps our notes too: each is sent once.
+        Where the provider keeps the conversation, it keeps our notes too: each is sent once. Runs
+        that begin with the same words share a session, but no run is told of another.
         """
         kept = call.previous_response is not None or call.conversation is not None
-        notes = () if kept else session.notes
-        if call.tail is None or any(note.at == call.tail for note in notes):
+        told = _about(session, call)
+        notes = () if kept else told
+        taken = not kept and any(note.at == call.tail for note in session.notes)
+        if call.tail is None or taken:
             return session, notes
-        note = next_note(self._shares(call), session.notes, call.tail)
+        note = next_note(self._shares(call), told, call.tail)
         if note is None:
             return session, notes
         if kept:
             place = min((one.at for one in session.notes), default=0) - 1
             return session.told((replace(note, at=min(place, -1)),)), (note,)
         session = session.told((note,))
-        return session, session.notes
+        return session, _about(session, call)
 
     # -- after it ---------------------------------------------------------------------------
 
@@ -332,6 +335,12 @@ def _newer(read: RunAccount, held: _Held) -> RunAccount:
         row=counted.row,
         alarms=tuple(dict.fromkeys((*read.alarms, *mine.alarms))),
     )
+
+
+def _about(session: Session, call: Call) -> tuple[Note, ...]:
+    """What a session was told of a call's run and those above it."""
+    runs = runs_of(call.scope.run)
+    return tuple(note for note in session.notes if note.run in runs)
 
 
 def _kind(agent: str, run: str) -> str:

@@ -227,6 +227,30 @@ def test_a_refused_parameter_of_ours_is_left_out_and_remembered() -> None:
     assert later.allocation.cap is None
 
 
+def test_a_cap_too_large_for_one_call_is_tried_again_at_the_next() -> None:
+    """The call goes through without it, and others keep theirs."""
+    bench = Bench()
+    bench.warm(LENGTHS)
+    passing = "max_completion_tokens (this value)"
+    refused = Outcome(finish_reason="error", status=400, rejected=passing)
+    plans = bench.send(_body("Review q."), [refused, _done(100)])
+    assert "max_completion_tokens" not in plans[1].body
+    assert "max_completion_tokens" in bench.send(_body("Review r."), [_done(100)])[0].body
+
+
+def test_the_callers_own_cap_is_never_left_out() -> None:
+    """What refuses it is the caller's to see; a model that takes no cap of ours still gets it."""
+    bench = Bench()
+    bench.warm(LENGTHS)
+    refused = Outcome(finish_reason="error", status=400, rejected="max_completion_tokens")
+    own = Override(cap=50)
+    plans = bench.send(_body("Review q.", max_completion_tokens=8000), [refused], override=own)
+    assert [plan.body["max_completion_tokens"] for plan in plans] == [50]
+    bench.send(_body("Review r."), [refused, _done(100)])
+    later = bench.send(_body("Review s."), [_done(40)], override=own)[0]
+    assert later.body["max_completion_tokens"] == later.allocation.cap == 50
+
+
 def test_a_refusal_is_remembered_by_a_replay_of_the_history() -> None:
     """State is a fold of the rows."""
     bench = Bench()

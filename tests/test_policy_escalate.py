@@ -35,6 +35,15 @@ def test_an_answer_that_ends_for_length_below_our_cap_met_the_end_of_the_window(
     assert not may_resend(plan(), early)
 
 
+@pytest.mark.parametrize(("used", "ours"), [(150, True), (146, True), (134, True), (133, False)])
+def test_an_answer_said_to_be_cut_a_little_before_our_cap_was_cut_by_it(
+    used: int, *, ours: bool
+) -> None:
+    """Some hosts stop a few tokens early: 16 of them or 2 %, whichever is more, are no window's end."""
+    early = Outcome(usage=Usage(output_tokens=used), finish_reason="length", seconds=1.0)
+    assert (cut_by_us(plan(), early), may_resend(plan(), early)) == (ours, ours)
+
+
 def test_of_several_choices_one_alone_may_have_been_cut() -> None:
     """Its share of the tokens is not told, so the status is believed."""
     one = Outcome(usage=Usage(output_tokens=200), finish_reason="length", seconds=1.0)

@@ -30,6 +30,18 @@ def test_a_call_that_fails_without_it_too_proves_nothing() -> None:
     assert refusals.of("h", "gpt-5.4") == ()
 
 
+def test_a_value_that_was_refused_says_nothing_of_others() -> None:
+    """Too large for one prompt: the call goes through without, and the next one tries again."""
+    refusals = Refusals()
+    passing = "max_tokens (this value)"
+    refusals.learn(record(host="h", finish_reason="error", status=400, rejected=passing))
+    refusals.learn(record(host="h", attempt=2))
+    assert refusals.of("h", "gpt-5.4") == ()
+    refusals.learn(record(host="h", finish_reason="error", status=400, rejected=passing))
+    refusals.unrepeated(call(id="c1", host="h"))  # it would fail at every call like this one
+    assert refusals.of("h", "gpt-5.4") == ("max_tokens",)
+
+
 def test_refusals_that_are_never_resolved_do_not_pile_up() -> None:
     """Callers may leave in between."""
     refusals = Refusals()

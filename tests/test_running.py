@@ -166,6 +166,24 @@ def test_a_part_is_told_of_its_whole() -> None:
     assert outlook.left == 200
 
 
+def test_a_run_is_not_told_of_another_that_began_with_the_same_words() -> None:
+    """They share a session: what stands there of one is not in the calls of the other."""
+    runs = running(agents=SET)
+    begin(runs, of("one"))
+    begin(runs, of("two"))
+    runs.settle(row("one", 900))
+    shared, patch = runs.tell(session(), of("one"), Patch())
+    assert [note.run for note in patch.notes] == ["one"]
+    same, patch = runs.tell(shared, of("two"), Patch())
+    assert (same, patch.notes) == (shared, ())
+    runs.settle(row("two", 600))
+    later = replace(of("two"), tail=2)
+    both, patch = runs.tell(shared, later, Patch())
+    assert [(note.run, note.at) for note in patch.notes] == [("two", 2)]
+    _, patch = runs.tell(both, of("one"), Patch())
+    assert [note.run for note in patch.notes] == ["one"]
+
+
 def test_what_a_provider_keeps_is_told_once() -> None:
     """A conversation on the server holds our note already: later calls carry none."""
     runs = running(agents=SET)

@@ -306,6 +306,27 @@ def test_a_parameter_of_ours_that_is_refused_is_left_out_then_and_later(engine: 
     assert CAP not in after.bodies[0]
 
 
+def test_a_refusal_in_the_form_of_fastapi_is_understood(engine: Engine) -> None:
+    """A 422 with a list of what is wrong, as many hosts of open models answer."""
+    learned(engine)
+    detail = [{"type": "extra_forbidden", "loc": ["body", CAP], "msg": "Extra inputs"}]
+    refusal = Reply(422, JSON, json.dumps({"detail": detail}).encode())
+    trip = Trip(engine, CHAT, refusal, Answer()).run()
+    assert [CAP in body for body in trip.bodies] == [True, False]
+    assert trip.result.status == 200
+
+
+def test_a_body_too_deep_to_be_written_again_passes_as_it_came(engine: Engine) -> None:
+    """Ours in it, too: the provider says what it thinks of that."""
+    deep = "[" * 1000 + "]" * 1000
+    content = f'{{"model": "gpt-5.4", "budget": {{"cap": 5}}, "messages": {deep}}}'.encode()
+    asked = Request("POST", "api.openai.com", "/v1/chat/completions", (), content)
+    steps = exchange(engine, asked)
+    sent = next(steps)
+    assert isinstance(sent, Send)
+    assert (sent.content, sent.metered) == (content, False)
+
+
 def test_an_error_of_the_providers_passes_as_it_came(engine: Engine) -> None:
     """Status and body are the provider's, and the attempt is settled at nothing."""
     answer = Reply(429, [*JSON, ("retry-after", "7")], b'{"error": {"message": "slow down"}}')

@@ -9,6 +9,7 @@ import pytest
 from budget_proxy.types import Guidance, Message, Outcome, Patch, Thinking, Usage
 from budget_proxy.wire import DIALECTS, Written
 from budget_proxy.wire.models import capabilities
+from budget_proxy.wire.place import tail_of
 from tests.wire_bodies import RESPONSES_STREAM, changed, read, responses_body
 
 API = "openai.responses"
@@ -299,6 +300,21 @@ def test_answers_without_usage() -> None:
     assert (estimated.usage, estimated.exact) == (Usage(None, 3), False)
     for payload in (None, "x", [1], {"error": {"message": "no"}}, {"output": 3}):
         assert RESPONSES.read_outcome(payload).finish_reason == "error"
+
+
+@pytest.mark.parametrize(
+    ("answer", "place"),
+    [
+        ({"type": "function_call_output", "output": "o"}, 0),
+        ({"type": "custom_tool_call_output", "output": "o"}, 0),
+        ({"type": "shell_call_output", "output": [{"stdout": "o", "stderr": ""}]}, None),
+        ({"type": "local_shell_call_output", "output": "{}"}, None),
+        ({"type": "tool_search_output", "tools": []}, None),
+    ],
+)
+def test_a_run_is_told_where_an_answer_is_text(answer: dict[str, Any], place: int | None) -> None:
+    """Outputs with a form of their own are not touched."""
+    assert tail_of([answer]) == place
 
 
 ADDED = ("max_output_tokens", "reasoning", "instructions")

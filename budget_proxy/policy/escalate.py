@@ -9,6 +9,8 @@ from budget_proxy.types import NO_ANSWER, Outcome, Plan
 _SHARE_OF_TIMEOUT: Final = 0.40
 _MOST_ATTEMPTS: Final = 3
 _SLACK: Final = 16
+_SHORT: Final = 0.02
+"""Share of a cap by which hosts may end before it, and say that it was reached."""
 
 
 def truncated(plan: Plan, outcome: Outcome) -> bool:
@@ -31,20 +33,24 @@ def was_cut(outcome: Outcome, ceiling: int | None, n: int) -> bool:
 def cut_by_us(plan: Plan, outcome: Outcome) -> bool:
     """Whether it was our cap that cut it, and not the context window's end.
 
-    Of several choices one alone may have been cut, so there the status is believed.
+    Of several choices one alone may have been cut, so there the status is believed. An answer that
+    is said to be cut a little before the cap was cut by it.
     """
+    ceiling = plan.allocation.ceiling
     if not plan.allocation.ours or not truncated(plan, outcome):
         return False
     believed = plan.call.n > 1 or not outcome.exact
-    return believed or _at_cap(outcome, plan.allocation.ceiling, plan.call.n)
+    short = max(_SLACK, round(_SHORT * (ceiling or 0)))
+    return believed or _at_cap(outcome, ceiling, plan.call.n, short)
 
 
-def _at_cap(outcome: Outcome, ceiling: int | None, n: int) -> bool:
+def _at_cap(outcome: Outcome, ceiling: int | None, n: int, short: int = 0) -> bool:
+    """Whether output reaches the cap in force, or is ``short`` tokens below it at most."""
     used = outcome.usage.output_tokens if outcome.usage else None
     if ceiling is None or used is None:
         return False
     most = ceiling * n
-    return most <= used <= most + _SLACK
+    return most - short <= used <= most + _SLACK
 
 
 def may_resend(plan: Plan, outcome: Outcome) -> bool:
@@ -63,5 +69,5 @@ def may_resend(plan: Plan, outcome: Outcome) -> bool:
 
 
 def may_retry(plan: Plan, outcome: Outcome) -> bool:
-    """Whether a 400 that names a parameter of ours is tried again without it."""
+    """Whether a refusal that names a parameter of ours is tried again without it."""
     return outcome.rejected is not None and plan.attempt < _MOST_ATTEMPTS

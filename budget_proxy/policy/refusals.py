@@ -9,6 +9,7 @@ from collections import OrderedDict
 from typing import Final
 
 from budget_proxy.types import Call, CallRecord
+from budget_proxy.wire.rejection import is_passing, parameter_of
 
 _PENDING: Final = 1000
 
@@ -19,7 +20,8 @@ Place = tuple[str, str]
 class Refusals:
     """Remembers a refused parameter once the same call went through without it.
 
-    A 400 alone proves nothing: the caller's own value may be what is wrong.
+    A 400 alone proves nothing: the caller's own value may be what is wrong. One that complains of
+    a value of ours (too large for this prompt, say) proves nothing of others.
     """
 
     def __init__(self) -> None:
@@ -37,7 +39,7 @@ class Refusals:
             self._pending[record.call_id] = record.rejected
             if len(self._pending) > _PENDING:
                 self._pending.popitem(last=False)
-        elif refused is not None and record.finish_reason != "error":
+        elif refused is not None and not is_passing(refused) and record.finish_reason != "error":
             self._known.setdefault((record.host, record.model), set()).add(refused)
 
     def unrepeated(self, call: Call) -> None:
@@ -47,4 +49,5 @@ class Refusals:
         """
         refused = self._pending.pop(call.id, None)
         if refused is not None:
-            self._known.setdefault((call.host, call.model), set()).add(refused)
+            place = (call.host, call.model)
+            self._known.setdefault(place, set()).add(parameter_of(refused))

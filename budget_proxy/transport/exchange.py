@@ -85,6 +85,8 @@ __all__ = [
 
 _OK: Final = 200
 _BAD_REQUEST: Final = 400
+_NAMING: Final = frozenset({400, 422})
+"""Statuses that name what is wrong with a body; the second is FastAPI's, and so of many hosts."""
 _TOO_LARGE: Final = 413
 _TOO_MANY: Final = 429
 _UNAVAILABLE: Final = 503
@@ -142,17 +144,19 @@ def exchange(engine: Engine, request: Request) -> Exchange:
     dialect = dialect_for(request.method, request.path)
     if dialect is None:
         return (yield from _no_call(engine, request, headers))
+    as_it_came = Send(request.content, headers)
     body: Body | None = None
     try:
         body = _json_object(unpacked(request.content, headers, request.limit or MAX_BODY))
+        stripped, own = strip(body or {})
+        send = as_it_came if len(stripped) == len(body or {}) else _written(stripped, headers)
     except TooLarge as error:
         if request.limit is not None:
             return _refusal(dialect, _TOO_LARGE, str(error), "request_too_large")
-    as_it_came = Send(request.content, headers)
+    except RecursionError:  # it is nested deeper than it can be written again
+        body = None
     if body is None:
         return (yield from _unread(engine, dialect, as_it_came))
-    stripped, own = strip(body)
-    send = as_it_came if len(stripped) == len(body) else _written(stripped, headers)
     signed = is_signed(headers)
     try:
         told = len(headers) < len(request.headers)
@@ -294,7 +298,7 @@ def _outcome(dialect: Dialect, plan: Plan, reply: Reply | Failed, seconds: float
     if reply.status == _OK:
         return dialect.read_outcome(payload, seconds=seconds)
     rejected = None
-    if reply.status == _BAD_REQUEST and plan.added:
+    if reply.status in _NAMING and plan.added:
         rejected = dialect.rejected(payload, plan.added)
     return Outcome(finish_reason="error", seconds=seconds, status=reply.status, rejected=rejected)
 

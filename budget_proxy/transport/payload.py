@@ -37,7 +37,7 @@ def _refused(name: str) -> Any:
 
 
 def encoded(value: Any) -> bytes:
-    """The JSON text of a value that ``decoded`` gave."""
+    """The JSON text of a value that ``decoded`` gave. Raises RecursionError if it is too deep."""
     try:
         return orjson.dumps(value)
     except TypeError:

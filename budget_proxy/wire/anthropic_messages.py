@@ -47,6 +47,7 @@ _MENTIONS: Final = (
     mention(r"\bthinking\b|budget_tokens", "thinking"),
     mention(r"output_config|\beffort\b", "output_config"),
     mention(r"(?m:^)system[.:]", "system"),
+    mention(r"\bmessages\.\d+", "messages"),
 )
 
 

@@ -35,7 +35,11 @@ _MENTIONS: Final = (
     mention(r"max_(?:completion_)?tokens", *_CAPS),
     mention(r"stream_options|include_usage", "stream_options"),
     mention(r"reasoning[_.]effort", "reasoning_effort"),
-    mention(r"system (?:role|message|prompt)|role[^\n]{0,40}\bsystem\b", "messages"),
+    mention(
+        r"system (?:role|message|prompt)|role[^\n]{0,40}\bsystem\b|\bmessages\[\d+\]"
+        r"|invalid type: sequence",
+        "messages",
+    ),
 )
 
 

@@ -37,6 +37,7 @@ _MENTIONS: Final = (
     mention(r"max_(?:output_)?tokens", _CAP),
     mention(r"reasoning\.effort|\breasoning_effort|'reasoning'|^reasoning\b", "reasoning"),
     mention(r"\binstructions\b", "instructions"),
+    mention(r"\binput\[\d+\]", "input"),
 )
 
 

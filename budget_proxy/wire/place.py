@@ -7,7 +7,7 @@ touched. Where the place does not exist nothing is written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from budget_proxy.run_types import Note
 from budget_proxy.wire import value
@@ -15,6 +15,10 @@ from budget_proxy.wire.content import marked, read
 from budget_proxy.wire.transcript import is_user_turn, role_of
 
 _GAP = "\n\n"
+_ANSWERS: Final = frozenset(
+    {"function_call_output", "custom_tool_call_output", "apply_patch_call_output"}
+)
+"""Items of Responses whose ``output`` is text for the model; others' have forms of their own."""
 
 
 def extended(content: Any, text: str, kind: str = "text") -> str | list[Any] | None:
@@ -104,7 +108,7 @@ def _part_of(item: Any) -> str | None:
         return None
     if isinstance(item.get("role"), str):
         return "content" if role_of(item) in {"user", "tool"} else None
-    return "output" if value.text(item.get("type")).endswith("_output") else None
+    return "output" if item.get("type") in _ANSWERS else None
 
 
 def in_system_message(messages: Any, text: str) -> list[Any] | None:

@@ -1,18 +1,27 @@
-"""Which parameter a 400 complains of, read from its ``param`` and message.
+"""Which parameter a 400 or 422 complains of, read from its ``param`` and message.
 
-Providers word the same complaint differently, so the earliest parameter named decides.
+Providers word the same complaint differently, so the earliest parameter named decides. Some give
+it as a list of objects (FastAPI's ``detail``), which is searched as it is written.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from budget_proxy.wire import value
 
 Mention = tuple[re.Pattern[str], tuple[str, ...]]
 """How a parameter is spoken of, and the names it may have among those we added."""
+
+_PASSING: Final = " (this value)"
+_OF_A_VALUE: Final = re.compile(
+    r"too (?:large|big|high|long|small|low)|(?:was|been) reached|exceed|at (?:least|most)\b"
+    r"|(?:less|greater|larger|smaller|more|fewer) than|context (?:length|window)|out of range",
+    re.IGNORECASE,
+)
+"""How providers speak of a parameter that they know, with a value that does not do this time."""
 
 
 def mention(pattern: str, *names: str) -> Mention:
@@ -21,7 +30,10 @@ def mention(pattern: str, *names: str) -> Mention:
 
 
 def named(payload: Any, mentions: Sequence[Mention], added: Sequence[str]) -> str | None:
-    """The parameter of ours that an error answer names, or ``None`` if it is not ours."""
+    """The parameter of ours that an error answer names, or ``None`` if it is not ours.
+
+    A cap's name is followed by " (this value)" where that is what is wrong with it.
+    """
     complaint = _complaint(payload)
     hits = [
         (hit.start(), names) for pattern, names in mentions if (hit := pattern.search(complaint))
@@ -29,7 +41,20 @@ def named(payload: Any, mentions: Sequence[Mention], added: Sequence[str]) -> st
     if not hits:
         return None
     _, names = min(hits)
-    return next((name for name in names if name in added), None)
+    name = next((name for name in names if name in added), None)
+    if name is not None and name.startswith("max_") and _OF_A_VALUE.search(complaint):
+        return f"{name}{_PASSING}"
+    return name
+
+
+def parameter_of(rejected: str) -> str:
+    """The parameter's name alone."""
+    return rejected.removesuffix(_PASSING)
+
+
+def is_passing(rejected: str) -> bool:
+    """Whether a parameter was refused for its value, so that another one may be taken."""
+    return rejected.endswith(_PASSING)
 
 
 def _complaint(payload: Any) -> str:
@@ -37,4 +62,10 @@ def _complaint(payload: Any) -> str:
     error = outer.get("error")
     inner = error if isinstance(error, dict) else outer
     parts = (inner.get("param"), error, inner.get("message"), inner.get("detail"))
-    return "\n".join(part for part in parts if isinstance(part, str))
+    return "\n".join(_text(part) for part in parts)
+
+
+def _text(part: Any) -> str:
+    if isinstance(part, list | dict):
+        return value.canonical(part).decode(errors="replace")
+    return value.text(part)
