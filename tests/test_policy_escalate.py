@@ -39,7 +39,7 @@ def test_an_answer_that_ends_for_length_below_our_cap_met_the_end_of_the_window(
 def test_an_answer_said_to_be_cut_a_little_before_our_cap_was_cut_by_it(
     used: int, *, ours: bool
 ) -> None:
-    """Some hosts stop a few tokens early: 16 of them or 2 %, whichever is more, are no window's end."""
+    """Some hosts stop a few tokens early: up to 16, or 2 % of the cap, are no end of the window."""
     early = Outcome(usage=Usage(output_tokens=used), finish_reason="length", seconds=1.0)
     assert (cut_by_us(plan(), early), may_resend(plan(), early)) == (ours, ours)
 
