@@ -19,7 +19,7 @@ from budget_proxy.classify.descriptor import parse as parse_descriptor
 from budget_proxy.engine import Answer, Core, OnSettled, Question, Step
 from budget_proxy.errors import BudgetExceeded, InvalidInput, StoreError
 from budget_proxy.faults import Faults
-from budget_proxy.forks import after_fork
+from budget_proxy.forks import after_fork, load_aside
 from budget_proxy.holding import Holding
 from budget_proxy.ledger.admission import Waiting
 from budget_proxy.ledger.refusal import Refused
@@ -389,7 +389,7 @@ class Engine(RunsOffered):
         """Load the prices while the first call is on its way: it takes half a second."""
         if not self._preloaded:
             self._preloaded = True
-            threading.Thread(target=preload, name="budget-proxy-preload", daemon=True).start()
+            load_aside(preload, "budget-proxy-preload")
 
     def _route(self, *asked: Any) -> Choice:
         return self._tasks.route(*asked)

@@ -144,6 +144,7 @@ class Core:
             yield admitted
             return
         plan: Plan | None = admitted
+        process = self.ledger.process
         while plan is not None:
             outcome: Answer = CANCELLED
             try:
@@ -151,7 +152,8 @@ class Core:
             finally:
                 if not isinstance(outcome, Outcome):
                     outcome = CANCELLED
-                if outcome is not UNSENT:
+                # A forked child has its parent's open calls; they are not its own to settle.
+                if outcome is not UNSENT and process == self.ledger.process:
                     record = self.settle(plan, outcome)
                     if on_settled is not None:
                         on_settled(plan, record)
@@ -253,13 +255,9 @@ class Core:
         )
         usage = settled(plan, outcome, reasoning)
         record = record_of(
-            plan,
-            outcome,
-            usage,
-            identity,
-            truncated=truncated(plan, outcome),
-            cut_by_us=cut_by_us(plan, outcome),
-        )
+            plan, outcome, usage, identity,
+            truncated=truncated(plan, outcome), cut_by_us=cut_by_us(plan, outcome),
+        )  # fmt: skip
         if "usd" in self.ledger.units:
             record = replace(record, charged=charge_of(record, self._charge)[0])
         try:

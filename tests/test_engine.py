@@ -251,6 +251,18 @@ def test_the_callers_own_cap_is_never_left_out() -> None:
     assert later.body["max_completion_tokens"] == later.allocation.cap == 50
 
 
+def test_a_forked_child_does_not_settle_its_parents_calls() -> None:
+    """They would count twice, once as cancelled."""
+    bench = Bench()
+    body = _body()
+    run = bench.core.run(bench.call(body), body)
+    assert isinstance(next(run), Lookup)
+    assert isinstance(run.send(None), Plan)
+    bench.core.ledger.begin_process()
+    run.close()
+    assert bench.journal.records == []
+
+
 def test_a_refusal_is_remembered_by_a_replay_of_the_history() -> None:
     """State is a fold of the rows."""
     bench = Bench()

@@ -308,6 +308,19 @@ def test_what_is_too_little_for_a_call_is_given_back_however_often_it_is_tried()
         free = 0
 
 
+def test_what_a_named_limit_takes_over_is_owed_to_it_alone() -> None:
+    """Of its part of `*` this process has nothing, and the store takes nothing off that either."""
+    ledger = Ledger()
+    each = Limit("tokens", 100, "lifetime", (("user", EACH),), id=1)
+    bank, bob = Bank(ledger, each), Whose(user="bob")
+    assert reserve(ledger, bank, claim("a", 100, whose=bob)) is None
+    ledger.settle(("a", 1), row("a", 100, user="bob"))
+    bank = Bank(ledger, each, Limit("tokens", 500, "lifetime", (("user", "bob"),), id=2))
+    assert reserve(ledger, bank, claim("b", 50, whose=bob)) is None
+    ledger.settle(("b", 1), row("b", 50, user="bob"))
+    assert ledger._states[Account(1, "bob", 0.0)].free == 0
+
+
 def test_names_that_are_idle_are_forgotten() -> None:
     """But for those that used more than they had leased, or were refused a moment ago."""
     ledger = Ledger()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -144,6 +145,39 @@ sys.exit(sum(os.waitpid(pid, 0)[1] for pid in children))
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     store.append([record()])
     store.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_two_threads_may_fork_at_the_same_time(tmp_path: Path) -> None:
+    """Each lets go of what it held, and others go on."""
+    script = """
+import os, sys, threading
+from pathlib import Path
+from budget_proxy.store.connections import Connections
+pool = Connections(Path(sys.argv[1]))
+together = threading.Barrier(3)
+def fork():
+    together.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+def use():
+    with pool.use() as connection:
+        together.wait()
+        threading.Event().wait(0.2)
+threads = [threading.Thread(target=work, daemon=True) for work in (fork, fork, use)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join(10)
+after = threading.Thread(target=lambda: pool.use().__enter__(), daemon=True)
+after.start()
+after.join(10)
+os._exit(after.is_alive())
+"""
+    path = str(tmp_path / "history.db")
+    subprocess.run([sys.executable, "-c", script, path], check=True, timeout=60)
 
 
 def test_rows_are_written_before_others_who_wait_for_the_file(tmp_path: Path) -> None:

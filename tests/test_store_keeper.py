@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from math import inf
@@ -80,6 +81,11 @@ class Here:
     def held(self) -> int:
         """What is held of the first limit."""
         return self.store.balances(self.now)[0].held
+
+
+def no_store(*_: object) -> bool:
+    """A store that cannot be reached."""
+    raise StoreError("there is no store")
 
 
 @pytest.fixture
@@ -164,6 +170,47 @@ def test_what_is_leased_is_trusted_while_the_store_fails(here: Here) -> None:
         connection.execute("ALTER TABLE elsewhere RENAME TO lessees")
     here.keeper.look()
     assert (here.told.void, here.held()) == (0, 900)
+
+
+def test_after_renewals_that_failed_a_lease_asks_first_whether_others_are_void(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else what was void would be used beside what is granted, and then taken for void."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.look()
+    here.keeper.lease({account: 300})
+    with monkeypatch.context() as broken:
+        broken.setattr(here.store, "renew", no_store)
+        here.now += 61
+        here.keeper.look()
+    assert here.told.void == 0
+    here.store.lease("other", {account: 900}, here.now, 60.0)
+    here.keeper.lease({account: 100})
+    assert here.told.void == 1
+
+
+def test_a_lease_waits_for_what_is_being_given_back(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is neither here nor in the store then: nobody is refused for that."""
+    account = Account(here.store.save_limit(LIFETIME), "", 0.0)
+    here.keeper.look()
+    here.keeper.lease({account: 1_000})
+    here.told.spare = {account: 1_000}
+    give_back, begun, granted = here.store.give_back, threading.Event(), []
+
+    def slowly(owner: str, amounts: Mapping[Account, int]) -> None:
+        begun.set()
+        time.sleep(0.2)
+        give_back(owner, amounts)
+
+    monkeypatch.setattr(here.store, "give_back", slowly)
+    looking = threading.Thread(target=here.keeper.look)
+    looking.start()
+    assert begun.wait(5)
+    granted.append(here.keeper.lease({account: 50})[account].amount)
+    looking.join(5)
+    assert granted[0] >= 50
 
 
 def test_what_is_idle_is_given_back_even_if_that_fails_at_first(here: Here) -> None:

@@ -13,6 +13,7 @@ from budget_proxy.errors import InvalidInput
 from budget_proxy.ledger.accounts import Account, Balance, Grant, Open
 from budget_proxy.ledger.limits import EACH, Limit
 from budget_proxy.store.base import Store
+from budget_proxy.store.sqlite import SQLiteStore
 from budget_proxy.types import CallRecord
 from tests.makers import NOW, record
 from tests.test_store_contract import OPENERS
@@ -362,6 +363,51 @@ def test_leases_of_the_dead_are_deleted(store: Store) -> None:
     assert not store.renew("a", NOW + 4_000, TTL)
     store.renew("b", NOW + 40 * 86_400, TTL)
     assert store.counts()["lessees"] == 1
+
+
+def test_what_an_owner_owes_outlives_its_leases(store: Store) -> None:
+    """It may only have slept: then it leases what it owes first. It goes when it is forgotten."""
+    account = Account(store.save_limit(limit(1_000, window="lifetime")), "", 0.0)
+    had = store.lease("a", {account: 100}, NOW, TTL)[account].amount
+    store.append([settled("a", output_tokens=had + 50)])
+    later = NOW + 4_000
+    store.renew("b", later, TTL)
+    assert store.counts()["leases"] == 1
+    assert not store.renew("a", later, TTL)
+    granted = store.lease("a", {account: 200}, later, TTL)[account].amount
+    assert (granted >= 200, store.balances(later)[0].held) == (True, granted - 50)
+    store.renew("b", NOW + 40 * 86_400, TTL)
+    assert store.counts()["leases"] == 0
+
+
+def test_a_lease_of_which_nothing_is_left_takes_no_rows(store: Store) -> None:
+    """What a value used under a named limit is not owed by who once held its part of `*`."""
+    every = store.save_limit(limit(1_000, window="lifetime", where=(("user", "*"),)))
+    bobs = Account(every, "bob", 0.0)
+    had = store.lease("a", {bobs: 100}, NOW, TTL)[bobs].amount
+    store.tell_open("a", {bobs: Open(1, 50, 50)})
+    store.give_back("a", {bobs: had})
+    store.tell_open("a", {})
+    assert store.counts()["leases"] == 0
+    named = store.save_limit(limit(5_000, window="lifetime", where=(("user", "bob"),)))
+    store.append([settled("a", user="bob", output_tokens=800)])
+    store.remove_limit(named)
+    assert store.lease("a", {bobs: 900}, NOW, TTL)[bobs].amount == 0
+
+
+def test_limits_of_a_transaction_that_failed_are_not_counted_by(tmp_path: Path) -> None:
+    """Their numbers are given to others, by another process maybe."""
+    store, other = (SQLiteStore(tmp_path / "history.db") for _ in range(2))
+    store.migrate()
+    with pytest.raises(ZeroDivisionError), store._transaction("written") as connection:
+        store._save_limit(connection, limit())
+        store._save_limit(connection, limit())
+        raise ZeroDivisionError
+    other.save_limit(limit())
+    store.append([settled("a", output_tokens=70)])
+    assert used(store) == {"": 70}
+    store.close()
+    other.close()
 
 
 def test_a_clock_set_back_makes_no_lease_longer(store: Store) -> None:

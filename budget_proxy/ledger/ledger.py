@@ -69,6 +69,11 @@ class _State:
         self.used_at = 0.0
         self.refused_at = -inf
 
+    @property
+    def is_leased(self) -> bool:
+        """Whether anything of it is here, so that the store has a lease of it."""
+        return self.free != 0 or len(self.holds) > 0
+
 
 class Ledger:
     """Limits in force, and what this process holds of them."""
@@ -77,6 +82,8 @@ class Ledger:
         self.units: frozenset[Unit] = frozenset()
         self.newest = 0
         """The newest limit in force (its id); 0 if there is none."""
+        self.process = 0
+        """How many forks away this process is from the one that made it."""
         self.tempo = Tempo()
         """How long answers take, learned as calls settle."""
         self.trusted = inf
@@ -116,6 +123,7 @@ class Ledger:
 
     def begin_process(self) -> None:
         """Forget what the parent of a forked process holds: it is the parent's."""
+        self.process += 1
         self._states.clear()
         self._held.clear()
         self._expired.clear()
@@ -329,7 +337,7 @@ class Ledger:
             for part in parts:
                 account = Account(limit.id, part, start)
                 state = self._states.get(account)
-                if part in passed and (state is None or not counting):
+                if part in passed and not (counting and state is not None and state.is_leased):
                     continue
                 yield account, state or self._state(account, limit, end)
 

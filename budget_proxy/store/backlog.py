@@ -25,7 +25,9 @@ BATCH: Final = 500
 
 _FIRST_RETRY: Final = 0.2
 _LONGEST_RETRY: Final = 30.0
-_PRICE_FAULTS: Final = (LookupError, ValueError, ArithmeticError, TypeError, AttributeError)
+_PRICE_FAULTS: Final = (
+    LookupError, ValueError, ArithmeticError, TypeError, AttributeError, ImportError,
+)  # fmt: skip
 
 Price = Callable[[CallRecord], CallRecord]
 Listener = Callable[[list[CallRecord]], None]

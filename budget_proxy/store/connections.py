@@ -153,9 +153,12 @@ def enable_wal(connection: sqlite3.Connection) -> None:
 
 _pools: weakref.WeakSet[Connections] = weakref.WeakSet()
 _held: list[Connections] = []
+_forking = threading.Lock()
+"""One fork at a time: two threads' would let go of what the other holds."""
 
 
 def _before_fork() -> None:
+    _forking.acquire()
     _held[:] = list(_pools)
     for pool in _held:
         pool.hold()
@@ -164,11 +167,13 @@ def _before_fork() -> None:
 def _after_fork_in_parent() -> None:
     while _held:
         _held.pop().release()
+    _forking.release()
 
 
 def _after_fork_in_child() -> None:
     while _held:
         _held.pop().renew()
+    _forking.release()
 
 
 with suppress(AttributeError):  # Windows has no fork

@@ -117,6 +117,14 @@ class Keeper:
                 if self._clock() >= self._trusted:
                     self._renew()
         grants = self._store.lease(self._owner(), wanted, self._clock(), self._ttl)
+        returning = {
+            account: wanted[account]
+            for account, one in grants.items()
+            if not one.amount and account in self._owed
+        }
+        if returning:  # what is being given back is there in a moment, and we are who holds it
+            with self._looking:
+                grants |= self._store.lease(self._owner(), returning, self._clock(), self._ttl)
         self.start()
         return grants
 
@@ -185,9 +193,9 @@ class Keeper:
                 self._holder.lost()
                 self._owed.clear()
             self._renewed = now
-        finally:  # who is awake goes on: a store that fails gives to nobody else either
             self._trusted = now + self._ttl
-            self._holder.trust(self._trusted)
+        finally:  # who is awake goes on: a store that fails gives to nobody else either
+            self._holder.trust(now + self._ttl)
 
     def _give_back(self, now: float) -> None:
         """Give back what is idle (by ``inf`` all is), and what could not be given back before."""

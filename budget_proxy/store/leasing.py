@@ -103,7 +103,11 @@ def renew(connection: sqlite3.Connection, tally: Tally, owner: str, now: float, 
 
 
 def tell(connection: sqlite3.Connection, owner: str, open_: Mapping[Account, Open]) -> None:
-    """Say which calls an owner has under way, in place of what it said before."""
+    """Say which calls an owner has under way, in place of what it said before.
+
+    Of accounts of which it has nothing any more it has no lease: rows would come off it that its
+    process, which forgot it, does not count (of a value that a named limit takes over, say).
+    """
     connection.execute(
         "UPDATE leases SET open = 0, reserved = 0, worst = 0 WHERE owner = ? AND open", (owner,)
     )
@@ -111,6 +115,7 @@ def tell(connection: sqlite3.Connection, owner: str, open_: Mapping[Account, Ope
         _TELL,
         [(*account, owner, o.calls, o.reserved, o.worst) for account, o in open_.items()],
     )
+    connection.execute("DELETE FROM leases WHERE owner = ? AND amount = 0 AND open = 0", (owner,))
 
 
 def balances(connection: sqlite3.Connection, tally: Tally, now: float) -> list[Balance]:
@@ -197,13 +202,20 @@ def _held(
 
 
 def _tidy(connection: sqlite3.Connection, tally: Tally, now: float) -> None:
-    """Delete leases of owners that are gone, and of windows that are over."""
+    """Delete leases of owners that are gone, and of windows that are over.
+
+    One that has used more than it had keeps that until it is forgotten: it may only have slept, and
+    goes on owing it.
+    """
     gone = connection.execute(
         "UPDATE lessees SET void = 1 WHERE expires < ? AND NOT void RETURNING owner",
         (now - ORPHANED,),
     ).fetchall()
-    connection.executemany("DELETE FROM leases WHERE owner = ?", gone)
-    connection.execute("DELETE FROM lessees WHERE expires < ?", (now - FORGOTTEN,))
+    connection.executemany("DELETE FROM leases WHERE owner = ? AND amount >= 0", gone)
+    forgotten = connection.execute(
+        "DELETE FROM lessees WHERE expires < ? RETURNING owner", (now - FORGOTTEN,)
+    ).fetchall()
+    connection.executemany("DELETE FROM leases WHERE owner = ?", forgotten)
     for limit in tally.limits.values():
         over, _ = window_of(limit.window, limit.zone, now - OVER)
         connection.execute("DELETE FROM leases WHERE limit_id = ? AND start < ?", (limit.id, over))

@@ -143,7 +143,8 @@ class Limited(ABC):
             return counting.recount(connection, self._tally(connection), now)
 
     def _save_limit(self, connection: sqlite3.Connection, limit: Limit) -> int:
-        before = self._tally(connection).limits.get(limit.id)
+        # Not by the tally, which would keep what this transaction may take back.
+        before = next((one for one in limiting.limits(connection) if one.id == limit.id), None)
         with storable("a limit"):
             limit = replace(limit, id=limiting.save(connection, limit))
         if before is None or not same_counting(before, limit):

@@ -175,6 +175,9 @@ class Reckoning:
                 leases[owner].open = _NO_CALLS
         for account, calls in open_.items():
             self._leases[account].setdefault(owner, _Lease()).open = calls
+        for leases in self._leases.values():
+            if owner in leases and not (leases[owner].amount or leases[owner].open.calls):
+                del leases[owner]
 
     def balances(self, now: float) -> list[Balance]:
         """The accounts that calls are held to, in the windows that a time lies in."""
@@ -233,9 +236,12 @@ class Reckoning:
             if lessee.expires < now - ORPHANED:
                 lessee.void = True
                 for leases in self._leases.values():
-                    leases.pop(name, None)
+                    if name in leases and leases[name].amount >= 0:
+                        del leases[name]
             if lessee.expires < now - FORGOTTEN:
                 del self._lessees[name]
+                for leases in self._leases.values():
+                    leases.pop(name, None)
         self._let_old_windows_go(now)
 
     def _let_old_windows_go(self, now: float) -> None:
