@@ -399,10 +399,15 @@ def test_limits_of_a_transaction_that_failed_are_not_counted_by(tmp_path: Path) 
     """Their numbers are given to others, by another process maybe."""
     store, other = (SQLiteStore(tmp_path / "history.db") for _ in range(2))
     store.migrate()
-    with pytest.raises(ZeroDivisionError), store._transaction("written") as connection:
-        store._save_limit(connection, limit())
-        store._save_limit(connection, limit())
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with store._transaction("written") as connection:
+            for _ in range(2):
+                store._save_limit(connection, limit(where=(("agent", "nobody"),)))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     other.save_limit(limit())
     store.append([settled("a", output_tokens=70)])
     assert used(store) == {"": 70}
