@@ -27,9 +27,12 @@ def proxied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield proxy
 
 
-def test_a_chat_stream_passes_without_the_usage_that_only_we_asked_for(proxied: Running) -> None:
-    """The caller sees its own chunks as they came; the usage chunk is ours and is kept."""
-    proxy = proxied.answering(Answer(headers=EVENTS, parts=CHAT_STREAM))
+@pytest.mark.parametrize("headers", [EVENTS, (), (("content-type", "text/plain"),)])
+def test_a_chat_stream_passes_without_the_usage_that_only_we_asked_for(
+    proxied: Running, headers: tuple[tuple[str, str], ...]
+) -> None:
+    """The caller sees its own chunks as they came, of whatever type; the usage chunk is kept."""
+    proxy = proxied.answering(Answer(headers=headers, parts=CHAT_STREAM))
     body = {"model": "gpt-5.4", "stream": True, "messages": HELLO}
     reply = httpx.post(f"{proxy.url}/v1/chat/completions", json=body)
     seen, row = proxy.upstream.seen[0], proxy.row()

@@ -65,6 +65,26 @@ async def test_an_async_call_is_too(engine: Engine) -> None:
 
 
 @respx.mock
+@pytest.mark.parametrize("kind", [None, "text/plain; charset=utf-8", "application/octet-stream"])
+def test_a_stream_of_another_type_is_a_stream(engine: Engine, kind: str | None) -> None:
+    """The SDKs do not look at it either: pieces as they come, but for the usage we asked for."""
+    piece = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
+    choice = {"index": 0, "delta": {"content": "Hi."}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 9, "completion_tokens": 2, "total_tokens": 11}
+    said = [{**piece, "choices": [choice]}, {**piece, "choices": [], "usage": usage}]
+    lines = [*(f"data: {json.dumps(one)}\n\n" for one in said), "data: [DONE]\n\n"]
+    headers = {} if kind is None else {"content-type": kind}
+    respx.post(URL).mock(
+        return_value=httpx.Response(200, headers=headers, content="".join(lines).encode())
+    )
+    client = wrap(_client(openai.OpenAI, httpx.Client()), engine=engine)
+    stream = client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
+    assert [piece.choices[0].delta.content for piece in stream] == ["Hi."]
+    client.close()
+    assert [(row.output_tokens, row.exact) for row in rows(engine)] == [(2, True)]
+
+
+@respx.mock
 def test_an_error_is_handed_on_and_costs_nothing(engine: Engine) -> None:
     """The provider's status and words; a row of zero tokens."""
     wrong = {"error": {"message": "slow down", "type": "rate_limit", "param": None, "code": None}}

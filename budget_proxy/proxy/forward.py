@@ -27,8 +27,6 @@ from budget_proxy.types import Scope
 from budget_proxy.wire.provider import timeout_of
 
 _READ_AT_ONCE: Final = 1024 * 1024
-_OK: Final = 200
-_EVENTS: Final = "text/event-stream"
 _log = logging.getLogger("budget_proxy")
 
 
@@ -153,8 +151,9 @@ class _Sending:
         headers = target.headers(caller.path, step.headers)
         try:
             self.answer = await self._upstream.ask(caller.method, url, headers, step.content)
-            streams = self.answer.status == _OK and _is_event_stream(self.answer.headers)
-            content = None if streams else await self.answer.read()
+            kind = first(self.answer.headers, "content-type")
+            relayed = step.is_relayed(self.answer.status, kind)
+            content = None if relayed else await self.answer.read()
         except UpstreamError as error:
             self.error = error
             return Failed(timeout=error.timeout and not error.connecting)
@@ -199,7 +198,3 @@ async def _verbatim(
         _log.warning("the upstream broke off an answer: %s", error)
         return
     await caller.end()
-
-
-def _is_event_stream(headers: Headers) -> bool:
-    return (first(headers, "content-type") or "").lower().startswith(_EVENTS)

@@ -255,7 +255,7 @@ def _attempts(
             sent = send
             with fail_open(attempt.engine, "encode"):
                 sent = _written(plan.body, send.headers) if plan.added else send
-            reply: Reply | Failed | Unsent = yield sent
+            reply: Reply | Failed | Unsent = yield replace(sent, streamed=plan.call.stream)
             if isinstance(reply, Unsent):
                 attempt.advance(UNSENT)
                 return reply

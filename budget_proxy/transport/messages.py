@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from budget_proxy.scope import CallReport
 from budget_proxy.types import Override, Scope, Ticket
 
 Headers = Sequence[tuple[str, str]]
+
+_OK: Final = 200
+_EVENTS: Final = "text/event-stream"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +41,23 @@ class Send:
     """Send this upstream: our headers are removed, length and host are the driver's.
 
     Where it is not ``metered`` nobody here reads the answer: a driver may hand it on as it comes.
+    ``streamed`` says that it asks for a stream.
     """
 
     content: bytes
     headers: Headers
     metered: bool = True
+    streamed: bool = False
+
+    def is_relayed(self, status: int, content_type: str | None) -> bool:
+        """Whether an answer is events, to be relayed as they come.
+
+        Some hosts name no type, or another than that of events, and the SDKs do not look at it:
+        where a stream was asked for all but JSON is one.
+        """
+        kind = (content_type or "").lower()
+        events = kind.startswith(_EVENTS) or (self.streamed and "json" not in kind)
+        return status == _OK and events
 
 
 @dataclass(frozen=True, slots=True)

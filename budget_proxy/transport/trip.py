@@ -16,8 +16,6 @@ from budget_proxy.transport.exchange import Failed, Relay, Reply, Request, Send,
 from budget_proxy.transport.family import family_of, joined
 from budget_proxy.transport.steps import Steps
 
-_OK: Final = 200
-_EVENTS: Final = "text/event-stream"
 _FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
 _DECODED: Final = frozenset({"content-encoding", "content-length"})
 
@@ -36,7 +34,7 @@ class Trip(Steps):
         self._family: Any = family_of(request)
         self._request = request
         self._headers = len(asked.headers)
-        self._metered = True
+        self._asked: Send | None = None
         self._response: Any = None
         self._error: Exception | None = None
 
@@ -58,7 +56,7 @@ class Trip(Steps):
 
     def outgoing(self, send: Send) -> Any:
         """The request to send; the client's own where nothing is to be changed."""
-        request, self._metered = self._request, send.metered
+        request, self._asked = self._request, send
         same = len(send.headers) == self._headers
         if same and send.content == request.content:
             return request
@@ -86,12 +84,15 @@ class Trip(Steps):
 
     def reads(self, response: Any) -> bool:
         """Whether a response is to be read now; else it is handed on as it comes."""
-        return self._metered and not streams(response)
+        asked = self._asked
+        if asked is None or not asked.metered:
+            return False
+        return not asked.is_relayed(response.status_code, response.headers.get("content-type"))
 
     def sent(self, response: Any) -> None:
         """The upstream's response, read if it was to be."""
         self._response = response
-        if not self._metered:  # what nobody looks at goes on in the library's own form
+        if self._asked is None or not self._asked.metered:  # it goes on in the library's own form
             self.answer = Reply(response.status_code, (), None)
             return
         content = response.content if self.reads(response) else None
@@ -149,12 +150,6 @@ def passed_through(request: Any) -> Any:
 def is_coded(response: Any) -> bool:
     """Whether a response's bytes are to be decoded, before anybody can read them."""
     return "content-encoding" in response.headers
-
-
-def streams(response: Any) -> bool:
-    """Whether a response is an event stream, to be relayed as it comes."""
-    kind: str = response.headers.get("content-type", "")
-    return bool(response.status_code == _OK and kind.lower().startswith(_EVENTS))
 
 
 def _read(binding: Binding, request: Any) -> Request:
