@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -321,3 +323,33 @@ def test_a_forked_child_is_an_owner_of_its_own(here: Here) -> None:
     _, code = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(code) == 0
     assert here.store.balances(here.now)[0].owners == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_multiprocessing_worker_gives_back_what_it_held_as_it_ends(tmp_path: Path) -> None:
+    """Not a minute later, when its leases are over."""
+    url = f"sqlite:///{tmp_path / 'history.db'}"
+    script = """
+import multiprocessing, sys, time
+from budget_proxy.assemble import Engine
+from budget_proxy.ledger.limits import Limit
+from budget_proxy.types import Outcome, Usage
+engine = Engine.open(sys.argv[1])
+engine.store.save_limit(Limit("output_tokens", 10**6, "lifetime"))
+while not engine.limited:
+    time.sleep(0.05)
+def call():
+    body = {"model": "m", "max_tokens": 50, "messages": [{"role": "user", "content": "hi"}]}
+    plan = engine.plan(api="openai.chat", body=body)
+    engine.settle(plan, Outcome(usage=Usage(5, 7)))
+worker = multiprocessing.get_context("fork").Process(target=call)
+worker.start()
+worker.join()
+(balance,) = engine.store.balances(time.time())
+print(worker.exitcode, balance.used, balance.held)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, url],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.split() == ["0", "7", "0"]

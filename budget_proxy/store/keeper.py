@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 import weakref
@@ -105,6 +106,8 @@ class Keeper:
             except RuntimeError as error:  # no more threads, or the interpreter is ending
                 self._thread = None
                 self._on_fault("limits", error)
+            else:
+                _close_when_a_worker_ends()
 
     def lease(self, wanted: Mapping[Account, int]) -> dict[Account, Grant]:
         """Hold so much more of each account (``Store.lease``). Blocking. Raises StoreError.
@@ -230,6 +233,16 @@ def close_all() -> None:
 def _begin_all() -> None:
     for keeper in list(_keepers):
         keeper._begin_process()  # noqa: SLF001 (the module's own class)
+
+
+def _close_when_a_worker_ends() -> None:
+    """Have multiprocessing close the keepers of its forked workers, which it ends without atexit.
+
+    After their rows are written: then what those used is not held any more.
+    """
+    process = sys.modules.get("multiprocessing.process")
+    if process is not None and process.parent_process() is not None:
+        sys.modules["multiprocessing.util"].Finalize(None, close_all, exitpriority=-1)
 
 
 atexit.register(close_all)
