@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from math import inf
+from math import inf, nextafter
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -32,6 +32,14 @@ def test_a_window_begins_and_ends_by_the_zone(window: Window, start: str, end: s
     """Also where the clocks are set back meanwhile."""
     found = window_of(window, "Europe/Berlin", at("2026-10-25 12:34:56"))
     assert found == (at(start), at(end))
+
+
+@pytest.mark.parametrize("window", ["minute", "hour", "day", "week", "month"])
+def test_the_last_moment_of_a_window_lies_in_it(window: Window) -> None:
+    """It is less than a microsecond from the next one, where clocks round."""
+    _, end = window_of(window, "Europe/Berlin", at("2026-10-25 12:34:56"))
+    assert window_of(window, "Europe/Berlin", nextafter(end, 0.0))[1] == end
+    assert window_of(window, "Europe/Berlin", end)[0] == end
 
 
 def test_a_days_length_is_the_calendars() -> None:

@@ -20,7 +20,8 @@ def window_of(window: Window, zone: str, ts: float) -> tuple[float, float]:
     """The window [start, end) that a time lies in, in Unix seconds; from 0 to inf if timeless."""
     if window == "flight" or window == "lifetime":  # noqa: PLR1714 (type checkers follow this)
         return 0.0, inf
-    start = floor(window, datetime.fromtimestamp(ts, _zone(zone)))
+    # Windows begin with a second; a fraction of one may be rounded up into the next.
+    start = floor(window, datetime.fromtimestamp(ts // 1, _zone(zone)))
     return start.timestamp(), following(window, start).timestamp()
 
 
