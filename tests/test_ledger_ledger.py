@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -306,6 +308,19 @@ def test_what_is_too_little_for_a_call_is_given_back_however_often_it_is_tried()
         bank.take_back(given := ledger.idle(NOON + 0.1))
         assert sum(given.values()) == free
         free = 0
+
+
+def test_a_later_attempt_of_a_call_begun_long_ago_lets_nobody_go() -> None:
+    """It is as old as its call, and no sign that the clock was set back."""
+    ledger = Ledger(ttl=100.0)
+    bank = Bank(ledger, Limit("tokens", 100, "lifetime", id=1))
+    assert reserve(ledger, bank, claim("long", 60, now=NOON)) is None
+    ledger.settle(("long", 1), row("long", 0))
+    assert reserve(ledger, bank, claim("other", 30, now=NOON + 90)) is None
+    again = replace(claim("long", 60, now=NOON), key=("long", 2))
+    assert reserve(ledger, bank, again) is None
+    ledger.expire(NOON + 150)
+    assert set(ledger._held) == {("other", 1), ("long", 2)}
 
 
 def test_what_a_named_limit_takes_over_is_owed_to_it_alone() -> None:

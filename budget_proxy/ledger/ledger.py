@@ -156,6 +156,8 @@ class Ledger:
         now makes another Shortage. A limit of 0 refuses at once.
         """
         now = claim.now if now is None else now
+        if claim.key[1] > 1:  # a later attempt's claim is as old as its call: no clock was set back
+            now = max(now, self._latest)
         self.expire(now)
         doubtful = granted is None and now >= self.trusted
         accounts = list(self._accounts(claim.whose, claim.now, counting=False))
