@@ -195,6 +195,14 @@ def test_max_effort_is_taken_here() -> None:
     assert _write(odd, Patch(effort="low")) == Written(odd, ())
 
 
+def test_a_prompt_template_keeps_its_instructions() -> None:
+    """Which nobody here can see: ours would stand in for them."""
+    body = _plain(prompt={"id": "pmpt_1"})
+    assert _write(body, Patch(guidance=NOTE)) == Written(body, ())
+    guided = _write({**body, "instructions": "Be brief."}, Patch(guidance=NOTE)).body
+    assert guided["instructions"] == f"Be brief.\n\n{NOTE.text}"
+
+
 def test_places_of_guidance() -> None:
     """Instructions by default, else the end of one user message of the input."""
     assert _write(_plain(), Patch(guidance=NOTE)).body["instructions"] == NOTE.text

@@ -200,7 +200,9 @@ def _guide(out: Body, patch: Patch) -> list[str]:
     given = out.get(key)
     written: Any = None
     if key == "instructions":
-        written = None if isinstance(given, list) else place.extended(given, aim.text)
+        # A prompt template may have instructions of its own, which ours must not stand in for.
+        unknown = isinstance(given, list) or (not given and out.get("prompt") is not None)
+        written = None if unknown else place.extended(given, aim.text)
     elif isinstance(given, str):
         written = place.extended(given, aim.text) if aim.index == 0 else None
     else:
