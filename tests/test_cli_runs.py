@@ -13,30 +13,34 @@ from budget_proxy.store import open_store
 from tests.command_line import answered, history, run, run_json
 from tests.proxied import Answer, running
 
-NOW = float(int(time.time()))
+
+@pytest.fixture
+def now() -> float:
+    """This second: whether a run goes on is told by how long it has been silent."""
+    return float(int(time.time()))
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(tmp_path: Path, now: float) -> str:
     """Twelve runs that ended an hour ago, and one with a part that goes on; a hard stop of each."""
     ended = [
-        answered(10 * number + step, run=f"old-{number}", ts=NOW - 7_200 + 20 * number + step)
+        answered(10 * number + step, run=f"old-{number}", ts=now - 7_200 + 20 * number + step)
         for number in range(12)
         for step in range(3)
     ]
     made = history(
         tmp_path / "history.db",
         *ended,
-        answered(500, run="ticket-12", ts=NOW - 9, alarms=("loop ticket-12",)),
-        answered(501, run="ticket-12/fix", ts=NOW - 5, output_tokens=190),
+        answered(500, run="ticket-12", ts=now - 9, alarms=("loop ticket-12",)),
+        answered(501, run="ticket-12/fix", ts=now - 5, output_tokens=190),
     )
     store = open_store(made)
-    store.save_limit(Limit("tokens", 1_000, "lifetime", (("run", EACH),), created=NOW - 9_000))
+    store.save_limit(Limit("tokens", 1_000, "lifetime", (("run", EACH),), created=now - 9_000))
     store.close()
     return made
 
 
-def test_runs_are_listed_with_their_parts_the_newest_first(url: str) -> None:
+def test_runs_are_listed_with_their_parts_the_newest_first(url: str, now: float) -> None:
     """What the whole used holds what its part did."""
     found = run_json("runs", "--store", url, "--limit", "2")
     names = [(one["run"], one["parent"], one["state"]) for one in found["runs"]]
@@ -46,7 +50,7 @@ def test_runs_are_listed_with_their_parts_the_newest_first(url: str) -> None:
     ]  # fmt: skip
     whole, part, _ = found["runs"]
     assert (whole["turns"], whole["tokens"], part["tokens"]) == (2, 330, 200)
-    assert whole["alarms"] == [{"kind": "loop", "ts": NOW - 9}]
+    assert whole["alarms"] == [{"kind": "loop", "ts": now - 9}]
     facts = {"limit": 1, "unit": "tokens", "size": 1000}
     assert part["hard"] == [
         {**facts, "run": "ticket-12/fix", "used": 200, "left": 800},
@@ -138,10 +142,12 @@ def test_http_tells_the_same_and_extends(tmp_path: Path, url: str) -> None:
         assert httpx.get(base, params={"after": "x"}).status_code == 400
 
 
-def test_a_name_that_would_steer_a_terminal_is_shown_and_not_sent(tmp_path: Path) -> None:
+def test_a_name_that_would_steer_a_terminal_is_shown_and_not_sent(
+    tmp_path: Path, now: float
+) -> None:
     """Whoever calls chooses a run's name; an operator's terminal obeys none."""
     name = "r\x1b]0;owned\x07\x1b[31m\u202ex\r\ny"
-    rows = [answered(n, run=f"{name}{n}", agent=f"a{name}", ts=NOW - n) for n in range(2)]
+    rows = [answered(n, run=f"{name}{n}", agent=f"a{name}", ts=now - n) for n in range(2)]
     made = history(tmp_path / "odd.db", *rows)
     for words in (["--limit", "1"], ["show", f"{name}0"], ["show", f"{name}0/part"]):
         told = run("runs", *words, "--store", made).output
