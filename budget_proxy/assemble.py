@@ -98,8 +98,8 @@ class Engine(RunsOffered):
             on_learned=self._trainer.learned if self._trainer is not None else None,
         )
         self._holding = Holding(
-            self.core.ledger, store, locked=lambda: self._lock,
-            owner=lambda: self.recorder.instance, on_fault=self.fault, on_limited=self._preload,
+            self.core.ledger, store, self.recorder, locked=lambda: self._lock,
+            on_fault=self.fault, on_limited=self._preload,
         )  # fmt: skip
         self._tasks = Tasks(self.core, self.capabilities, self.prices)
         self.runs = Runs(

@@ -16,13 +16,15 @@ from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.backlog import OnFault
 from budget_proxy.store.base import Store
 from budget_proxy.store.keeper import Keeper
+from budget_proxy.store.recorder import Recorder
+from budget_proxy.types import CallRecord
 
 
 class Holding:
     """A ledger that is kept up with a store.
 
-    ``locked()`` gives the lock that guards the ledger; ``owner()`` is the name that this
-    process's rows carry. Limits that are in force already hold from the first call on.
+    ``locked()`` gives the lock that guards the ledger; ``recorder`` writes this process's rows
+    under its name. Limits that are in force already hold from the first call on.
     ``on_limited`` is told when some come into force that calls reserve of: what a call may cost
     is then asked before it is sent.
     """
@@ -31,9 +33,9 @@ class Holding:
         self,
         ledger: Ledger,
         store: Store,
+        recorder: Recorder,
         *,
         locked: Callable[[], AbstractContextManager[Any]],
-        owner: Callable[[], str],
         on_fault: OnFault,
         on_limited: Callable[[], None],
     ) -> None:
@@ -41,7 +43,8 @@ class Holding:
         self._locked = locked
         self._on_limited = on_limited
         self._on_fault = on_fault
-        self._keeper = Keeper(store, self, owner=owner, on_fault=on_fault)
+        self._recorder = recorder
+        self._keeper = Keeper(store, self, owner=lambda: recorder.instance, on_fault=on_fault)
         self._keeper.look()
         self._keeper.start()
 
@@ -83,10 +86,14 @@ class Holding:
         with self._locked():
             self._ledger.trusted = until
 
-    def lost(self) -> None:
-        """Note that leases are void."""
+    def unwritten(self) -> Sequence[CallRecord]:
+        """Rows of this process that still wait to be written."""
+        return self._recorder.waiting()
+
+    def lost(self, unwritten: Sequence[CallRecord]) -> None:
+        """Note that leases are void, of which so many rows were still to be taken off."""
         with self._locked():
-            self._ledger.lost()
+            self._ledger.lost(unwritten)
 
     def idle(self, now: float) -> Mapping[Account, int]:
         """Take out what is not needed any more."""

@@ -283,6 +283,17 @@ def test_what_was_leased_too_long_ago_is_asked_for_before_it_is_used() -> None:
     assert isinstance(ledger.reserve(claim("d", 1, now=NOON + 60), {}), Refusal)
 
 
+def test_rows_that_wait_to_be_written_come_off_what_void_leases_leave() -> None:
+    """The store takes them off when they are written; those before the limit never."""
+    ledger = Ledger()
+    bank = Bank(ledger, Limit("tokens", 1000, "lifetime", id=2))
+    assert reserve(ledger, bank, claim("a", 500)) is None
+    waiting = [row("a", 300, limits=2), row("b", 100, limits=1)]
+    ledger.settle(("a", 1), waiting[0])
+    ledger.lost(waiting)
+    assert ledger._states[Account(2, "", 0.0)].free == -300
+
+
 def test_what_is_idle_is_given_back() -> None:
     """A second after the last call all that open calls do not hold; of ended windows at once."""
     ledger = Ledger()

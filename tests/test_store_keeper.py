@@ -18,7 +18,8 @@ from budget_proxy.ledger.accounts import Account, Open
 from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.keeper import Keeper
 from budget_proxy.store.sqlite import SQLiteStore
-from tests.makers import NOW
+from budget_proxy.types import CallRecord
+from tests.makers import NOW, record
 
 LIFETIME = Limit("output_tokens", 1_000, "lifetime")
 
@@ -29,6 +30,8 @@ class Told:
     def __init__(self) -> None:
         self.limits: list[list[Limit]] = []
         self.void = 0
+        self.waiting: list[CallRecord] = []
+        self.late: list[CallRecord] = []
         self.trusted = 0.0
         self.expired = 0
         self.orphans: dict[int, int] = {}
@@ -44,9 +47,14 @@ class Told:
         """Note it."""
         self.trusted = until
 
-    def lost(self) -> None:
-        """Count it."""
+    def unwritten(self) -> Sequence[CallRecord]:
+        """What was set."""
+        return self.waiting
+
+    def lost(self, unwritten: Sequence[CallRecord]) -> None:
+        """Count it, and note what was not written before."""
         self.void += 1
+        self.late = list(unwritten)
 
     def idle(self, now: float) -> Mapping[Account, int]:
         """What is spare, once."""
@@ -131,9 +139,10 @@ def test_void_leases_are_told_once(here: Here) -> None:
     here.keeper.look()
     here.now += 100
     here.store.lease("other", {account: 500}, here.now, 60.0)
+    here.told.waiting = [record()]
     here.keeper.look()
     here.keeper.look()
-    assert here.told.void == 1
+    assert (here.told.void, here.told.late) == (1, here.told.waiting)
 
 
 def test_a_lease_after_a_sleep_is_made_once_it_is_known_whether_earlier_ones_are_void(

@@ -413,10 +413,11 @@ def test_rows_outlast_a_broken_store(make: Any, store: Flaky, faults: Faults) ->
     assert soon(lambda: ("store", "broken") in faults)
     recorder.put(record(output_tokens=2))
     assert not recorder.flush()
+    assert [row.output_tokens for row in recorder.waiting()] == [1, 2]
     store.broken = False
     assert soon(lambda: len(store.recent(9)) == 2)
     assert [row.output_tokens for row in store.recent(9)] == [1, 2]
-    assert recorder.dropped == 0
+    assert (recorder.dropped, recorder.waiting()) == (0, [])
 
 
 def test_a_broken_store_is_not_hammered(make: Any, store: Flaky, faults: Faults) -> None:

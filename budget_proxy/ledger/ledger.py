@@ -11,7 +11,7 @@ sides agree without being told. Not thread-safe: the engine's lock guards it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from math import inf
 from typing import Final
@@ -294,10 +294,18 @@ class Ledger:
                 del self._states[account]
         return given
 
-    def lost(self) -> None:
-        """The leases of this process are void: nothing is free any more."""
-        for state in self._states.values():
-            state.free = min(state.free, 0)
+    def lost(self, unwritten: Iterable[CallRecord] = ()) -> None:
+        """The leases of this process are void: nothing is free any more.
+
+        What rows used that were ``unwritten`` then was taken off here, and is yet to be there.
+        """
+        owed: Counter[Account] = Counter()
+        for row in unwritten:
+            for account, state in self._accounts(whose_of(row), row.ts, counting=True):
+                if state.limit.window != "flight" and state.limit.id <= (row.limits or 0):
+                    owed[account] += amount_of(state.limit.unit, row)
+        for account, state in self._states.items():
+            state.free = min(state.free + owed[account], 0) - owed[account]
 
     def open(self) -> dict[Account, Open]:
         """What open calls hold of each account."""

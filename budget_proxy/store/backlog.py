@@ -76,6 +76,10 @@ class Backlog:
         due = self.retry_at if self else self._late.due
         return None if due is None else max(due, self.retry_at)
 
+    def waiting(self) -> list[CallRecord]:
+        """The rows, as far as another thread can tell."""
+        return list(self._rows.copy())
+
     def clear(self) -> None:
         """Forget the rows, and that the store was broken."""
         self._rows.clear()

@@ -22,6 +22,7 @@ from budget_proxy.ledger.accounts import Account, Grant, Open
 from budget_proxy.ledger.limits import Limit
 from budget_proxy.store.backlog import OnFault
 from budget_proxy.store.base import Store
+from budget_proxy.types import CallRecord
 
 TTL: Final = 60.0
 """Seconds that a lease holds; one that is killed holds what it has for that long."""
@@ -42,8 +43,14 @@ class Holder(Protocol):
     def trust(self, until: float) -> None:
         """Use what was leased until then (Unix seconds); after it ask the store first."""
 
-    def lost(self) -> None:
-        """Note that leases are void: of every account others may have been given them."""
+    def unwritten(self) -> Sequence[CallRecord]:
+        """Rows that still wait to be written."""
+
+    def lost(self, unwritten: Sequence[CallRecord]) -> None:
+        """Note that leases are void: of every account others may have been given them.
+
+        ``unwritten`` were not written before that, so that they come off what is left of them.
+        """
 
     def idle(self, now: float) -> Mapping[Account, int]:
         """Take out what is not needed any more, to be given back; ``inf``: no call will come."""
@@ -190,10 +197,10 @@ class Keeper:
 
     def _renew(self) -> None:
         """Hold on to what is leased, or tell that it is void."""
-        now = self._clock()
+        now, unwritten = self._clock(), self._holder.unwritten()
         try:
             if not self._store.renew(self._owner(), now, self._ttl):
-                self._holder.lost()
+                self._holder.lost(unwritten)
                 self._owed.clear()
             self._renewed = now
             self._trusted = now + self._ttl

@@ -277,6 +277,10 @@ class Recorder:
         self.dropped += count
         self._on_fault("dropped", StoreError(f"{count} rows of the history were dropped: {why}"))
 
+    def waiting(self) -> list[CallRecord]:
+        """The rows that wait to be written, as far as another thread can tell."""
+        return [*self._backlog.waiting(), *self._rows.copy()]
+
     def _unwritten(self) -> int:
         queued = len(self._rows) + len(self._late) + len(self._sessions)
         return queued + len(self._backlog)
