@@ -4,6 +4,7 @@ import os
 import resource
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,21 +12,22 @@ import pytest
 from budget_proxy.analytics.rendering.file import replace
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """The system lets no file grow beyond 1,000 bytes."""
+    """The system lets no file grow beyond 1,000 bytes; nor one that pytest's output goes to."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-@pytest.mark.usefixtures("small_files")
 def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
     """The old text is whole, and no draft is left."""
     file = tmp_path / "told.md"
     replace(file, "old")
-    with pytest.raises(OSError, match="too large"):
+    with small_files(), pytest.raises(OSError, match="too large"):
         replace(file, "new" * 1_000)
     assert file.read_text() == "old"
     assert list(tmp_path.iterdir()) == [file]
