@@ -481,6 +481,7 @@ ADDED = ("max_tokens", "thinking", "output_config", "system")
         ("system: Input should be a valid string", "system"),
         ("system.1.text: too long", "system"),
         ("messages.3: the system is down", None),
+        ("messages.1.content.0.type: Expected `thinking` or `redacted_thinking`", "thinking"),
         ("temperature: not supported", None),
     ],
 )

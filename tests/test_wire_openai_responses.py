@@ -318,6 +318,7 @@ def test_answers_without_usage() -> None:
         ({"type": "shell_call_output", "output": [{"stdout": "o", "stderr": ""}]}, None),
         ({"type": "local_shell_call_output", "output": "{}"}, None),
         ({"type": "tool_search_output", "tools": []}, None),
+        ({"type": ["function_call_output"], "output": "o"}, None),
     ],
 )
 def test_a_run_is_told_where_an_answer_is_text(answer: dict[str, Any], place: int | None) -> None:

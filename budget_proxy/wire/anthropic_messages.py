@@ -47,8 +47,8 @@ _MENTIONS: Final = (
     mention(r"\bthinking\b|budget_tokens", "thinking"),
     mention(r"output_config|\beffort\b", "output_config"),
     mention(r"(?m:^)system[.:]", "system"),
-    mention(r"\bmessages\.\d+", "messages"),
 )
+_PLACES: Final = mention(r"\bmessages\.\d+", "messages")
 
 
 class AnthropicMessages:
@@ -132,7 +132,7 @@ class AnthropicMessages:
 
     def rejected(self, payload: Any, added: tuple[str, ...]) -> str | None:
         """The parameter of ours that a 400 names."""
-        return named(payload, _MENTIONS, added)
+        return named(payload, _MENTIONS, added, _PLACES)
 
     def without(self, patch: Patch, rejected: str) -> Patch:
         """The patch without what that parameter carries."""

@@ -35,12 +35,9 @@ _MENTIONS: Final = (
     mention(r"max_(?:completion_)?tokens", *_CAPS),
     mention(r"stream_options|include_usage", "stream_options"),
     mention(r"reasoning[_.]effort", "reasoning_effort"),
-    mention(
-        r"system (?:role|message|prompt)|role[^\n]{0,40}\bsystem\b|\bmessages\[\d+\]"
-        r"|invalid type: sequence",
-        "messages",
-    ),
+    mention(r"system (?:role|message|prompt)|role[^\n]{0,40}\bsystem\b", "messages"),
 )
+_PLACES: Final = mention(r"\bmessages\[\d+\]|invalid type: sequence", "messages")
 
 
 class OpenAIChat:
@@ -130,7 +127,7 @@ class OpenAIChat:
 
     def rejected(self, payload: Any, added: tuple[str, ...]) -> str | None:
         """The parameter of ours that a 400 names."""
-        return named(payload, _MENTIONS, added)
+        return named(payload, _MENTIONS, added, _PLACES)
 
     def without(self, patch: Patch, rejected: str) -> Patch:
         """The patch without what that parameter carries."""

@@ -37,8 +37,8 @@ _MENTIONS: Final = (
     mention(r"max_(?:output_)?tokens", _CAP),
     mention(r"reasoning\.effort|\breasoning_effort|'reasoning'|^reasoning\b", "reasoning"),
     mention(r"\binstructions\b", "instructions"),
-    mention(r"\binput\[\d+\]", "input"),
 )
+_PLACES: Final = mention(r"\binput\[\d+\]", "input")
 
 
 class OpenAIResponses:
@@ -123,7 +123,7 @@ class OpenAIResponses:
 
     def rejected(self, payload: Any, added: tuple[str, ...]) -> str | None:
         """The parameter of ours that a 400 names."""
-        return named(payload, _MENTIONS, added)
+        return named(payload, _MENTIONS, added, _PLACES)
 
     def without(self, patch: Patch, rejected: str) -> Patch:
         """The patch without what that parameter carries."""

@@ -108,7 +108,7 @@ def _part_of(item: Any) -> str | None:
         return None
     if isinstance(item.get("role"), str):
         return "content" if role_of(item) in {"user", "tool"} else None
-    return "output" if item.get("type") in _ANSWERS else None
+    return "output" if value.text(item.get("type")) in _ANSWERS else None
 
 
 def in_system_message(messages: Any, text: str) -> list[Any] | None:

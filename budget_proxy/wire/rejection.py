@@ -29,15 +29,20 @@ def mention(pattern: str, *names: str) -> Mention:
     return re.compile(pattern, re.IGNORECASE), names
 
 
-def named(payload: Any, mentions: Sequence[Mention], added: Sequence[str]) -> str | None:
+def named(
+    payload: Any, mentions: Sequence[Mention], added: Sequence[str], places: Mention
+) -> str | None:
     """The parameter of ours that an error answer names, or ``None`` if it is not ours.
 
-    A cap's name is followed by " (this value)" where that is what is wrong with it.
+    A cap's name is followed by " (this value)" where that is what is wrong with it. ``places`` is
+    how single messages are spoken of: what else a complaint names tells more of it.
     """
     complaint = _complaint(payload)
     hits = [
         (hit.start(), names) for pattern, names in mentions if (hit := pattern.search(complaint))
     ]
+    if not hits and places[0].search(complaint):
+        hits = [(0, places[1])]
     if not hits:
         return None
     _, names = min(hits)
