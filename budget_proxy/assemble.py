@@ -352,7 +352,7 @@ class Engine(RunsOffered):
         if not isinstance(predictor, Refitting):
             return None
         return Trainer(
-            predictor, fitting(predictor.name), self.store, locked=lambda: self._lock,
+            predictor, fitting(predictor.name), self.store, lock=lambda: self._lock,
             on_fault=self.fault, now=self.now, instance=instance,
         )  # fmt: skip
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from budget_proxy.predict.columns import Columns
 from tests.cases import case, outcome
@@ -16,7 +17,7 @@ def _filled(window: int, count: int) -> Columns:
 
 def test_what_went_in_comes_out_again() -> None:
     """Cases and outcomes are the same to the bit, from the oldest to the newest."""
-    rows = list(_filled(1000, 300).rows())
+    rows = list(_filled(1000, 300).newest(300).rows())
     assert len(rows) == 300
     for number, (found, came) in enumerate(rows):
         put = case(prompt=number + 1, words=(number, number + 1), input_tokens=number)
@@ -29,8 +30,8 @@ def test_what_went_in_comes_out_again() -> None:
 def test_the_newest_are_kept_in_order() -> None:
     """Of 250 outcomes in a window of 100, the last 100; a copy of 30 has the last 30."""
     columns = _filled(100, 250)
-    assert [came.tokens for _, came in columns.rows()] == list(range(151, 251))
-    copy = columns.between(220, 250)
+    assert [came.tokens for _, came in columns.newest(999).rows()] == list(range(151, 251))
+    copy = columns.newest(30)
     columns.add(case(), outcome(9999))
     assert [came.tokens for _, came in copy.rows()] == list(range(221, 251))
     assert list(columns.between(251, 300).rows()) == []
@@ -44,5 +45,28 @@ def test_signals_numbers_survive_being_halved() -> None:
     whole = np.zeros_like(plain.numbers)
     whole[:3] = numbers
     columns.add(plain._replace(numbers=whole), outcome(5))
-    ((found, _),) = columns.rows()
+    ((found, _),) = columns.newest(1).rows()
     assert found.numbers.tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize("window", [5, 1000, 1024, 2500])
+def test_any_part_is_found_across_blocks(window: int) -> None:
+    """Numbers count from the first outcome ever; what is no longer kept is left out."""
+    columns = _filled(window, 5000)
+    oldest = 5000 - window
+    assert len(columns) == window
+    for start, stop in ((0, 5000), (oldest + 1, oldest + 3), (4090, 4110), (4999, 9000), (7, 3)):
+        found = columns.between(start, stop)
+        wanted = list(range(max(start, oldest) + 1, min(stop, 5000) + 1))
+        assert [came.tokens for _, came in found.rows()] == wanted
+        assert len(found) == len(wanted)
+
+
+def test_what_was_taken_stays_as_it_was() -> None:
+    """Rows are shared, not copied; those that are added later, and let go of, change none."""
+    columns = _filled(100, 150)
+    taken = columns.newest(100)
+    for number in range(3000):
+        columns.add(case(), outcome(number))
+    assert [came.tokens for _, came in taken.rows()] == list(range(51, 151))
+    assert len(columns._blocks) <= 3

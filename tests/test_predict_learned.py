@@ -133,8 +133,10 @@ def test_when_outcomes_that_wait_are_learned_is_no_matter(trained: Learned) -> N
         for predictor in (waiting, beside):
             predictor.learn_one(asked, seen)
         settled += beside.behind()
-        beside.settle()
-        assert not beside.behind()
+        parts = number % 3 * 2  # not at all, half of it, or the whole
+        for _ in range(parts):
+            beside.settle()
+        assert not (parts == 4 and beside.behind())
         if number % 7 == 0:
             found.append((waiting.predict_one(asked), beside.predict_one(asked)))
     assert settled > 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from budget_proxy.predict.base import Fitting
 from budget_proxy.training.arrays import packed
@@ -18,8 +20,9 @@ class Sum:
     total: int
     position: int = 0
 
-    def learn(self, later: list[int]) -> None:
+    def learn(self, later: list[int]) -> Iterator[None]:
         """Add what came later, told apart from the window's."""
+        yield
         self.total = self.total * 1000 + sum(later)
         self.position += len(later)
 
@@ -77,10 +80,12 @@ class Toy:
         """What came since."""
         return self.lengths[fitted.position :][:most]
 
-    def adopt(self, fitted: Sum) -> None:
+    def adopt(self, fitted: Sum) -> dict[str, Any]:
         """Take the sum, and add what came since."""
-        fitted.learn(self.since(fitted, 99))
+        for _ in fitted.learn(self.since(fitted, 99)):
+            pass
         self.fitted = fitted.total
+        return {}
 
 
 def refit(snapshot: Window) -> Sum:

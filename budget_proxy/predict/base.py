@@ -5,7 +5,7 @@ Some also fit to many outcomes at once, now and then, beside the calls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -29,13 +29,6 @@ class Predictor(Protocol):
         """Take one outcome into the history."""
 
 
-class Outcomes(Protocol):
-    """Some outcomes that a predictor learned."""
-
-    def __len__(self) -> int:
-        """How many."""
-
-
 class Snapshot(Protocol):
     """What a fit rests on. ``position`` counts the outcomes that were learned by then."""
 
@@ -49,8 +42,11 @@ class Fit(Protocol):
 
     position: int
 
-    def learn(self, later: Any) -> None:
-        """Take in Outcomes that came later, as ``Refitting.since`` gives them."""
+    def learn(self, later: Any) -> Iterator[None]:
+        """Take in outcomes that came later, as ``Refitting.since`` gives them, step by step.
+
+        A step takes less than a millisecond.
+        """
 
 
 @runtime_checkable
@@ -60,8 +56,8 @@ class Refitting(Predictor, Protocol):
     Once it has many, a fit is due every ``interval`` of them.
 
     What it is after ``adopt`` rests on the rows of the snapshot's window and those learned
-    since, and on nothing else. Each of these methods takes at most some milliseconds, ``adopt``
-    if few outcomes came since those that the fit knows.
+    since, and on nothing else. While they go on no call is planned, so that each takes less than
+    a millisecond: ``adopt`` where nothing came since what the fit knows.
     """
 
     window: int
@@ -71,7 +67,7 @@ class Refitting(Predictor, Protocol):
         """Whether a part of learning was put off until the next call of its other methods."""
 
     def settle(self) -> None:
-        """Do now what was put off: whether and when is no matter to any forecast."""
+        """Do a part of what was put off: whether and when is no matter to any forecast."""
 
     def due(self) -> bool:
         """Whether, by the number of outcomes learned, a fit should begin now."""
@@ -85,11 +81,14 @@ class Refitting(Predictor, Protocol):
     def snapshot(self) -> Snapshot:
         """What a fit rests on: a value that later outcomes do not change."""
 
-    def since(self, fitted: Any, most: int) -> Outcomes:
-        """The oldest ``most`` of the outcomes that a fit does not know yet, copied."""
+    def since(self, fitted: Any, most: int) -> Any:
+        """The oldest ``most`` of the outcomes that a fit does not know yet: a sequence."""
 
-    def adopt(self, fitted: Any) -> None:
-        """Put a fit in force, with all that it does not know yet."""
+    def adopt(self, fitted: Any) -> dict[str, Any]:
+        """Put a fit in force, with all that it does not know yet.
+
+        Gives back the parts of what it replaces: to let go of many values takes a while, too.
+        """
 
 
 @dataclass(frozen=True, slots=True)

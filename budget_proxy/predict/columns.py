@@ -1,11 +1,12 @@
-"""The newest outcomes as columns: what a refit learns from, cheap to copy and to send.
+"""The newest outcomes as columns: what a refit learns from, cheap to share and to send.
 
-A ring of plain arrays. Each outcome is a case and what came back of it.
+Plain arrays, in blocks. Each outcome is a case and what came back of it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from budget_proxy.predict.signals import GRAMS, NUMBERS
 
 _FACTORS: Final = len(FACTORS)
 _KEYS: Final = _FACTORS + len(GROUPS)
-_FEWEST: Final = 64
+_ROWS: Final = 1024  # of a block
 UNKNOWN: Final = -1
 
 
@@ -32,68 +33,103 @@ class Outcome(NamedTuple):
     input: float = UNKNOWN
 
 
-class Columns:
-    """The last ``window`` outcomes; ``total`` counts all that were ever added."""
+class Block(NamedTuple):
+    """Outcomes by row: keys (n, factors and groups), values (n, 6), numbers, hashed words.
 
-    __slots__ = ("_grams", "_keys", "_numbers", "_sizes", "_values", "_window", "total")
+    ``grams`` are as many in each row as ``sizes`` says.
+    """
+
+    keys: NDArray[np.uint64]
+    values: NDArray[np.float64]
+    numbers: NDArray[np.float16]
+    grams: NDArray[np.uint16]
+    sizes: NDArray[np.int16]
+
+    def part(self, start: int, stop: int) -> Block:
+        """Some of its rows, not copied."""
+        return Block._make(column[start:stop] for column in self)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Some outcomes, from the oldest to the newest; what is added later changes none of them."""
+
+    blocks: list[Block]
+
+    def __len__(self) -> int:
+        return sum(len(block.sizes) for block in self.blocks)
+
+    def rows(self) -> Iterator[tuple[Case, Outcome]]:
+        """Each as it was added."""
+        for block in self.blocks:
+            for at in range(len(block.sizes)):
+                yield _row(block, at)
+
+
+class Columns:
+    """The last ``window`` outcomes; ``total`` counts all that were ever added.
+
+    Blocks are filled row by row, and a row is never written again: so they are shared, not copied.
+    """
+
+    __slots__ = ("_blocks", "_dropped", "_window", "total")
 
     def __init__(self, window: int) -> None:
         self._window = window
+        self._blocks: list[Block] = []
+        self._dropped = 0
         self.total = 0
-        self._allot(min(_FEWEST, window))
 
     def __len__(self) -> int:
         return min(self.total, self._window)
 
-    def _allot(self, size: int) -> None:
-        self._keys: NDArray[np.uint64] = np.zeros((size, _KEYS), np.uint64)
-        self._values: NDArray[np.float64] = np.zeros((size, 6))
-        self._numbers: NDArray[np.float16] = np.zeros((size, len(NUMBERS)), np.float16)
-        self._grams: NDArray[np.uint16] = np.zeros((size, GRAMS), np.uint16)
-        self._sizes: NDArray[np.int16] = np.zeros(size, np.int16)
-
     def add(self, case: Case, outcome: Outcome) -> None:
-        """Put one outcome in the place of the oldest."""
-        if self.total == len(self._sizes) < self._window:
-            self._grow()
-        at = self.total % self._window
-        self._keys[at] = (*case.factors, *case.groups)
-        self._values[at] = case.input, case.ceiling, *outcome
-        self._numbers[at] = case.numbers
+        """Put one outcome after the others, and let go of what the window has left behind."""
+        at = self.total % _ROWS
+        if at == 0:
+            self._blocks.append(_empty())
+            if self.total - self._dropped >= self._window + _ROWS:
+                del self._blocks[0]
+                self._dropped += _ROWS
+        block = self._blocks[-1]
+        block.keys[at] = (*case.factors, *case.groups)
+        block.values[at] = case.input, case.ceiling, *outcome
+        block.numbers[at] = case.numbers
         size = len(case.grams)
-        self._grams[at, :size] = case.grams
-        self._sizes[at] = size
+        block.grams[at, :size] = case.grams
+        block.sizes[at] = size
         self.total += 1
 
-    def between(self, start: int, stop: int) -> Columns:
-        """A copy of the outcomes from number ``start`` to before ``stop``, as far as kept."""
-        stop = min(stop, self.total)
-        at = np.arange(max(start, self.total - len(self)), stop) % self._window
-        copy = Columns(max(len(at), 1))
-        copy.total = len(at)
-        copy._keys, copy._values = self._keys[at], self._values[at]
-        copy._numbers, copy._grams = self._numbers[at], self._grams[at]
-        copy._sizes = self._sizes[at]
-        return copy
+    def newest(self, most: int) -> Outcomes:
+        """At most so many, as far as kept."""
+        return self.between(self.total - most, self.total)
 
-    def rows(self) -> Iterator[tuple[Case, Outcome]]:
-        """The outcomes from the oldest to the newest."""
-        start = self.total - len(self)
-        for number in range(start, self.total):
-            at = number % self._window
-            keys = self._keys[at].tolist()
-            inputs, ceiling, tokens, censored, reasoning, billed = self._values[at].tolist()
-            numbers = self._numbers[at].astype(np.float32)
-            grams = self._grams[at, : self._sizes[at]]
-            case = Case(
-                tuple(keys[:_FACTORS]), tuple(keys[_FACTORS:]), inputs, ceiling, numbers, grams
-            )
-            yield case, Outcome(tokens, bool(censored), reasoning, billed)
+    def between(self, start: int, stop: int) -> Outcomes:
+        """The outcomes from number ``start`` to before ``stop``, as far as kept."""
+        start, stop = max(start, self.total - len(self)), min(stop, self.total)
+        found = []
+        while start < stop:
+            place, at = divmod(start - self._dropped, _ROWS)
+            to = min(at + stop - start, _ROWS)
+            found.append(self._blocks[place].part(at, to))
+            start += to - at
+        return Outcomes(found)
 
-    def _grow(self) -> None:
-        keys, values, numbers = self._keys, self._values, self._numbers
-        grams, sizes = self._grams, self._sizes
-        n = len(sizes)
-        self._allot(min(2 * n, self._window))
-        self._keys[:n], self._values[:n], self._numbers[:n] = keys, values, numbers
-        self._grams[:n], self._sizes[:n] = grams, sizes
+
+def _empty() -> Block:
+    return Block(
+        np.zeros((_ROWS, _KEYS), np.uint64),
+        np.zeros((_ROWS, 6)),
+        np.zeros((_ROWS, len(NUMBERS)), np.float16),
+        np.zeros((_ROWS, GRAMS), np.uint16),
+        np.zeros(_ROWS, np.int16),
+    )
+
+
+def _row(block: Block, at: int) -> tuple[Case, Outcome]:
+    keys = block.keys[at].tolist()
+    inputs, ceiling, tokens, censored, reasoning, billed = block.values[at].tolist()
+    numbers = block.numbers[at].astype(np.float32)
+    grams = block.grams[at, : block.sizes[at]]
+    case = Case(tuple(keys[:_FACTORS]), tuple(keys[_FACTORS:]), inputs, ceiling, numbers, grams)
+    return case, Outcome(tokens, bool(censored), reasoning, billed)

@@ -8,6 +8,7 @@ the stack, the groups of what is left, and the calibration; the last one knows t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from budget_proxy.predict import stack, trees
 from budget_proxy.predict.cases import Case
-from budget_proxy.predict.columns import Columns, Outcome
+from budget_proxy.predict.columns import Outcome, Outcomes
 from budget_proxy.predict.drift import Drift, distances
 from budget_proxy.predict.effects import Backfit
 from budget_proxy.predict.fold import START, WIDTH, Fold, Sight, batch, recentred
@@ -49,25 +50,29 @@ class Fitted:
     fold: Fold
     position: int
 
-    def learn(self, later: Columns) -> None:
-        """Take in outcomes that came later."""
+    def learn(self, later: Outcomes) -> Iterator[None]:
+        """Take in outcomes that came later, step by step."""
         for case, outcome in later.rows():
             self.fold.learn(case, outcome)
-        self.position += len(later)
+            self.position += 1
+            yield
+            while self.fold.behind():
+                self.fold.settle_part()
+                yield
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A window of outcomes, up to number ``position``; plain arrays."""
 
-    columns: Columns
+    outcomes: Outcomes
     position: int
     width: int
 
 
 def refit(snapshot: Snapshot) -> Fitted:
     """Learn a snapshot's window anew, cold and from a fixed seed; takes seconds."""
-    return Fitted(_fit(list(snapshot.columns.rows()), snapshot.width), snapshot.position)
+    return Fitted(_fit(list(snapshot.outcomes.rows()), snapshot.width), snapshot.position)
 
 
 @dataclass(slots=True)

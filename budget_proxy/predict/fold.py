@@ -9,7 +9,7 @@ A batch that is full waits until somebody looks, or has time for it before that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from math import erfc, exp, log, log1p, sqrt
 from typing import Final, NamedTuple
@@ -153,6 +153,7 @@ class Fold:
         self.drift = Drift(most)
         self.trust = Trust()
         self._pending: list[Pending] = []
+        self._settling: Iterator[None] | None = None
 
     def expect_cuts(self) -> None:
         """Remember lengths for longer, to tell what lies beyond a cut: few are seen there."""
@@ -162,7 +163,8 @@ class Fold:
 
     def forecast(self, case: Case, seen: Sight) -> Floats:
         """Tokens at LEVELS, ascending, of what ``look`` saw."""
-        (mixed,) = stack.combine(self._members([case], [seen]), self.weights).tolist()
+        members = self.members([case], self._told([case], [seen]), _centres([seen]))
+        (mixed,) = stack.combine(members, self.weights).tolist()
         found = self._moved(case, self.tracking.shifted(mixed, _tracked(case)))
         return np.exp([min(max(value, 0.0), _LONGEST) for value in found])
 
@@ -203,23 +205,30 @@ class Fold:
             )  # fmt: skip
         return numbers
 
-    def _members(self, cases: list[Case], sights: list[Sight]) -> Floats:
-        numbers = _UNTOLD if self.network is None else self.numbers(cases, sights)
-        return self.members(cases, numbers, np.array([seen.centre for seen in sights]))
+    def _told(self, cases: list[Case], sights: list[Sight]) -> Singles:
+        return _UNTOLD if self.network is None else self.numbers(cases, sights)
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
-        n = len(cases)
-        members = np.empty((START.shape[1], n, len(LEVELS)))
-        networks = members[0]
-        networks[:] = members[4] = centres[:, None]
+        members = self._by_numbers(numbers, centres)
+        self._add_groups(members, cases, centres)
+        return members
+
+    def _by_numbers(self, numbers: Singles, centres: Floats) -> Floats:
+        """Room for all members, and in it networks and trees."""
+        members = np.empty((START.shape[1], len(centres), len(LEVELS)))
+        members[0] = members[4] = centres[:, None]
         if self.network is not None and self.trees is not None:
-            networks += self.network.predict(numbers)
+            members[0] += self.network.predict(numbers)
             members[4] += self.trees.predict(numbers)
+        return members
+
+    def _add_groups(self, members: Floats, cases: list[Case], centres: Floats) -> None:
+        """The other members, which need the networks'."""
+        networks = members[0]
         members[1], members[5], rests = self._by_groups(cases)
         np.add(rests, networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
         members[3] = recentred(networks, centres)
-        return members
 
     def by_group(self, cases: list[Case]) -> Floats:
         """Ln(tokens) at LEVELS (2, n, levels) by the lengths of calls' groups, and of models."""
@@ -279,8 +288,14 @@ class Fold:
 
     def settle(self) -> None:
         """Learn the outcomes that wait, if they are enough."""
+        while self.behind():
+            self.settle_part()
+
+    def settle_part(self) -> None:
+        """Do the next part of that, a third at most. Whoever looks next does the rest."""
         if self.behind():
-            self._settle()
+            self._settling = self._settling or self._settle()
+            next(self._settling, None)
 
     def completed(self, case: Case, outcome: Outcome) -> float:
         """The whole length; of one that was cut off, what its groups make of it beyond the cut.
@@ -307,27 +322,41 @@ class Fold:
         self.sessions.add(case, log(max(outcome.tokens, 1.0)), rest, reasoning, billed)
         self.pace.add(case, rest)
 
-    def _settle(self) -> None:
+    def _settle(self) -> Iterator[None]:
         """Learn the pending outcomes: calibrate by them, then count them in their groups."""
         cases = [case for case, _, _, _ in self._pending]
         lengths = np.log([tokens for _, _, _, tokens in self._pending])
-        members = self._members(cases, [seen for _, _, seen, _ in self._pending])
-        self.calibrate(cases, members, lengths)
+        sights = [seen for _, _, seen, _ in self._pending]
+        numbers, centres = self._told(cases, sights), _centres(sights)
+        members = self._by_numbers(numbers, centres)
+        yield
+        self._add_groups(members, cases, centres)
+        yield
+        mixed = self.mixed(cases, members)
+        self._track(cases, mixed, lengths)
+        yield
+        self._drift(cases, mixed, lengths)
         self.count_lengths(cases, [outcome for _, outcome, _, _ in self._pending])
         self.count_rests(cases, lengths - members[0, :, MEDIAN])
-        self._pending = []
+        self._pending, self._settling = [], None
 
     def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
         """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
         mixed = self.mixed(cases, members)
+        self._track(cases, mixed, lengths)
+        self._drift(cases, mixed, lengths)
+
+    def _track(self, cases: list[Case], mixed: Floats, lengths: Floats) -> None:
         final = np.array(list(map(self._moved, cases, mixed.tolist())))
         known = np.log([max(case.ceiling, 1.0) for case in cases])
         self.tracking.learn(lengths, final, known, [_tracked(case) for case in cases])
-        for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
-            self.drift.learn(case, distance)
         recommended, confidence = recommend_of(np.exp(final[-1]))
         used = exp(float(lengths[-1])) / recommended
         self.trust.learn(confidence, came_true=LOWEST_USE <= used <= HIGHEST_USE)
+
+    def _drift(self, cases: list[Case], mixed: Floats, lengths: Floats) -> None:
+        for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
+            self.drift.learn(case, distance)
 
     def count_lengths(self, cases: list[Case], outcomes: list[Outcome]) -> None:
         """Count lengths in their calls' groups, in order: a cut one is spread by those before."""
@@ -365,6 +394,10 @@ def _apart(distributions: tuple[Floats, ...]) -> Floats:
     """Ln(tokens) at LEVELS (parts, n, levels) of as many distributions (n, bins) in each part."""
     found = log_quantiles(np.concatenate(distributions), _LEVELS)
     return found.reshape(len(distributions), -1, len(LEVELS))
+
+
+def _centres(sights: list[Sight]) -> Floats:
+    return np.array([seen.centre for seen in sights])
 
 
 def recentred(networks: Floats, centres: Floats) -> Floats:

@@ -6,12 +6,12 @@ window of outcomes anew. Both are functions of the outcomes and their order alon
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from budget_proxy.predict.cases import GROUPS, case_of
-from budget_proxy.predict.columns import UNKNOWN, Columns, Outcome
+from budget_proxy.predict.columns import UNKNOWN, Block, Columns, Outcome, Outcomes
 from budget_proxy.predict.drift import Drift, Level
 from budget_proxy.predict.effects import Effects
 from budget_proxy.predict.fitting import Fitted, Snapshot
@@ -34,7 +34,7 @@ _FIRST: Final = 40
 _GROWTH: Final = 0.1
 _FEWEST, INTERVAL = 20, 1000
 SHAPES: Final = (
-    Snapshot, Columns, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Trees,
+    Snapshot, Outcomes, Block, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Trees,
     Mixture, Tracking, Drift, Level, Trust,
 )  # fmt: skip
 """What snapshots and fits consist of."""
@@ -99,8 +99,8 @@ class Learned:
         return self._fold.behind()
 
     def settle(self) -> None:
-        """Learn now what would be learned before the next forecast."""
-        self._fold.settle()
+        """Learn a part of what would be learned before the next forecast."""
+        self._fold.settle_part()
 
     def due(self) -> bool:
         """Whether so many outcomes came since the last refit that another should start."""
@@ -118,23 +118,24 @@ class Learned:
         if self._held:
             self._held = False
             self._fold = Fold(self.window)
-            for case, outcome in self._columns.rows():
+            for case, outcome in self._columns.newest(len(self._columns)).rows():
                 self._fold.learn(case, outcome)
 
     def snapshot(self) -> Snapshot:
-        """Copy what a refit needs."""
-        total = self._columns.total
-        return Snapshot(self._columns.between(total - self.window, total), total, self.window)
+        """What a refit needs."""
+        return Snapshot(self._columns.newest(self.window), self._columns.total, self.window)
 
-    def since(self, fitted: Fitted, most: int) -> Columns:
+    def since(self, fitted: Fitted, most: int) -> Outcomes:
         """The oldest ``most`` of the outcomes that a refit does not know yet."""
         return self._columns.between(fitted.position, fitted.position + most)
 
-    def adopt(self, fitted: Fitted) -> None:
+    def adopt(self, fitted: Fitted) -> dict[str, Any]:
         """Put a refit in force, with the outcomes that it does not know yet."""
-        fitted.learn(self.since(fitted, self._columns.total))
-        self._fold, self._position = fitted.fold, fitted.position
+        for _ in fitted.learn(self.since(fitted, self._columns.total)):
+            pass
+        replaced, self._fold, self._position = self._fold, fitted.fold, fitted.position
         self._held = False
+        return vars(replaced)
 
 
 def _group(features: Features, level: int) -> tuple[str, ...]:

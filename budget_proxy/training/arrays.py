@@ -13,45 +13,60 @@ import io
 import json
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, Final
 
 import numpy as np
 
 Array = np.ndarray[Any, Any]
 Kinds = Mapping[str, type]
+Pause = Callable[[], None]
 
 _SHAPE: Final = "shape"
 _KIND: Final = "kind"
 _MANY: Final = 4
+_SOME: Final = 512
 _NUMBERS: Final = {int: "iu", float: "f"}
 """What numpy makes of numbers of a kind, if it loses nothing of them."""
 _SEQUENCES: Final[dict[str, Callable[[Any], Any]]] = {"tuple": tuple, "list": list}
-_MAPPINGS: Final[dict[str, Callable[[Any], Any]]] = {"dict": dict, "ordered": OrderedDict}
+_EMPTY: Final[dict[str, Callable[[], Any]]] = {"dict": dict, "ordered": OrderedDict}
 
 
-def packed(value: Any, kinds: Iterable[type]) -> bytes:
-    """The bytes of a value. Raises TypeError on what is none of the kinds above."""
+def no_pause() -> None:
+    """Go on at once."""
+
+
+def packed(value: Any, kinds: Iterable[type], *, small: bool = True) -> bytes:
+    """The bytes of a value, compressed if they are to be ``small``; that takes five times as long.
+
+    Raises TypeError on what is none of the kinds above.
+    """
     known = {kind.__name__: kind for kind in kinds}
     writer = _Writer(known)
     shape = json.dumps([_form(known), writer.described(value)]).encode()
     named: dict[str, Any] = {f"a{place}": array for place, array in enumerate(writer.arrays)}
     named[_SHAPE] = np.frombuffer(shape, np.uint8)
     out = io.BytesIO()
-    np.savez_compressed(out, **named)
+    (np.savez_compressed if small else np.savez)(out, **named)
     return out.getvalue()
 
 
-def unpacked(content: bytes, kinds: Iterable[type]) -> Any:
+def unpacked(content: bytes, kinds: Iterable[type], pause: Pause = no_pause) -> Any:
     """The value of ``packed``'s bytes, whose objects are of ``kinds``.
+
+    ``pause`` is called often on the way, for whoever has others to let go on.
 
     Raises ValueError where they are damaged, or of another version's shape.
     """
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as held:
-            arrays = {name: held[name] for name in held.files}
+            arrays = {}
+            for name in held.files:
+                arrays[name] = held[name]
+                pause()
         known = {kind.__name__: kind for kind in kinds}
-        return _Reader(arrays, known).whole(json.loads(arrays[_SHAPE].tobytes()))
+        return _Reader(arrays, known, pause).whole(json.loads(arrays[_SHAPE].tobytes()))
     except (OSError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"this is nothing that was packed here: {error}") from error
     except zipfile.BadZipFile as error:
@@ -131,9 +146,10 @@ class _Writer:
 
 
 class _Reader:
-    def __init__(self, arrays: Mapping[str, Array], kinds: Kinds) -> None:
+    def __init__(self, arrays: Mapping[str, Array], kinds: Kinds, pause: Pause) -> None:
         self._arrays = arrays
         self._kinds = kinds
+        self._pause = pause
 
     def whole(self, described: Any) -> Any:
         """The value of a shape that stands behind the form of its objects."""
@@ -151,9 +167,12 @@ class _Reader:
             return self._arrays[f"a{shape['at']}"]
         if kind in _SEQUENCES:
             return _SEQUENCES[kind](self._parts(shape["parts"]))
-        if kind in _MAPPINGS:
+        if kind in _EMPTY:
             keys, parts = self._parts(shape["keys"]), self._parts(shape["parts"])
-            return _MAPPINGS[kind](zip(keys, parts, strict=True))
+            mapping: dict[Any, Any] = _EMPTY[kind]()
+            for some in self._some(zip(keys, parts, strict=True)):
+                mapping.update(some)
+            return mapping
         made = {name: self.made(part) for name, part in shape["parts"].items()}
         return _object(self._kinds[shape["of"]], made)
 
@@ -162,16 +181,28 @@ class _Reader:
             return [self.made(part) for part in shape]
         kind = shape[_KIND]
         if kind == "column":
-            column: list[Any] = self._arrays[f"a{shape['at']}"].tolist()
-            return column
+            return self._numbers(self._arrays[f"a{shape['at']}"])
         if kind == "rows":
             columns = [self._parts(column) for column in shape["columns"]]
-            return [_SEQUENCES[shape["of"]](row) for row in zip(*columns, strict=True)]
+            rows = map(_SEQUENCES[shape["of"]], zip(*columns, strict=True))
+            return list(chain.from_iterable(self._some(rows)))
         made, names = self._kinds[shape["of"]], list(shape["parts"])
         columns = [self._parts(part) for part in shape["parts"].values()]
-        return [
-            _object(made, dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)
-        ]
+        each = (dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True))
+        return list(chain.from_iterable(self._some(_object(made, parts) for parts in each)))
+
+    def _numbers(self, column: Array) -> list[Any]:
+        numbers: list[Any] = []
+        for at in range(0, len(column), _SOME):
+            numbers += column[at : at + _SOME].tolist()
+            self._pause()
+        return numbers
+
+    def _some(self, items: Iterator[Any]) -> Iterator[list[Any]]:
+        """Lists of some hundred items, with a pause after each."""
+        while some := list(islice(items, _SOME)):
+            yield some
+            self._pause()
 
 
 def _names(kind: type, item: Any) -> list[str]:

@@ -8,23 +8,54 @@ It reads no history, opens no connection, and ends with its one answer.
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from typing import Final
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from time import sleep
+from typing import Any, Final
 
-_PATIENT: Final = 10
-"""Calls go first: this is what the kernel is told of it."""
+_PATIENT: Final = 19
+_WORK, _REST = 0.002, 0.0005
 
 
 def main() -> None:
     """Read, fit, write."""
-    if hasattr(os, "nice"):
-        os.nice(_PATIENT)
-    from budget_proxy.predict.strategies import fitting
-    from budget_proxy.training.arrays import packed, unpacked
+    with _calls_first():
+        from budget_proxy.predict.strategies import fitting
+        from budget_proxy.training.arrays import packed, unpacked
 
-    how = fitting(sys.argv[1])
-    snapshot = unpacked(sys.stdin.buffer.read(), how.shapes)
-    sys.stdout.buffer.write(packed(how.refit(snapshot), how.shapes))
+        how = fitting(sys.argv[1])
+        found = packed(how.refit(unpacked(sys.stdin.buffer.read(), how.shapes)), how.shapes)
+    sys.stdout.buffer.write(found)
+
+
+@contextmanager
+def _calls_first() -> Iterator[None]:
+    """Give way to calls by all that this system's kernel offers.
+
+    Linux's idle class computes where nothing else does. Whoever shares a processor there may wait
+    a whole tick for it, of four milliseconds, unless another one falls idle meanwhile: so this
+    process rests, again and again.
+    """
+    with suppress(OSError):  # where even that is forbidden
+        if hasattr(os, "SCHED_IDLE"):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+        elif hasattr(os, "nice"):
+            os.nice(_PATIENT)
+    if hasattr(signal, "setitimer"):
+        signal.signal(signal.SIGALRM, _rest)
+        signal.setitimer(signal.ITIMER_REAL, _WORK)
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+
+
+def _rest(*_: Any) -> None:
+    sleep(_REST)
+    signal.setitimer(signal.ITIMER_REAL, _WORK)
 
 
 if __name__ == "__main__":

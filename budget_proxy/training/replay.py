@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from budget_proxy.predict.base import Fitting, Refitting, Snapshot
-from budget_proxy.training.arrays import packed, unpacked
+from budget_proxy.training.arrays import Pause, no_pause, packed, unpacked
 from budget_proxy.types import CallRecord, Fit
 
 
@@ -54,14 +54,14 @@ def made(snapshot: Snapshot, how: Fitting) -> bytes:
     return packed(how.refit(snapshot), how.shapes)
 
 
-def restored(content: bytes, snapshot: Snapshot, how: Fitting) -> Any:
+def restored(content: bytes, snapshot: Snapshot, how: Fitting, pause: Pause = no_pause) -> Any:
     """A fit that knows what the snapshot in hand knew; ``None`` if it is of another version.
 
     Outcomes are counted from where a process began to learn, so that the count is the
     snapshot's.
     """
     try:
-        fitted = unpacked(content, how.shapes)
+        fitted = unpacked(content, how.shapes, pause)
     except ValueError:
         return None
     fitted.position = snapshot.position

@@ -7,13 +7,11 @@ same rows in the same order give the same forecasts again.
 
 from __future__ import annotations
 
-import gc
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import Any, Final
@@ -22,56 +20,30 @@ from budget_proxy.errors import StoreError
 from budget_proxy.predict.base import Fitting, Refitting, Snapshot
 from budget_proxy.store.base import KEPT_FITS, Store
 from budget_proxy.training.arrays import packed
+from budget_proxy.training.pace import Lock, Pace, between, paced
 from budget_proxy.training.replay import made, replay, restored
 from budget_proxy.types import CallRecord, Fit
 
 _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """More are no faster on arrays as small as these, and take the processor from calls."""
 
-_FEW: Final = 8
-"""Outcomes that are learned at a time; a fit that lacks fewer is put in force."""
+_A_CALL: Final = 0.005
+"""Seconds, about, that a call takes in here."""
 
-_BREATH: Final = 0.001
-"""Seconds for calls between."""
+_SOME: Final = 16
+"""Outcomes that a fit is told of at a time."""
 
-_LONGEST: Final = 300.0
-"""Seconds after which a fit is given up."""
+_LONGEST: Final = 1800.0
+"""Seconds after which a fit is given up; it waits for a processor that nothing else needs."""
 
 _AFTER_A_FAULT: Final = 60.0
 """Seconds until the next try."""
-
-
-_TURN: Final = 0.0005
-"""Seconds after which a thread that waits for its turn gets it; Python's own are ten times that."""
-
-
-@contextmanager
-def _beside_calls() -> Iterator[None]:
-    """Make many values at once, and let calls go on.
-
-    No search for garbage among all others: it takes a tenth of a second where a program has much
-    in memory, and would find nothing. And turns are short: calls wait for their next one. Whoever
-    changed either puts it back, so that several engines in one process agree.
-    """
-    collected, turn = gc.isenabled(), sys.getswitchinterval()
-    if collected:
-        gc.disable()
-    if turn > _TURN:
-        sys.setswitchinterval(_TURN)
-    try:
-        yield
-    finally:
-        if turn > _TURN:
-            sys.setswitchinterval(turn)
-        if collected:
-            gc.enable()
 
 
 class _Settle:
     """The job of learning what the predictor has put off."""
 
 
-Locked = Callable[[], AbstractContextManager[Any]]
 OnFault = Callable[[str, Exception], None]
 Row = tuple[str, int]
 """(call id, attempt)."""
@@ -80,7 +52,7 @@ Row = tuple[str, int]
 class Trainer:
     """Refits ``predictor`` whenever it is due, one fit at a time.
 
-    ``locked`` gives the lock that guards the predictor; ``on_fault`` is told of a fit that
+    ``lock`` gives the lock that guards the predictor; ``on_fault`` is told of a fit that
     failed, which changes nothing but that the old one stays.
     """
 
@@ -90,7 +62,7 @@ class Trainer:
         how: Fitting,
         store: Store,
         *,
-        locked: Locked,
+        lock: Callable[[], Lock],
         on_fault: OnFault,
         now: Callable[[], float],
         instance: str,
@@ -98,7 +70,7 @@ class Trainer:
         self._predictor = predictor
         self._how = how
         self._store = store
-        self._locked = locked
+        self._lock = lock
         self._on_fault = on_fault
         self._now = now
         self._instance = instance
@@ -177,8 +149,7 @@ class Trainer:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             if isinstance(job, _Settle):
-                with self._locked():
-                    self._predictor.settle()
+                self._settle()
                 continue
             snapshot, taken = job
             try:
@@ -190,36 +161,55 @@ class Trainer:
             finally:
                 self._idle.set()
 
-    def _put_in_force(self, content: bytes, snapshot: Snapshot, taken: Row) -> None:
-        with _beside_calls():
-            fitted = restored(content, snapshot, self._how)
-        if fitted is None:
-            raise ValueError("the process that fits is of another version: restart this one")
-        self._catch_up(fitted)
-        with self._locked():
-            self._predictor.adopt(fitted)
-            effective = self._last
-        name = self._predictor.name
-        self._store.save_fit(Fit(name, taken, effective, self._now(), self._instance, content))
+    def _settle(self) -> None:
+        """Learn what was put off, part by part, where no call does it before.
 
-    def _catch_up(self, fitted: Any) -> None:
-        """Learn what came while it was fitted, beside the calls, until only a few are left."""
+        The one that put it off is still under way; so may be the next one, in a crowd.
+        """
+        sleep(_A_CALL)
+        with paced() as pace:
+            while self._predictor.behind():
+                with between(self._lock()):
+                    self._predictor.settle()
+                pace()
+
+    def _put_in_force(self, content: bytes, snapshot: Snapshot, taken: Row) -> None:
+        with paced() as pace:
+            fitted = restored(content, snapshot, self._how, pace)
+            if fitted is None:
+                raise ValueError("the process that fits is of another version: restart this one")
+            effective, replaced = self._adopted(fitted, pace)
+            name = self._predictor.name
+            self._store.save_fit(Fit(name, taken, effective, self._now(), self._instance, content))
+            while replaced:
+                replaced.popitem()
+                pace()
+
+    def _adopted(self, fitted: Any, pace: Pace) -> tuple[Row, dict[str, Any]]:
+        """Have it learn what came while it was fitted, beside the calls, and put it in force.
+
+        The row it is in force after, and the parts of what it replaces.
+        """
         while True:
-            with self._locked():
-                later = self._predictor.since(fitted, _FEW)
-            if len(later) < _FEW:
-                return
-            fitted.learn(later)
-            sleep(_BREATH)
+            with between(self._lock()):
+                later = self._predictor.since(fitted, _SOME)
+                if not later:
+                    return self._last, self._predictor.adopt(fitted)
+            for _ in fitted.learn(later):
+                pace()
 
     def _fitted(self, snapshot: Snapshot) -> bytes:
         try:
             child = self._start()
         except OSError:  # no more processes, or a frozen program: calls wait a little at times
-            return made(snapshot, self._how)
+            with paced():
+                return made(snapshot, self._how)
         self._child = child
         try:
-            content, said = child.communicate(packed(snapshot, self._how.shapes), timeout=_LONGEST)
+            if self._closed:  # before there was a child that could be killed
+                child.kill()
+            sent = packed(snapshot, self._how.shapes, small=False)
+            content, said = child.communicate(sent, timeout=_LONGEST)
         finally:
             child.kill()
             child.wait()
@@ -240,5 +230,5 @@ class Trainer:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, **_ONE_THREAD, "PYTHONPATH": paths},
-            start_new_session=True,
+            process_group=0,  # not a session: Linux would give it as much as all of ours
         )
