@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from budget_proxy.predict.fold import START
+from budget_proxy.predict.fold import START, Fold
 from budget_proxy.predict.learned import SHAPES, Learned
 from budget_proxy.predict.signals import signals_of
 from budget_proxy.predict.strategies import fitting
@@ -141,6 +141,56 @@ def test_when_outcomes_that_wait_are_learned_is_no_matter(trained: Learned) -> N
             found.append((waiting.predict_one(asked), beside.predict_one(asked)))
     assert settled > 1
     assert all(one == other for one, other in found)
+
+
+def test_a_part_that_fails_is_done_again(trained: Learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt, say, amid any of them: the next look does the rest, and says the same."""
+    rows = _rows(700)[600:]
+    for name in ("by_numbers", "add_groups", "track", "follow"):
+        whole, broken = deepcopy(trained), deepcopy(trained)
+        for asked, seen in rows:
+            if broken.behind():
+                break
+            whole.learn_one(asked, seen)
+            broken.learn_one(asked, seen)
+        assert broken.behind()
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Fold, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                broken.predict_one(rows[-1][0])
+        assert deepcopy(broken).behind()
+        assert broken.predict_one(rows[-1][0]) == whole.predict_one(rows[-1][0])
+        assert not broken.behind()
+
+
+def test_a_fit_that_lacks_what_is_no_longer_kept_is_refused(trained: Learned) -> None:
+    """It would count outcomes twice, or never; all that is kept can be learned still."""
+    fitted = fitting("learned").refit(trained.snapshot())
+    rows = _rows(100)
+    kept = len(trained._columns)
+    while trained._columns.total - fitted.position < trained._columns._window:
+        trained.learn_one(*rows[trained._columns.total % 100])
+    assert len(trained._columns) > kept
+    assert len(trained.since(fitted)) == len(trained._columns)
+    trained.learn_one(*rows[0])
+    with pytest.raises(ValueError, match="no longer kept"):
+        trained.since(fitted)
+    before = trained.predict_one(rows[0][0])
+    with pytest.raises(ValueError, match="no longer kept"):
+        trained.adopt(fitted)
+    assert trained.predict_one(rows[0][0]) == before
+
+
+def test_what_a_fit_replaces_is_handed_out(trained: Learned) -> None:
+    """In parts: letting go of each takes a while."""
+    replaced = trained._fold
+    parts = trained.adopt(fitting("learned").refit(trained.snapshot()))
+    assert parts["effects"] is replaced.effects
+    assert trained._fold is not replaced
 
 
 def test_a_fit_goes_to_another_process_and_back(trained: Learned) -> None:

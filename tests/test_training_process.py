@@ -21,11 +21,35 @@ from tests.cases import features
 _TOLD = """
 import os, signal, sys
 from budget_proxy.training import process
-with process._calls_first():
-    here = os.sched_getscheduler(0) == os.SCHED_IDLE
-    timer = signal.getitimer(signal.ITIMER_REAL)[0] > 0
-print(here, timer, signal.getitimer(signal.ITIMER_REAL)[0])
+if sys.argv[1] == "forbidden":
+    def sched_setscheduler(*_):
+        raise OSError(38, "not implemented")
+    os.sched_setscheduler = sched_setscheduler
+with process._calls_first(last=sys.argv[1] != "late"):
+    idle = os.sched_getscheduler(0) == os.SCHED_IDLE
+    rests = signal.getitimer(signal.ITIMER_REAL)[0] > 0
+print(idle, os.nice(0), rests)
 """
+
+_ENDED = """
+import signal
+from time import perf_counter
+from budget_proxy.training import process
+process._WORK = process._REST = 0.00005
+left = 0
+for _ in range(3000):
+    with process._calls_first(last=False):
+        sum(range(300))
+    left += signal.getitimer(signal.ITIMER_REAL)[0] > 0
+print(left)
+"""
+
+
+def said(code: str, *words: str) -> list[str]:
+    """What a program of its own prints."""
+    command = [sys.executable, "-c", code, *words]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60, text=True)
+    return done.stdout.split()
 
 
 def test_a_snapshot_goes_in_and_a_fit_comes_out() -> None:
@@ -34,7 +58,7 @@ def test_a_snapshot_goes_in_and_a_fit_comes_out() -> None:
     for tokens in range(1, 60):
         predictor.learn_one(features(), Observation(tokens, censored=False, ts=float(tokens)))
     sent = packed(predictor.snapshot(), how.shapes, small=False)
-    command = [sys.executable, "-m", "budget_proxy.training.process", "learned"]
+    command = [sys.executable, "-m", "budget_proxy.training.process", "learned", "last"]
     done = subprocess.run(command, input=sent, capture_output=True, check=True, timeout=60)
     assert unpacked(done.stdout, how.shapes).position == 59
     assert done.stderr == b""
@@ -42,10 +66,16 @@ def test_a_snapshot_goes_in_and_a_fit_comes_out() -> None:
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux has an idle class")
 def test_it_computes_where_nothing_else_does_and_rests() -> None:
-    """Until it is done: then no alarm disturbs the end of the interpreter."""
-    command = [sys.executable, "-c", _TOLD]
-    done = subprocess.run(command, capture_output=True, check=True, timeout=60, text=True)
-    assert done.stdout.split() == ["True", "True", "0.0"]
+    """Where that is forbidden, or was too little before, it is only nice."""
+    assert said(_TOLD, "last") == ["True", "10", "True"]
+    assert said(_TOLD, "late") == ["False", "10", "True"]
+    assert said(_TOLD, "forbidden") == ["False", "10", "True"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no timers")
+def test_no_alarm_comes_once_it_is_done() -> None:
+    """It would kill the interpreter on its way out, with the fit in hand."""
+    assert said(_ENDED) == ["0"]
 
 
 @pytest.mark.skipif(not hasattr(os, "getpgid"), reason="Windows has no process groups")

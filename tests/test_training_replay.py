@@ -76,13 +76,13 @@ class Toy:
         """The window."""
         return Window(self.lengths[-self.window :], len(self.lengths))
 
-    def since(self, fitted: Sum, most: int) -> list[int]:
+    def since(self, fitted: Sum) -> list[int]:
         """What came since."""
-        return self.lengths[fitted.position :][:most]
+        return self.lengths[fitted.position :]
 
     def adopt(self, fitted: Sum) -> dict[str, Any]:
         """Take the sum, and add what came since."""
-        for _ in fitted.learn(self.since(fitted, 99)):
+        for _ in fitted.learn(self.since(fitted)):
             pass
         self.fitted = fitted.total
         return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Any
 import pytest
 
 from budget_proxy import Engine, Outcome, Scope, Usage
+from budget_proxy.predict.fitting import Fitted
 from budget_proxy.predict.strategies import fitting, make
 from budget_proxy.store import open_store
+from budget_proxy.training import replay as replay_module
+from budget_proxy.training import trainer as trainer_module
 from budget_proxy.training.replay import replay
 from budget_proxy.training.trainer import Trainer
 
@@ -25,12 +29,17 @@ def body(number: int) -> dict[str, Any]:
     return {"model": "gpt-5.4", "messages": [{"role": "user", "content": text}]}
 
 
+def lived_one(engine: Engine, number: int) -> None:
+    """A call with its outcome."""
+    plan = engine.plan(api="openai.chat", body=body(number), scope=SCOPE)
+    tokens = 100 * (number % 5 + 1) + number % 7
+    engine.settle(plan, Outcome(usage=Usage(input_tokens=50, output_tokens=tokens)))
+
+
 def lived(engine: Engine, start: int, stop: int) -> None:
     """Calls with their outcomes; what a fit of theirs needs to be in force is waited for."""
     for number in range(start, stop):
-        plan = engine.plan(api="openai.chat", body=body(number), scope=SCOPE)
-        tokens = 100 * (number % 5 + 1) + number % 7
-        engine.settle(plan, Outcome(usage=Usage(input_tokens=50, output_tokens=tokens)))
+        lived_one(engine, number)
         assert engine.fitted()
 
 
@@ -152,6 +161,92 @@ def test_closing_gives_up_a_fit(url: str) -> None:
     assert trainer is not None
     assert trainer._child is None
     assert all(thread.name != "budget-proxy-trainer" for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize("where", ["start", "restore", "learn"])
+def test_closing_gives_up_a_fit_wherever_it_is(
+    url: str, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """As it is started, read, or told what came meanwhile: at once, and without a fault."""
+    reached, closing = threading.Event(), threading.Event()
+
+    def held(function: Any) -> Any:
+        def wait(*given: Any, **named: Any) -> Any:
+            found = function(*given, **named)
+            reached.set()
+            assert closing.wait(20.0)
+            return found
+
+        return wait
+
+    if where == "start":
+        monkeypatch.setattr(Trainer, "_start", held(Trainer._start))
+    elif where == "restore":
+        monkeypatch.setattr(trainer_module, "restored", held(replay_module.restored))
+    else:
+        monkeypatch.setattr(Fitted, "learn", held(Fitted.learn))
+    with Engine.open(url, holdout=0.0) as engine:
+        for number in range(50):
+            plan = engine.plan(api="openai.chat", body=body(number), scope=SCOPE)
+            engine.settle(plan, Outcome(usage=Usage(input_tokens=50, output_tokens=99)))
+        assert reached.wait(20.0)
+        for number in range(50, 60):
+            plan = engine.plan(api="openai.chat", body=body(number), scope=SCOPE)
+            engine.settle(plan, Outcome(usage=Usage(input_tokens=50, output_tokens=99)))
+        trainer = engine._trainer
+        assert trainer is not None
+        threading.Timer(0.05, closing.set).start()
+        before = engine.core.predictor._position  # type: ignore[attr-defined]
+    assert trainer._child is None
+    assert not trainer._thread.is_alive()  # type: ignore[union-attr]
+    assert not engine.faults
+    assert engine.core.predictor._position == before  # type: ignore[attr-defined]
+
+
+def test_a_fit_that_gets_no_processor_is_begun_again(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among those that compute, as all after it: better late than never."""
+    asked: list[str] = []
+    start: Any = subprocess.Popen
+
+    def noted(command: list[str], **given: Any) -> Any:
+        if "budget_proxy.training.process" in command:
+            asked.append(command[-1])
+        return start(command, **given)
+
+    monkeypatch.setattr(subprocess, "Popen", noted)
+    monkeypatch.setattr(trainer_module, "_PATIENCE", 0.01)
+    with Engine.open(url, holdout=0.0) as engine:
+        lived(engine, 0, 65)
+        assert len(engine.store.fits("learned")) >= 2
+        assert not engine.faults
+    assert asked[:3] == ["last", "late", "late"]
+
+
+@pytest.mark.slow
+def test_where_calls_never_let_go_a_fit_catches_up_all_the_same() -> None:
+    """Threads that plan without a gap: the work hurries, and ends."""
+    stop = threading.Event()
+    with Engine.open("memory:", holdout=0.0) as engine:
+
+        def call(first: int) -> None:
+            number = first
+            while not stop.is_set():
+                lived_one(engine, number)
+                number += 3
+
+        threads = [threading.Thread(target=call, args=(first,)) for first in range(3)]
+        for thread in threads:
+            thread.start()
+        until = monotonic() + 60.0
+        while len(engine.store.fits("learned")) < 2 and monotonic() < until:
+            sleep(0.05)
+        stop.set()
+        for thread in threads:
+            thread.join(20.0)
+        assert len(engine.store.fits("learned")) >= 2
+        assert not engine.faults
 
 
 def test_what_is_put_off_is_learned_beside_the_calls() -> None:

@@ -45,7 +45,7 @@ class Fit(Protocol):
     def learn(self, later: Any) -> Iterator[None]:
         """Take in outcomes that came later, as ``Refitting.since`` gives them, step by step.
 
-        A step takes less than a millisecond.
+        A step takes a millisecond or so.
         """
 
 
@@ -56,8 +56,8 @@ class Refitting(Predictor, Protocol):
     Once it has many, a fit is due every ``interval`` of them.
 
     What it is after ``adopt`` rests on the rows of the snapshot's window and those learned
-    since, and on nothing else. While they go on no call is planned, so that each takes less than
-    a millisecond: ``adopt`` where nothing came since what the fit knows.
+    since, and on nothing else. While they go on no call is planned, so that each takes about a
+    millisecond: ``adopt`` where next to nothing came since what the fit knows.
     """
 
     window: int
@@ -81,8 +81,11 @@ class Refitting(Predictor, Protocol):
     def snapshot(self) -> Snapshot:
         """What a fit rests on: a value that later outcomes do not change."""
 
-    def since(self, fitted: Any, most: int) -> Any:
-        """The oldest ``most`` of the outcomes that a fit does not know yet: a sequence."""
+    def since(self, fitted: Any) -> Any:
+        """The outcomes that a fit does not know yet, from the oldest: they have a length.
+
+        Raises ValueError where some of them are no longer kept, so that it never can know all.
+        """
 
     def adopt(self, fitted: Any) -> dict[str, Any]:
         """Put a fit in force, with all that it does not know yet.

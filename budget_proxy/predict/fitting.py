@@ -20,9 +20,10 @@ from budget_proxy.predict.cases import Case
 from budget_proxy.predict.columns import Outcome, Outcomes
 from budget_proxy.predict.drift import Drift, distances
 from budget_proxy.predict.effects import Backfit
-from budget_proxy.predict.fold import START, WIDTH, Fold, Sight, batch, recentred
+from budget_proxy.predict.fold import START, WIDTH, Fold, batch, recentred
 from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Singles, Training
 from budget_proxy.predict.ridge import Texts
+from budget_proxy.predict.sight import Sight
 
 Floats = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ A batch that is full waits until somebody looks, or has time for it before that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import groupby
 from math import erfc, exp, log, log1p, sqrt
 from typing import Final, NamedTuple
@@ -29,10 +29,12 @@ from budget_proxy.predict.pace import Pace
 from budget_proxy.predict.recommend import HIGHEST_USE, LOWEST_USE, recommend
 from budget_proxy.predict.ridge import Ridge
 from budget_proxy.predict.sessions import Sessions
+from budget_proxy.predict.sight import Sight
 from budget_proxy.predict.signals import NUMBERS
 from budget_proxy.predict.tracking import Tracking
 from budget_proxy.predict.trees import Trees
 from budget_proxy.predict.trust import Trust
+from budget_proxy.predict.waiting import Waiting
 
 Floats = NDArray[np.float64]
 
@@ -71,26 +73,6 @@ _GOLDEN: Final = 0.6180339887498949
 _ROUGH: Final = 40  # outcomes by which the general mean is a mean of all, until effects are fitted
 
 
-class Sight(NamedTuple):
-    """What is seen of a call by all that is known at the time: ln(tokens), and what came before.
-
-    ``centre`` is by all effects, ``coarse`` without those of one text or one run, and so are
-    ``total`` and ``plain``, the sums of effects in them. ``effects``, ``counts`` of outcomes and
-    ``spreads`` are by FACTORS, ``before`` by the numbers of sessions, ``lately`` by those of pace.
-    """
-
-    centre: float
-    coarse: float
-    total: float
-    plain: float
-    rows: list[int]
-    effects: list[float]
-    counts: list[int]
-    spreads: list[float]
-    before: tuple[float, ...]
-    lately: tuple[float, ...]
-
-
 class Support(NamedTuple):
     """How many ``outcomes`` a group has, which of GROUPS it is, from 1, and its newest one's age.
 
@@ -100,9 +82,6 @@ class Support(NamedTuple):
     outcomes: int
     level: int
     age: int
-
-
-Pending = tuple[Case, Outcome, Sight, float]
 
 
 def batch(count: int) -> int:
@@ -152,8 +131,7 @@ class Fold:
         self.tracking = Tracking(_LEVELS, most)
         self.drift = Drift(most)
         self.trust = Trust()
-        self._pending: list[Pending] = []
-        self._settling: Iterator[None] | None = None
+        self._waiting = Waiting()
 
     def expect_cuts(self) -> None:
         """Remember lengths for longer, to tell what lies beyond a cut: few are seen there."""
@@ -163,7 +141,7 @@ class Fold:
 
     def forecast(self, case: Case, seen: Sight) -> Floats:
         """Tokens at LEVELS, ascending, of what ``look`` saw."""
-        members = self.members([case], self._told([case], [seen]), _centres([seen]))
+        members = self.members([case], self.told([case], [seen]), _centres([seen]))
         (mixed,) = stack.combine(members, self.weights).tolist()
         found = self._moved(case, self.tracking.shifted(mixed, _tracked(case)))
         return np.exp([min(max(value, 0.0), _LONGEST) for value in found])
@@ -205,16 +183,17 @@ class Fold:
             )  # fmt: skip
         return numbers
 
-    def _told(self, cases: list[Case], sights: list[Sight]) -> Singles:
+    def told(self, cases: list[Case], sights: list[Sight]) -> Singles:
+        """What the networks are told, if there are any."""
         return _UNTOLD if self.network is None else self.numbers(cases, sights)
 
     def members(self, cases: list[Case], numbers: Singles, centres: Floats) -> Floats:
         """The members' forecasts (members, n, levels) in ln(tokens)."""
-        members = self._by_numbers(numbers, centres)
-        self._add_groups(members, cases, centres)
+        members = self.by_numbers(numbers, centres)
+        self.add_groups(members, cases, centres)
         return members
 
-    def _by_numbers(self, numbers: Singles, centres: Floats) -> Floats:
+    def by_numbers(self, numbers: Singles, centres: Floats) -> Floats:
         """Room for all members, and in it networks and trees."""
         members = np.empty((START.shape[1], len(centres), len(LEVELS)))
         members[0] = members[4] = centres[:, None]
@@ -223,7 +202,7 @@ class Fold:
             members[4] += self.trees.predict(numbers)
         return members
 
-    def _add_groups(self, members: Floats, cases: list[Case], centres: Floats) -> None:
+    def add_groups(self, members: Floats, cases: list[Case], centres: Floats) -> None:
         """The other members, which need the networks'."""
         networks = members[0]
         members[1], members[5], rests = self._by_groups(cases)
@@ -280,11 +259,11 @@ class Fold:
         seen = self.look(case)
         tokens = self.completed(case, outcome)
         self.absorb(case, outcome, seen, tokens)
-        self._pending.append((case, outcome, seen, tokens))
+        self._waiting.rows.append((case, outcome, seen, tokens))
 
     def behind(self) -> bool:
         """Whether so many outcomes wait that they are to be learned before the next look."""
-        return len(self._pending) >= batch(self.count)
+        return len(self._waiting.rows) >= batch(self.count)
 
     def settle(self) -> None:
         """Learn the outcomes that wait, if they are enough."""
@@ -294,8 +273,7 @@ class Fold:
     def settle_part(self) -> None:
         """Do the next part of that, a third at most. Whoever looks next does the rest."""
         if self.behind():
-            self._settling = self._settling or self._settle()
-            next(self._settling, None)
+            self._waiting.learn_part(self)
 
     def completed(self, case: Case, outcome: Outcome) -> float:
         """The whole length; of one that was cut off, what its groups make of it beyond the cut.
@@ -322,31 +300,14 @@ class Fold:
         self.sessions.add(case, log(max(outcome.tokens, 1.0)), rest, reasoning, billed)
         self.pace.add(case, rest)
 
-    def _settle(self) -> Iterator[None]:
-        """Learn the pending outcomes: calibrate by them, then count them in their groups."""
-        cases = [case for case, _, _, _ in self._pending]
-        lengths = np.log([tokens for _, _, _, tokens in self._pending])
-        sights = [seen for _, _, seen, _ in self._pending]
-        numbers, centres = self._told(cases, sights), _centres(sights)
-        members = self._by_numbers(numbers, centres)
-        yield
-        self._add_groups(members, cases, centres)
-        yield
-        mixed = self.mixed(cases, members)
-        self._track(cases, mixed, lengths)
-        yield
-        self._drift(cases, mixed, lengths)
-        self.count_lengths(cases, [outcome for _, outcome, _, _ in self._pending])
-        self.count_rests(cases, lengths - members[0, :, MEDIAN])
-        self._pending, self._settling = [], None
-
     def calibrate(self, cases: list[Case], members: Floats, lengths: Floats) -> None:
         """Learn how well forecasts of ``lengths``, in ln(tokens), would have held."""
         mixed = self.mixed(cases, members)
-        self._track(cases, mixed, lengths)
-        self._drift(cases, mixed, lengths)
+        self.track(cases, mixed, lengths)
+        self.follow(cases, mixed, lengths)
 
-    def _track(self, cases: list[Case], mixed: Floats, lengths: Floats) -> None:
+    def track(self, cases: list[Case], mixed: Floats, lengths: Floats) -> None:
+        """Learn how many of ``lengths`` lay below each level of forecasts, moved with the drift."""
         final = np.array(list(map(self._moved, cases, mixed.tolist())))
         known = np.log([max(case.ceiling, 1.0) for case in cases])
         self.tracking.learn(lengths, final, known, [_tracked(case) for case in cases])
@@ -354,7 +315,8 @@ class Fold:
         used = exp(float(lengths[-1])) / recommended
         self.trust.learn(confidence, came_true=LOWEST_USE <= used <= HIGHEST_USE)
 
-    def _drift(self, cases: list[Case], mixed: Floats, lengths: Floats) -> None:
+    def follow(self, cases: list[Case], mixed: Floats, lengths: Floats) -> None:
+        """Let the drift learn how far ``lengths`` lay from forecasts."""
         for case, distance in zip(cases, distances(mixed, lengths).tolist(), strict=True):
             self.drift.learn(case, distance)
 

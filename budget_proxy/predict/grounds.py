@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from budget_proxy.predict.cases import FACTORS, GROUPS, Case
-from budget_proxy.predict.fold import Fold, Sight, Support
+from budget_proxy.predict.fold import Fold, Support
+from budget_proxy.predict.sight import Sight
 
 _TOLD: Final = tuple(
     (FACTORS.index(name), words)

@@ -25,6 +25,7 @@ from budget_proxy.predict.sessions import Before, Sessions
 from budget_proxy.predict.tracking import Tracking
 from budget_proxy.predict.trees import Trees
 from budget_proxy.predict.trust import Trust
+from budget_proxy.predict.waiting import Waiting
 from budget_proxy.types import Features, Forecast, Observation
 
 WINDOW: Final = 8000
@@ -35,9 +36,12 @@ _GROWTH: Final = 0.1
 _FEWEST, INTERVAL = 20, 1000
 SHAPES: Final = (
     Snapshot, Outcomes, Block, Fitted, Fold, Effects, Sessions, Before, Pace, Ridge, Network, Trees,
-    Mixture, Tracking, Drift, Level, Trust,
+    Mixture, Tracking, Drift, Level, Trust, Waiting,
 )  # fmt: skip
 """What snapshots and fits consist of."""
+
+_KEPT: Final = 4000
+"""Outcomes that are kept at least: as many as may come while a small window is fitted."""
 
 _SOURCES: Final = ("prior", *GROUPS)
 
@@ -50,7 +54,7 @@ class Learned:
     def __init__(self, window: int = WINDOW) -> None:
         self.window = min(window, WINDOW)
         self.interval = min(INTERVAL, self.window)
-        self._columns = Columns(self.window + 2 * self.interval)
+        self._columns = Columns(max(self.window + 2 * self.interval, _KEPT))
         self._fold = Fold(self.window)
         self._position = 0
         self._held = False
@@ -125,13 +129,15 @@ class Learned:
         """What a refit needs."""
         return Snapshot(self._columns.newest(self.window), self._columns.total, self.window)
 
-    def since(self, fitted: Fitted, most: int) -> Outcomes:
-        """The oldest ``most`` of the outcomes that a refit does not know yet."""
-        return self._columns.between(fitted.position, fitted.position + most)
+    def since(self, fitted: Fitted) -> Outcomes:
+        """The outcomes that a refit does not know yet."""
+        if fitted.position < self._columns.total - len(self._columns):
+            raise ValueError("so many outcomes came meanwhile that some are no longer kept")
+        return self._columns.between(fitted.position, self._columns.total)
 
     def adopt(self, fitted: Fitted) -> dict[str, Any]:
         """Put a refit in force, with the outcomes that it does not know yet."""
-        for _ in fitted.learn(self.since(fitted, self._columns.total)):
+        for _ in fitted.learn(self.since(fitted)):
             pass
         replaced, self._fold, self._position = self._fold, fitted.fold, fitted.position
         self._held = False

@@ -15,13 +15,13 @@ from contextlib import contextmanager, suppress
 from time import sleep
 from typing import Any, Final
 
-_PATIENT: Final = 19
+_PATIENT: Final = 10
 _WORK, _REST = 0.002, 0.0005
 
 
 def main() -> None:
     """Read, fit, write."""
-    with _calls_first():
+    with _calls_first(last=sys.argv[2] == "last"):
         from budget_proxy.predict.strategies import fitting
         from budget_proxy.training.arrays import packed, unpacked
 
@@ -31,26 +31,29 @@ def main() -> None:
 
 
 @contextmanager
-def _calls_first() -> Iterator[None]:
+def _calls_first(*, last: bool) -> Iterator[None]:
     """Give way to calls by all that this system's kernel offers.
 
-    Linux's idle class computes where nothing else does. Whoever shares a processor there may wait
-    a whole tick for it, of four milliseconds, unless another one falls idle meanwhile: so this
-    process rests, again and again.
+    To be ``last`` is to compute where nothing else does (Linux's idle class). Whoever shares a
+    processor may wait a whole tick for it, of four milliseconds, unless another one falls idle
+    meanwhile: so this process rests, again and again.
     """
-    with suppress(OSError):  # where even that is forbidden
-        if hasattr(os, "SCHED_IDLE"):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-        elif hasattr(os, "nice"):
+    if hasattr(os, "nice"):
+        with suppress(OSError):
             os.nice(_PATIENT)
-    if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, _rest)
-        signal.setitimer(signal.ITIMER_REAL, _WORK)
+    if last and hasattr(os, "SCHED_IDLE"):
+        with suppress(OSError):  # musl knows none, and some containers forbid it
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    signal.signal(signal.SIGALRM, _rest)
+    signal.setitimer(signal.ITIMER_REAL, _WORK)
     try:
         yield
-    finally:
-        if hasattr(signal, "setitimer"):
-            signal.setitimer(signal.ITIMER_REAL, 0.0)
+    finally:  # in this order: one that is due already would begin anew
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
 
 
 def _rest(*_: Any) -> None:

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from math import inf
 from queue import SimpleQueue
 from time import monotonic, sleep
 from typing import Any, Final
@@ -20,7 +22,7 @@ from budget_proxy.errors import StoreError
 from budget_proxy.predict.base import Fitting, Refitting, Snapshot
 from budget_proxy.store.base import KEPT_FITS, Store
 from budget_proxy.training.arrays import packed
-from budget_proxy.training.pace import Lock, Pace, between, paced
+from budget_proxy.training.pace import GivenUp, Lock, Pace, paced
 from budget_proxy.training.replay import made, replay, restored
 from budget_proxy.types import CallRecord, Fit
 
@@ -30,14 +32,24 @@ _ONE_THREAD: Final = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_
 _A_CALL: Final = 0.005
 """Seconds, about, that a call takes in here."""
 
-_SOME: Final = 16
-"""Outcomes that a fit is told of at a time."""
+_FEW: Final = 8
+"""Outcomes that calls may wait for while a fit that lacks them is put in force."""
 
-_LONGEST: Final = 1800.0
-"""Seconds after which a fit is given up; it waits for a processor that nothing else needs."""
+_MANY: Final = 4000
+"""Outcomes that it is to be told of in a hurry, as it is where they do not become fewer."""
+
+_PATIENCE: Final = 60.0
+"""Seconds after which a fit that is given only what nothing else needs is begun again otherwise."""
+
+_LONGEST: Final = 300.0
+"""Seconds after which that one is given up."""
 
 _AFTER_A_FAULT: Final = 60.0
 """Seconds until the next try."""
+
+
+class _NoProcess(Exception):
+    """None can be started here."""
 
 
 class _Settle:
@@ -76,6 +88,7 @@ class Trainer:
         self._instance = instance
         self._last: Row = ("", 0)
         self._paused = self._closed = False
+        self._patient = True
         self.begin_process()
 
     def begin_process(self) -> None:
@@ -147,19 +160,14 @@ class Trainer:
             self._thread.start()
 
     def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            if isinstance(job, _Settle):
-                self._settle()
-                continue
-            snapshot, taken = job
-            try:
-                self._put_in_force(self._fitted(snapshot), snapshot, taken)
-            except (OSError, ValueError, subprocess.SubprocessError, StoreError) as error:
-                if not self._closed:
-                    self._not_before = monotonic() + _AFTER_A_FAULT
-                    self._on_fault("refit", error)
-            finally:
-                self._idle.set()
+        try:
+            while (job := self._jobs.get()) is not None:
+                if isinstance(job, _Settle):
+                    self._settle()
+                else:
+                    self._fit(*job)
+        finally:
+            self._idle.set()  # also where an error ends this thread: the next job has another
 
     def _settle(self) -> None:
         """Learn what was put off, part by part, where no call does it before.
@@ -167,52 +175,82 @@ class Trainer:
         The one that put it off is still under way; so may be the next one, in a crowd.
         """
         sleep(_A_CALL)
-        with paced() as pace:
+        with suppress(GivenUp), paced(self._is_closed) as pace:
             while self._predictor.behind():
-                with between(self._lock()):
+                with pace.between(self._lock()):
                     self._predictor.settle()
                 pace()
 
-    def _put_in_force(self, content: bytes, snapshot: Snapshot, taken: Row) -> None:
-        with paced() as pace:
-            fitted = restored(content, snapshot, self._how, pace)
-            if fitted is None:
-                raise ValueError("the process that fits is of another version: restart this one")
-            effective, replaced = self._adopted(fitted, pace)
-            name = self._predictor.name
-            self._store.save_fit(Fit(name, taken, effective, self._now(), self._instance, content))
-            while replaced:
-                replaced.popitem()
-                pace()
+    def _fit(self, snapshot: Snapshot, taken: Row) -> None:
+        try:
+            content = self._fitted(snapshot)
+            with paced(self._is_closed) as pace:
+                self._put_in_force(content, snapshot, taken, pace)
+        except GivenUp:
+            pass
+        except (OSError, ValueError, subprocess.SubprocessError, StoreError) as error:
+            if not self._closed:
+                self._not_before = monotonic() + _AFTER_A_FAULT
+                self._on_fault("refit", error)
+        finally:
+            self._idle.set()
+
+    def _is_closed(self) -> bool:
+        return self._closed
+
+    def _put_in_force(self, content: bytes, snapshot: Snapshot, taken: Row, pace: Pace) -> None:
+        fitted = restored(content, snapshot, self._how, pace)
+        if fitted is None:
+            raise ValueError("the process that fits is of another version: restart this one")
+        effective, replaced = self._adopted(fitted, pace)
+        name = self._predictor.name
+        self._store.save_fit(Fit(name, taken, effective, self._now(), self._instance, content))
+        while replaced:
+            replaced.popitem()
+            pace()
 
     def _adopted(self, fitted: Any, pace: Pace) -> tuple[Row, dict[str, Any]]:
         """Have it learn what came while it was fitted, beside the calls, and put it in force.
 
         The row it is in force after, and the parts of what it replaces.
         """
+        before = inf
         while True:
-            with between(self._lock()):
-                later = self._predictor.since(fitted, _SOME)
-                if not later:
+            with pace.between(self._lock()):
+                later = self._predictor.since(fitted)
+                if len(later) <= _FEW:
                     return self._last, self._predictor.adopt(fitted)
-            for _ in fitted.learn(later):
-                pace()
+            if len(later) > min(before, _MANY):
+                pace.hurry()
+            before = len(later)
+            pace.take(fitted.learn(later), self._lock())
 
     def _fitted(self, snapshot: Snapshot) -> bytes:
         try:
-            child = self._start()
-        except OSError:  # no more processes, or a frozen program: calls wait a little at times
-            with paced():
+            if self._patient:
+                try:
+                    return self._by_process(snapshot, _PATIENCE)
+                except subprocess.TimeoutExpired:
+                    self._patient = False
+            return self._by_process(snapshot, _LONGEST)
+        except _NoProcess:  # or a frozen program: calls wait a little at times
+            with paced(self._is_closed):
                 return made(snapshot, self._how)
+
+    def _by_process(self, snapshot: Snapshot, longest: float) -> bytes:
+        try:
+            child = self._start()
+        except OSError as error:
+            raise _NoProcess from error
         self._child = child
         try:
             if self._closed:  # before there was a child that could be killed
                 child.kill()
             sent = packed(snapshot, self._how.shapes, small=False)
-            content, said = child.communicate(sent, timeout=_LONGEST)
+            content, said = child.communicate(sent, timeout=longest)
         finally:
             child.kill()
-            child.wait()
+            child.communicate()
             self._child = None
         if child.returncode:
             last = said.decode(errors="replace").strip().rpartition("\n")[2]
@@ -222,10 +260,11 @@ class Trainer:
     def _start(self) -> subprocess.Popen[bytes]:
         if getattr(sys, "frozen", False) or not sys.executable:
             raise OSError("this program is no Python interpreter")
+        wanted = self._predictor.name, "last" if self._patient else "late"
         # Modules are found where this process finds them, and never in the working directory.
         paths = os.pathsep.join(path for path in sys.path if path)
         return subprocess.Popen(  # noqa: S603 (our own module, by this very interpreter)
-            [sys.executable, "-P", "-m", "budget_proxy.training.process", self._predictor.name],
+            [sys.executable, "-P", "-m", "budget_proxy.training.process", *wanted],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
