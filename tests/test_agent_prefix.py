@@ -84,6 +84,7 @@ def replay(
                 _post(agent, other if turn % 2 else one, body)
         with _proxy(home, upstream) as (engine, proxy):
             rows = [row for row in engine.store.calls() if row.strategy != "import"]
+            assert engine.fitted()
             _post(agent, proxy, agent.bodies(stream=False, thread="thread-2")[0])
     return Replay(alone, provider.bodies[:-1], rows, provider.bodies[-1])
 

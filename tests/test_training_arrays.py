@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import pickle
+import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -100,6 +102,18 @@ def test_what_goes_out_comes_back(value: Any) -> None:
     assert parts_of(unpacked(packed(value, KINDS), KINDS)) == parts_of(value)
 
 
+def test_large_and_small_hold_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compressed or not; what comes back can be written to, and no Python is parsed on the way."""
+    monkeypatch.setattr(ast, "parse", None)
+    value = [np.zeros((3, 4), np.float16), np.array(5.0), np.zeros((0, 2)), np.ones(4, bool)]
+    for small in (True, False):
+        for found, wanted in zip(unpacked(packed(value, (), small=small), ()), value, strict=True):
+            assert found.dtype == wanted.dtype
+            assert found.shape == wanted.shape
+            assert (found == wanted).all()
+            found[...] = 1
+
+
 def test_integers_of_any_size_keep_their_last_digit() -> None:
     """Also where numpy would make floats of them, because no integer of its own holds them all."""
     value = [1, 2**63 + 5, -7, 2**70]
@@ -142,6 +156,11 @@ def damaged() -> dict[str, bytes]:
         "pickle": pickle.dumps({"a": 1}),
         "another archive": out.getvalue(),
         "a class that is not known here": whole,
+        "something else, compressed": zlib.compress(b"hello"),
+        "cut within an array": packed(np.arange(9), KINDS, small=False)[:-3],
+        "an array of objects": packed(np.arange(9), (Layer,), small=False).replace(b"<i8", b"|O8"),
+        "a negative size": packed(np.arange(9), (Layer,), small=False).replace(b"[9]", b"[-9]"),
+        "no text": b"budget_proxy arrays 1" + b"\xff" * 30,
     }
 
 

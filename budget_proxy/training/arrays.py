@@ -2,16 +2,17 @@
 
 A value is a number, a string, ``None``, an array, a tuple, a list, a dict, or an object of one
 of the ``kinds`` that reader and writer agree on, in any depth. Its shape is JSON, its arrays
-follow as numpy writes them (``npz``). What there is many of (numbers, objects of one kind)
+follow as they lie in memory (numpy's own files are read by Python's parser, which two threads
+upset at the same time). What there is many of (numbers, objects of one kind)
 becomes columns: small on disk, and quick to read in steps that let other threads go on.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import zipfile
+import math
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
@@ -23,7 +24,8 @@ Array = np.ndarray[Any, Any]
 Kinds = Mapping[str, type]
 Pause = Callable[[], None]
 
-_SHAPE: Final = "shape"
+_MARK: Final = b"budget_proxy arrays 1"
+_SIZE: Final = 8
 _KIND: Final = "kind"
 _MANY: Final = 4
 _SOME: Final = 512
@@ -44,12 +46,12 @@ def packed(value: Any, kinds: Iterable[type], *, small: bool = True) -> bytes:
     """
     known = {kind.__name__: kind for kind in kinds}
     writer = _Writer(known)
-    shape = json.dumps([_form(known), writer.described(value)]).encode()
-    named: dict[str, Any] = {f"a{place}": array for place, array in enumerate(writer.arrays)}
-    named[_SHAPE] = np.frombuffer(shape, np.uint8)
-    out = io.BytesIO()
-    (np.savez_compressed if small else np.savez)(out, **named)
-    return out.getvalue()
+    described = [_form(known), writer.described(value)]
+    kept = [[array.dtype.str, array.shape] for array in writer.arrays]
+    head = json.dumps([*described, kept]).encode()
+    parts = [_MARK, len(head).to_bytes(_SIZE, "little"), head]
+    whole = b"".join([*parts, *(array.tobytes() for array in writer.arrays)])
+    return zlib.compress(whole) if small else whole
 
 
 def unpacked(content: bytes, kinds: Iterable[type], pause: Pause = no_pause) -> Any:
@@ -59,18 +61,36 @@ def unpacked(content: bytes, kinds: Iterable[type], pause: Pause = no_pause) -> 
 
     Raises ValueError where they are damaged, or of another version's shape.
     """
+    known = {kind.__name__: kind for kind in kinds}
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as held:
-            arrays = {}
-            for name in held.files:
-                arrays[name] = held[name]
-                pause()
-        known = {kind.__name__: kind for kind in kinds}
-        return _Reader(arrays, known, pause).whole(json.loads(arrays[_SHAPE].tobytes()))
-    except (OSError, EOFError, LookupError, TypeError, ValueError, AttributeError) as error:
+        whole = _plain(content)
+        start = len(_MARK) + _SIZE
+        at = start + int.from_bytes(whole[len(_MARK) : start], "little")
+        form, shape, kept = json.loads(bytes(whole[start:at]))
+        arrays = []
+        for kind, size in kept:
+            array = _array_at(whole, at, np.dtype(kind), size)
+            arrays.append(array)
+            at += array.nbytes
+            pause()
+        return _Reader(arrays, known, pause).whole(form, shape)
+    except (zlib.error, LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError(f"this is nothing that was packed here: {error}") from error
-    except zipfile.BadZipFile as error:
-        raise ValueError(f"this is nothing that was packed here: {error}") from error
+
+
+def _plain(content: bytes) -> memoryview:
+    plain = content if content.startswith(_MARK) else zlib.decompress(content)
+    if not plain.startswith(_MARK):
+        raise ValueError("it begins with something else")
+    return memoryview(plain)
+
+
+def _array_at(whole: memoryview, at: int, kind: np.dtype[Any], size: Sequence[int]) -> Array:
+    """An array that stands at a place; one's own, which can be written to."""
+    count = math.prod(size)
+    if count < 0 or at + count * kind.itemsize > len(whole):
+        raise ValueError("it ends too early")
+    return np.frombuffer(whole, kind, count, at).reshape(size).copy()
 
 
 _PLAIN: Final = (lambda: None).__code__
@@ -146,14 +166,13 @@ class _Writer:
 
 
 class _Reader:
-    def __init__(self, arrays: Mapping[str, Array], kinds: Kinds, pause: Pause) -> None:
+    def __init__(self, arrays: Sequence[Array], kinds: Kinds, pause: Pause) -> None:
         self._arrays = arrays
         self._kinds = kinds
         self._pause = pause
 
-    def whole(self, described: Any) -> Any:
-        """The value of a shape that stands behind the form of its objects."""
-        form, shape = described
+    def whole(self, form: str, shape: Any) -> Any:
+        """The value of a shape, if its objects have that form."""
         if form != _form(self._kinds):
             raise ValueError("its objects have other attributes")
         return self.made(shape)
@@ -164,7 +183,7 @@ class _Reader:
             return shape
         kind = shape[_KIND]
         if kind == "array":
-            return self._arrays[f"a{shape['at']}"]
+            return self._arrays[shape["at"]]
         if kind in _SEQUENCES:
             return _SEQUENCES[kind](self._parts(shape["parts"]))
         if kind in _EMPTY:
@@ -181,7 +200,7 @@ class _Reader:
             return [self.made(part) for part in shape]
         kind = shape[_KIND]
         if kind == "column":
-            return self._numbers(self._arrays[f"a{shape['at']}"])
+            return self._numbers(self._arrays[shape["at"]])
         if kind == "rows":
             columns = [self._parts(column) for column in shape["columns"]]
             rows = map(_SEQUENCES[shape["of"]], zip(*columns, strict=True))
