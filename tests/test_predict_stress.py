@@ -157,6 +157,7 @@ def _check_that_nothing_leaks(
             assert after[place + 1 :].tolist() != before[place + 1 :].tolist(), place
 
 
+@pytest.mark.slow
 def test_cut_answers_do_not_shorten_the_upper_quantiles(tmp_path: Path) -> None:
     """Cut at its group's p90, q95 and q99 cover the true lengths; who is not told falls short."""
     rows = stress.made_up(1500)
@@ -202,6 +203,7 @@ def made_up_compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return found["comparison"]
 
 
+@pytest.mark.xdist_group("compared")  # whose fixture takes half a minute
 def test_shuffled_outcomes_give_no_skill(made_up_compared: Any) -> None:
     """Permuted within their model, made-up outcomes are forecast no better than by constants.
 
@@ -214,6 +216,7 @@ def test_shuffled_outcomes_give_no_skill(made_up_compared: Any) -> None:
     assert min(skill["q50"], skill["q75"]) >= -0.03, skill
 
 
+@pytest.mark.xdist_group("compared")  # whose fixture takes half a minute
 def test_no_baseline_is_much_better(made_up_compared: Any) -> None:
     """The default's loss is at most 1.02 of the best baseline's on made-up calls, by level."""
     assert max(_beside_the_best(made_up_compared).values()) <= 1.02
