@@ -17,6 +17,7 @@ from budget_proxy.predict.strategies import fitting, make
 from budget_proxy.store import open_store
 from budget_proxy.training import replay as replay_module
 from budget_proxy.training import trainer as trainer_module
+from budget_proxy.training.pace import Pace
 from budget_proxy.training.replay import replay
 from budget_proxy.training.trainer import Trainer
 
@@ -222,6 +223,40 @@ def test_a_fit_that_gets_no_processor_is_begun_again(
         assert len(engine.store.fits("learned")) >= 2
         assert not engine.faults
     assert asked[:3] == ["last", "late", "late"]
+
+
+def test_what_a_fit_replaces_is_let_go_of_part_by_part(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a pause between any two: half a million arrays at once would hold up a call."""
+    pauses = 0
+    let_go: list[int] = []
+
+    class Part:
+        def __del__(self) -> None:
+            let_go.append(pauses)
+
+    def counted(pace: Pace) -> None:
+        nonlocal pauses
+        pauses += 1
+        resting(pace)
+
+    resting = Pace.__call__
+    monkeypatch.setattr(Pace, "__call__", counted)
+    with Engine.open(url, holdout=0.0) as engine:
+        predictor: Any = engine.core.predictor
+        adopt = predictor.adopt
+
+        def adopted(fitted: Any) -> dict[str, Any]:
+            adopt(fitted)
+            return {name: Part() for name in "abc"}
+
+        monkeypatch.setattr(predictor, "adopt", adopted)
+        lived(engine, 0, 45)
+        assert not engine.faults
+        fits = len(engine.store.fits("learned"))
+    assert len(let_go) == 3 * fits > 0
+    assert len(set(let_go)) == len(let_go)
 
 
 @pytest.mark.slow
