@@ -29,6 +29,9 @@ from budget_proxy.types import CallRecord
 JSON = (("content-type", "application/json"),)
 EVENTS = (("content-type", "text/event-stream; charset=utf-8"),)
 
+_SOON = 0.01
+"""Seconds between two looks at whether a server is to end, or has."""
+
 
 @dataclass
 class Seen:
@@ -263,6 +266,32 @@ def _responder(answer: Answer | Callable[[Seen], Answer]) -> Callable[[Seen], An
     return (lambda _: answer) if isinstance(answer, Answer) else answer
 
 
+class _Server(uvicorn.Server):
+    """Ends as uvicorn does, but soon: that looks ten times a second whether it is to, and waits."""
+
+    async def main_loop(self) -> None:
+        """Run until it is to end."""
+        await self.on_tick(0)
+        while not self.should_exit:  # noqa: ASYNC110 (another thread says so)
+            await asyncio.sleep(_SOON)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of idle connections, wait for the others, and end the app."""
+        for listening in (*self.servers, *(sockets or ())):
+            listening.close()
+        state = self.server_state
+        for connection in list(state.connections):
+            connection.shutdown()
+        try:
+            async with asyncio.timeout(self.config.timeout_graceful_shutdown):
+                while state.connections or state.tasks:  # noqa: ASYNC110 (uvicorn has no event)
+                    await asyncio.sleep(_SOON)
+        except TimeoutError:
+            for task in state.tasks:
+                task.cancel()
+        await self.lifespan.shutdown()
+
+
 @contextmanager
 def served(app: Any, *, patience: float = 2.0) -> Iterator[str]:
     """The address of an ASGI app, served by uvicorn in a thread until the block ends.
@@ -275,7 +304,7 @@ def served(app: Any, *, patience: float = 2.0) -> Iterator[str]:
         app, log_level="critical", lifespan="on", ws="none", http=Protocol,
         access_log=False, date_header=False, server_header=False,
     )  # fmt: skip
-    server = uvicorn.Server(config)
+    server = _Server(config)
     server.config.timeout_graceful_shutdown = patience  # type: ignore[assignment] # any number will do
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

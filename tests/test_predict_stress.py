@@ -167,12 +167,14 @@ def test_cut_answers_do_not_shorten_the_upper_quantiles(tmp_path: Path) -> None:
     assert _of_cut_answers(rows, tmp_path, told=False)["q95"] < 0.92
 
 
+@pytest.mark.slow
 def test_coverage_comes_back_after_lengths_have_doubled(tmp_path: Path) -> None:
     """150 calls after every answer became twice as long, q95 covers 95 % again."""
     rows = stress.doubled(stress.made_up(1100), 600)
     assert _after_the_shift(rows, tmp_path, 600) == pytest.approx(0.95, abs=0.04)
 
 
+@pytest.mark.slow
 def test_coverage_holds_for_a_new_model(tmp_path: Path) -> None:
     """150 calls after all prompts went to a model never seen, q95 covers 95 %."""
     rows = stress.renamed(stress.made_up(1100), 600)
@@ -203,7 +205,7 @@ def made_up_compared(tmp_path_factory: pytest.TempPathFactory) -> Any:
     return found["comparison"]
 
 
-@pytest.mark.xdist_group("compared")  # whose fixture takes half a minute
+@pytest.mark.slow
 def test_shuffled_outcomes_give_no_skill(made_up_compared: Any) -> None:
     """Permuted within their model, made-up outcomes are forecast no better than by constants.
 
@@ -216,7 +218,7 @@ def test_shuffled_outcomes_give_no_skill(made_up_compared: Any) -> None:
     assert min(skill["q50"], skill["q75"]) >= -0.03, skill
 
 
-@pytest.mark.xdist_group("compared")  # whose fixture takes half a minute
+@pytest.mark.slow
 def test_no_baseline_is_much_better(made_up_compared: Any) -> None:
     """The default's loss is at most 1.02 of the best baseline's on made-up calls, by level."""
     assert max(_beside_the_best(made_up_compared).values()) <= 1.02
