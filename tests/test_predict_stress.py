@@ -38,8 +38,8 @@ HELD = {"chat": 2.1, "reasoning": 1.8, "agent_steps": 3.5}
 """Sum of q95 by the sum used, at most."""
 
 KNOWN = {"chat": {("gpt-4-1106-preview", "q50")}}
-"""Groups and levels that are off: 161 of 274 calls where 157 may be. Of files with these groups and
-perfect forecasts 15 % have one that is (docs/prediction.md)."""
+"""Groups and levels that are off: 159 or 161 of 274 calls, by processor, where 157 may be. Of files
+with these groups and perfect forecasts 15 % have one that is (docs/prediction.md)."""
 
 pytestmark = pytest.mark.xdist_group("stress")  # comparisons are made once and shared
 
