@@ -228,7 +228,7 @@ def test_a_fit_that_gets_no_processor_is_begun_again(
 def test_what_a_fit_replaces_is_let_go_of_part_by_part(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a pause between any two: half a million arrays at once would hold up a call."""
+    """With a chance to pause between any two: all of it at once would hold up a call."""
     pauses = 0
     let_go: list[int] = []
 
