@@ -331,6 +331,24 @@ def test_a_late_answer_takes_the_place_of_its_pending_row(store: Store) -> None:
     assert store.counts()["calls"] == 2
 
 
+def test_a_row_replaced_while_rows_are_read_is_read_once(store: Store) -> None:
+    """As it was or as it is: the history is never a row short."""
+    ids = ["given", "kept", "replaced"]
+    store.append([record(call_id=id_, response_id=id_, pending=True) for id_ in ids])
+
+    def settles(id_: str) -> None:
+        assert store.settle_late(id_, lambda row: replace(row, pending=False)) is not None
+
+    found = store.calls(start=0.0)
+    settles("replaced")
+    read = [next(found)]
+    settles("given")
+    assert sorted(row.call_id for row in [*read, *found]) == ids
+    pending = store.calls(pending=True)
+    settles("kept")
+    assert all(row.pending for row in pending)
+
+
 def test_a_late_answer_is_taken_once(store: Store) -> None:
     """A row that is settled stays, and so does everything where the response is unknown."""
     store.append([record(response_id="r"), record(pending=True)])

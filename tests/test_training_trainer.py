@@ -204,6 +204,34 @@ def test_closing_gives_up_a_fit_wherever_it_is(
     assert engine.core.predictor._position == before  # type: ignore[attr-defined]
 
 
+def test_closing_waits_for_a_thread_that_is_being_started(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever starts it does so under the lock, from which closing does not take it."""
+    starting, on = threading.Event(), threading.Event()
+
+    class Slow(threading.Thread):
+        def start(self) -> None:
+            if self.name == "budget-proxy-trainer":
+                starting.set()
+                on.wait(10)
+            super().start()
+
+    engine = Engine.open(url, holdout=0.0)
+    calls = threading.Thread(target=lived, args=(engine, 0, 45))
+    monkeypatch.setattr(threading, "Thread", Slow)
+    calls.start()
+    assert starting.wait(30)
+    threading.Timer(0.2, on.set).start()
+    trainer = engine._trainer
+    assert trainer is not None
+    trainer.close()
+    assert not trainer._thread.is_alive()  # type: ignore[union-attr]
+    calls.join(30)
+    engine.close()
+    assert not engine.faults
+
+
 def test_a_fit_that_gets_no_processor_is_begun_again(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -174,7 +174,8 @@ class Recorder:
         thread = self._thread
         if thread is not None:
             self._signals.put(_Signal.STOP)
-            thread.join(timeout)
+            if thread.is_alive():  # it is not yet where a signal came while it was being started
+                thread.join(timeout)
         if self._unwritten():
             self._drop(self._unwritten(), "the history could not be written before it was closed")
         self._store.close()

@@ -13,6 +13,7 @@ from array import array
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from math import inf
 from pathlib import Path
 from typing import Any, Final
@@ -40,11 +41,11 @@ from budget_proxy.store.budgeted import Budgeted
 from budget_proxy.store.connections import Connections, enable_wal
 from budget_proxy.store.faults import PREFIX, explained, storable
 from budget_proxy.store.keying import Keyed
+from budget_proxy.store.listing import streamed
 from budget_proxy.store.pages import Asked, Page, Place
 from budget_proxy.store.sums import KEYS, SUMMED, Sums
 from budget_proxy.types import CallRecord, Fit, Session
 
-_PAGE: Final = 1000
 _CALL: Final = f"SELECT {', '.join(rows.CALL_COLUMNS)} FROM calls"  # noqa: S608 (our own names)
 _LEARNED: Final = (
     f"SELECT {', '.join(f'calls.{name}' for name in rows.CALL_COLUMNS)}, "  # noqa: S608 (our own names)
@@ -169,21 +170,15 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
     ) -> Iterator[CallRecord]:
         """Give rows by time [start, end) and equality of columns, oldest first, streamed.
 
-        No transaction stays open between rows: their ids are read first, then page by page.
+        No transaction stays open between rows: their ids are read first, then page by page. A
+        row that a late answer replaces meanwhile is given as it was or as it is, once.
         Raises InvalidInput where ``where`` names no column.
         """
         rows.check_columns(where)
         terms = [(f"{name} IS ?", rows.condition(name, value)) for name, value in where.items()]
         terms += [("ts >= ?", start)] if start is not None else []
         terms += [("ts < ?", end)] if end is not None else []
-        clause = " WHERE " + " AND ".join(term for term, _ in terms) if terms else ""
-        with self._connection("read") as connection:
-            found = connection.execute(
-                f"SELECT id FROM calls{clause} ORDER BY id",  # noqa: S608 (names were checked)
-                [value for _, value in terms],
-            )
-            ids = array("q", (id_ for (id_,) in found))
-        return self._pages(ids)
+        return streamed(self._ids(terms), self._rows, partial(self._ids, terms))
 
     def newest(
         self,
@@ -361,13 +356,18 @@ class SQLiteStore(Alerted, Budgeted, Keyed, Accounted):
         with self._connection("read") as connection:
             return [rows.read_call(row) for row in connection.execute(query, values)]
 
-    def _pages(self, ids: array[int]) -> Iterator[CallRecord]:
-        for first in range(0, len(ids), _PAGE):
-            page = json.dumps(ids[first : first + _PAGE].tolist())
-            yield from self._calls(
-                f"{_CALL} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",  # noqa: S608 (our own names)
-                [page],
+    def _ids(self, terms: list[tuple[str, Any]], after: int = 0) -> array[int]:
+        clause = " AND ".join(["id > ?", *(term for term, _ in terms)])
+        with self._connection("read") as connection:
+            found = connection.execute(
+                f"SELECT id FROM calls WHERE {clause} ORDER BY id",  # noqa: S608 (names were checked)
+                [after, *(value for _, value in terms)],
             )
+            return array("q", (id_ for (id_,) in found))
+
+    def _rows(self, ids: list[int]) -> list[CallRecord]:
+        listed = "id IN (SELECT value FROM json_each(?))"
+        return self._calls(f"{_CALL} WHERE {listed} ORDER BY id", [json.dumps(ids)])
 
     @contextmanager
     def _transaction(self, doing: str, *, urgent: bool = False) -> Iterator[sqlite3.Connection]:

@@ -135,13 +135,16 @@ class Trainer:
 
     def close(self) -> None:
         """Give up a fit that is under way. Nothing is begun after that."""
+        lock = self._lock()
+        lock.acquire()  # what is being begun has begun
         self._closed = True
+        lock.release()
         self._jobs.put(None)
-        child = self._child
+        child, thread = self._child, self._thread
         if child is not None:
             child.kill()
-        if self._thread is not None:
-            self._thread.join(5.0)
+        if thread is not None:
+            thread.join(5.0)
 
     def _begin_if_due(self) -> None:
         if self._closed or not self._idle.is_set() or not self._predictor.due():
@@ -154,10 +157,9 @@ class Trainer:
     def _have_done(self, job: tuple[Snapshot, Row] | _Settle) -> None:
         self._jobs.put(job)
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(
-                target=self._work, name="budget-proxy-trainer", daemon=True
-            )
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="budget-proxy-trainer", daemon=True)
+            thread.start()
+            self._thread = thread  # not before: close() joins it, maybe in a signal handler
 
     def _work(self) -> None:
         try:
