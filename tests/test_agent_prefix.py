@@ -84,15 +84,18 @@ def replay(
                 _post(agent, other if turn % 2 else one, body)
         with _proxy(home, upstream) as (engine, proxy):
             rows = [row for row in engine.store.calls() if row.strategy != "import"]
-            assert engine.fitted()
             _post(agent, proxy, agent.bodies(stream=False, thread="thread-2")[0])
     return Replay(alone, provider.bodies[:-1], rows, provider.bodies[-1])
 
 
 @contextmanager
 def _proxy(home: Path, upstream: str) -> Iterator[tuple[Engine, str]]:
-    """An instance on the same history as the others."""
-    bases = {"openai_base_url": upstream, "anthropic_base_url": upstream}
+    """An instance on the same history as the others.
+
+    It knows all of that at once. Fits are made when there is time for them, so that what a new
+    conversation would be told after some of them is anybody's guess.
+    """
+    bases = {"openai_base_url": upstream, "anthropic_base_url": upstream, "strategy": "quantile"}
     with (
         pytest.MonkeyPatch.context() as patch,
         Engine.open(f"sqlite:///{home / 'history.db'}", holdout=0.0, **bases) as engine,
