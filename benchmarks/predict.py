@@ -130,8 +130,8 @@ class Learner:
             session=asked.scope.session,
             signals=signals_of(asked, kind, SALT),
         )
-        kind = replace(kind, novelty=self.memory.novelty(features))
-        return self.predictor.predict_one(replace(features, characteristics=kind))
+        features = features.with_novelty(self.memory.novelty(features))
+        return self.predictor.predict_one(features)
 
     def learn(self, rows: Any) -> tuple[float, float]:
         """Take rows in; CPU in microseconds a row, what making them takes left out.
@@ -162,13 +162,16 @@ class Learner:
         times.append(time.perf_counter())
         fitted = fitting(self.predictor.name).refit(snapshot)
         times.append(time.perf_counter())
-        self.predictor.adopt(fitted)
+        replaced = self.predictor.adopt(fitted)
         times.append(time.perf_counter())
         taking, fitting_, adopting = (b - a for a, b in pairwise(times))
+        times = [time.perf_counter(), *(time.perf_counter() for _ in replaced)]
+        longest = max(b - a for a, b in pairwise(times))
         return [
             Line("a fit, in the background", fitting_, "s", 20.0),
             Line("its snapshot", taking * 1e3, "ms", 5.0),
             Line("its adoption", adopting * 1e3, "ms", 5.0),
+            Line("longest step of letting go of another", longest * 1e3, "ms", 5.0),
         ]
 
 

@@ -297,10 +297,7 @@ class Core:
 
     def foresee(self, features: Features) -> tuple[Features, Forecast]:
         """A forecast, with the novelty of the task filled in from the history."""
-        novelty = self.memory.novelty(features)
-        if novelty != features.characteristics.novelty:
-            kind = replace(features.characteristics, novelty=novelty)
-            features = replace(features, characteristics=kind)
+        features = features.with_novelty(self.memory.novelty(features))
         return features, self.predictor.predict_one(features)
 
     def _view(self, call: Call, session: Session) -> View:

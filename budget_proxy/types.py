@@ -218,6 +218,19 @@ class Features:
     task: str | None = None
     signals: bytes = b""
 
+    def with_novelty(self, novelty: float) -> Features:
+        """The same of a task that is so new."""
+        # (Each call asks: ``replace`` takes five times as long.)
+        kind = self.characteristics
+        found = Characteristics(
+            kind.complexity, kind.domains, kind.task_type, novelty, kind.uncertainty,
+            kind.criticality, kind.creative, kind.architecture, kind.evidence,
+        )  # fmt: skip
+        return Features(
+            self.agent, self.model, self.task_type, found, self.now, self.input_tokens,
+            self.ceiling, self.session, self.task, self.signals,
+        )  # fmt: skip
+
 
 @frozen
 class Observation:

@@ -12,15 +12,14 @@ OTHER = (11, 12, 13, 0, 0, 0, 24, 25, 0, 0)
 
 def _learned(effects: Effects, keys: tuple[int, ...], *rests: float) -> None:
     for rest in rests:
-        rows = effects.find(keys)
-        effects.add(keys, rows, effects.look(rows)[0], rest)
+        effects.add(keys, effects.look(keys), rest)
 
 
 def test_an_effect_is_what_was_left_over_shrunk_by_its_strength() -> None:
     """After one outcome that is 1 off, an effect of strength k is 1 / (1 + k); none for key 0."""
     effects = Effects()
     _learned(effects, ONE, 1.0)
-    found, counts, _ = effects.look(effects.find(ONE))
+    found, counts, *_ = effects.look(ONE)
     for place, key in enumerate(ONE):
         assert found[place] == pytest.approx(1.0 / (1.0 + STRENGTHS[place]) if key else 0.0)
         assert counts[place] == bool(key)
@@ -30,8 +29,8 @@ def test_what_others_share_is_all_that_they_learn() -> None:
     """Another prompt of the same model knows the model's effect, and none of the prompt's."""
     effects = Effects()
     _learned(effects, ONE, 1.0, 1.0)
-    found, counts, _ = effects.look(effects.find(OTHER))
-    assert counts == [2, 2, 2, 0, 0, 0, 0, 0, 0, 0]
+    found, counts, *_ = effects.look(OTHER)
+    assert counts == (2, 2, 2, 0, 0, 0, 0, 0, 0, 0)
     assert found[6] == found[7] == 0.0
     assert found[0] > 0.0
 
@@ -40,7 +39,7 @@ def test_the_same_number_under_two_factors_is_two_keys() -> None:
     """A model's key that equals a prompt's is not taken for it."""
     effects = Effects()
     _learned(effects, (7, 0, 0, 0, 0, 0, 0, 0, 0, 0), 1.0)
-    assert effects.find((0, 0, 0, 0, 0, 0, 7, 0, 0, 0)) == [0] * len(FACTORS)
+    assert effects.look((0, 0, 0, 0, 0, 0, 7, 0, 0, 0)).counts == (0,) * len(FACTORS)
 
 
 def test_a_sweep_tells_prompts_and_models_apart() -> None:
@@ -54,9 +53,9 @@ def test_a_sweep_tells_prompts_and_models_apart() -> None:
     effects = Effects()
     Backfit(keys).sweep(effects, lengths)
     for row in range(0, 3000, 100):
-        rows = effects.find(keys[row].tolist())
+        told = effects.look(keys[row].tolist())
         expected = 5.0 + by_model[models[row]] + by_prompt[prompts[row]]
-        assert effects.general + sum(effects.look(rows)[0]) == pytest.approx(expected, abs=0.1)
+        assert effects.general + sum(told.effects) == pytest.approx(expected, abs=0.1)
 
 
 def test_a_full_table_keeps_what_was_touched_last() -> None:
@@ -65,6 +64,6 @@ def test_a_full_table_keeps_what_was_touched_last() -> None:
     for number in range(1000):
         effects.tidy()
         _learned(effects, (1, 2, 3, 0, 0, 0, 1000 + number, 0, 0, 0), 0.5)
-    assert effects.find((1, 2, 3, 0, 0, 0, 1999, 0, 0, 0))[6]
-    assert not effects.find((1, 2, 3, 0, 0, 0, 1000, 0, 0, 0))[6]
-    assert effects.look(effects.find((1, 2, 3, 0, 0, 0, 1, 0, 0, 0)))[1][0] == 1000
+    assert effects.look((1, 2, 3, 0, 0, 0, 1999, 0, 0, 0)).counts[6] == 1
+    assert effects.look((1, 2, 3, 0, 0, 0, 1000, 0, 0, 0)).counts[6] == 0
+    assert effects.look((1, 2, 3, 0, 0, 0, 1, 0, 0, 0)).counts[0] == 1000

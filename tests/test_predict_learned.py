@@ -4,10 +4,12 @@ import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from budget_proxy.predict import effects
 from budget_proxy.predict.fold import START, Fold
 from budget_proxy.predict.learned import SHAPES, Learned
 from budget_proxy.predict.signals import signals_of
@@ -185,12 +187,31 @@ def test_a_fit_that_lacks_what_is_no_longer_kept_is_refused(trained: Learned) ->
     assert trained.predict_one(rows[0][0]) == before
 
 
-def test_what_a_fit_replaces_is_handed_out(trained: Learned) -> None:
-    """In parts: letting go of each takes a while."""
+def test_what_a_fit_replaces_is_let_go_of_step_by_step(
+    trained: Learned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many values at most in one, until none is left."""
+    monkeypatch.setattr(effects, "_SOME", 50)
     replaced = trained._fold
-    parts = trained.adopt(fitting("learned").refit(trained.snapshot()))
-    assert parts["effects"] is replaced.effects
+    rows = replaced.effects._rows
+    steps = trained.adopt(fitting("learned").refit(trained.snapshot()))
     assert trained._fold is not replaced
+    left = [len(rows), *(len(rows) for _ in steps)]
+    assert left[0] > 100
+    assert max(before - after for before, after in pairwise(left)) == 50
+    assert left[-1] == len(vars(replaced)) == 0
+
+
+def test_one_call_is_forecast_as_among_others(trained: Learned) -> None:
+    """By plain arithmetic, and of many by arrays: but for the last digits it is the same."""
+    fold, cases = trained._fold, [case for case, _ in trained._columns.newest(40).rows()]
+    fold.settle()
+    sights = [fold.look(case) for case in cases]
+    centres = np.array([seen.centre for seen in sights])
+    mixed = fold.mixed(cases, fold.members(cases, fold.told(cases, sights), centres))
+    many = [fold._moved(case, row) for case, row in zip(cases, mixed.tolist(), strict=True)]
+    one = [fold.forecast(case, seen) for case, seen in zip(cases, sights, strict=True)]
+    assert np.log(one) == pytest.approx(np.maximum(many, 0.0), abs=1e-5)
 
 
 def test_a_fit_goes_to_another_process_and_back(trained: Learned) -> None:

@@ -114,7 +114,7 @@ def test_what_is_damaged_is_not_decoded(made: Call, data: st.DataObject) -> None
 def test_other_names_are_another_version() -> None:
     """Signals of other names or another order carry another version: old ones are not misread."""
     names = "|".join((*NUMBERS, *IDENTITIES))
-    known = {3: "c5be99d49cd279a4"}
+    known = {4: "415cb8bdc648d06d"}
     assert known[encoded(call("x"))[0]] == blake2b(names.encode(), digest_size=8).hexdigest()
 
 
@@ -124,7 +124,7 @@ def test_another_salt_gives_other_hashes() -> None:
     one, other = signals(asked), signals(asked, b"another salt")
     assert (one.numbers == other.numbers).all()
     known = {identity for identity in one.identities if identity}
-    assert len(known) == 7
+    assert len(known) == 5
     assert not known & set(other.identities)
     assert one.grams.tolist() != other.grams.tolist()
 
@@ -204,16 +204,6 @@ def test_no_word_stands_for_two_cues() -> None:
     assert sorted(set(listed)) == sorted(listed)
 
 
-def test_texts_of_one_make_share_an_outline() -> None:
-    """Listings of other files share how their lines begin; a log does not."""
-    listing = call("<returncode>0</returncode>\n<output>\n12: def f():\n13: pass\n</output>")
-    other = call("<returncode>0</returncode>\n<output>\n7: class A:\n8: x = 1\n</output>")
-    log = call("<returncode>0</returncode>\n<output>\nStarted.\nStopped.\n</output>")
-    for name in ("outline", "ending"):
-        assert identity(listing, name) == identity(other, name) != identity(log, name)
-    assert identity(call("<output>\n</output>"), "outline") == 0
-
-
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -287,7 +277,6 @@ def test_the_system_prompt_and_the_last_request_count_too() -> None:
     after = replace(seen, messages=(*seen.messages, Message("tool", "12 files")))
     assert number(after, "prose") > number("12 files", "prose") == 0
     assert number(after, "after a tool") == 1
-    assert identity(after, "outline") == identity(call("9 words"), "outline")
 
 
 def test_the_end_of_an_observation_counts() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from budget_proxy.predict.base import Fitting
 from budget_proxy.training.arrays import packed
@@ -80,12 +79,12 @@ class Toy:
         """What came since."""
         return self.lengths[fitted.position :]
 
-    def adopt(self, fitted: Sum) -> dict[str, Any]:
+    def adopt(self, fitted: Sum) -> Iterator[None]:
         """Take the sum, and add what came since."""
         for _ in fitted.learn(self.since(fitted)):
             pass
         self.fitted = fitted.total
-        return {}
+        return iter(())
 
 
 def refit(snapshot: Window) -> Sum:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
@@ -275,9 +276,14 @@ def test_what_a_fit_replaces_is_let_go_of_part_by_part(
         predictor: Any = engine.core.predictor
         adopt = predictor.adopt
 
-        def adopted(fitted: Any) -> dict[str, Any]:
+        def adopted(fitted: Any) -> Iterator[None]:
             adopt(fitted)
-            return {name: Part() for name in "abc"}
+            return step_by_step([Part() for _ in range(3)])
+
+        def step_by_step(parts: list[Part]) -> Iterator[None]:
+            while parts:
+                parts.pop()
+                yield
 
         monkeypatch.setattr(predictor, "adopt", adopted)
         lived(engine, 0, 45)

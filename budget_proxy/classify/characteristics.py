@@ -116,7 +116,7 @@ def _task_type(reading: Reading, given: Descriptor) -> tuple[str, Sources]:
     }  # fmt: skip
     scores["question"] += cues.INTERROGATIVE_WEIGHT * asked["interrogative"]
     scores["question"] += cues.QUESTION_MARK_WEIGHT * asked["question mark"]
-    best = max(cues.TASK_TYPES, key=lambda name: scores[name])  # the first of equals
+    best = max(scores, key=scores.__getitem__)  # the first of equals
     if scores[best] < cues.TYPE_THRESHOLD:
         best = "question" if any(asked.values()) else "conversation"
     found = {cue: hit for cue, hit in hits.items() if cue.key == best}
@@ -143,7 +143,7 @@ def _complexity(
         "list items": reading.list_items, "code blocks": reading.code_blocks,
         "images": images, "tools": tools, "subtasks": given.subtasks,
     }  # fmt: skip
-    shape = sum(_at_most(count, *cues.STRUCTURE[name]) for name, count in structure.items())
+    shape = sum([_at_most(n, *cues.STRUCTURE[name]) for name, n in structure.items() if n])
     length = cues.LENGTH_POINTS * math.log2(1 + reading.characters / cues.LENGTH_UNIT)
     words, sources = _weigh(reading.hits["complexity"], cues.COMPLEXITY_CUES)
     base = cues.COMPLEXITY_BASE.get(task_type, cues.COMPLEXITY_BASE_OTHER)
@@ -182,7 +182,7 @@ def _criticality(reading: Reading, given: Descriptor) -> _Scored:
 
 def _weigh(hits: Hits, limits: tuple[float, float] = (-math.inf, math.inf)) -> _Scored:
     """Add up the weights of the cues found, each once, within ``limits``."""
-    total = sum(cue.weight * hit.factor for cue, hit in hits.items())
+    total = sum([cue.weight * hit.factor for cue, hit in hits.items()])
     return min(max(total, limits[0]), limits[1]), (hits,)
 
 

@@ -140,11 +140,12 @@ def _part(text: str) -> _Part:
     )
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=2)
 def split(text: str) -> Words:
     """Lower-case words: runs of letters, digits and underscores.
 
     Those of the last texts are kept: a call's are asked for by classify and by its signals.
+    More of them would only keep memory from being used again while the processor has it at hand.
     """
     if text.isascii():  # the same words, at a fifth of the pattern's cost
         found = text.encode().translate(_ASCII).decode().split()
@@ -188,8 +189,10 @@ def _found(words: Words) -> Iterator[tuple[_Known, int, bool]]:
         singles, phrases = _INDEX[word]
         for known in singles:
             yield known, counts[word], known.leads and word in lead
-        if phrases:
+        if phrases and not phrases.keys().isdisjoint(counts.keys()):
             begun[word] = phrases
+    if not begun:
+        return
     for at in places(order[:-1], begun):
         for rest, known in begun[order[at]].get(order[at + 1], ()):
             if not rest or order[at + 2 : at + 2 + len(rest)] == rest:
@@ -197,13 +200,12 @@ def _found(words: Words) -> Iterator[tuple[_Known, int, bool]]:
 
 
 def _collect(reading: Reading, part: _Part, place: str, factor: float) -> None:
-    system = place == "system"
-    for known, count, doubled in part.found:
-        table, cue = known.table, known.cue
+    system, by_table = place == "system", reading.hits
+    for (table, cue, _), count, doubled in part.found:
         if system and table not in SYSTEM_TABLES:
             continue
         weight = 2 * factor if doubled else factor
-        hits = reading.hits[table]
+        hits = by_table[table]
         hit = hits.get(cue)
         if hit is None or (place != hit.place and weight > hit.factor):
             hits[cue] = Hit(weight, place, count)

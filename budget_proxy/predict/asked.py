@@ -164,21 +164,22 @@ _ZERO, _NOT_ZERO = len(NAMES) - 2, len(NAMES) - 1
 def asked_of(words: Words) -> list[float]:
     """The numbers of NAMES: logs of how often each cue stands in ``words``, and of wishes."""
     order, known = words
-    counts = [0] * len(NAMES)
+    counts: dict[int, int] = {}
     begun: dict[str, _Phrases] = {}
     numbered = set()
     for word in [word for word in known if word in _INDEX]:
         single, phrases = _INDEX[word]
         if single >= 0:
-            counts[single] += known[word]
-        if phrases:
+            counts[single] = counts.get(single, 0) + known[word]
+        if phrases and not phrases.keys().isdisjoint(known.keys()):
             begun[word] = phrases
         if word in _NUMBERED:
             numbered.add(word)
-    for at in places(order[:-1], begun):
-        for rest, cue in begun[order[at]].get(order[at + 1], ()):
-            counts[cue] += order[at + 2 : at + 2 + len(rest)] == rest
-    found = [math.log1p(count) if count else 0.0 for count in counts]
+    if begun:
+        _count_phrases(order, begun, counts)
+    found = [0.0] * len(NAMES)
+    for cue, count in counts.items():
+        found[cue] = math.log1p(count)
     if numbered:
         for at in places(order, numbered):
             _beside(order, at, found)
@@ -186,6 +187,15 @@ def asked_of(words: Words) -> list[float]:
         found[_CLOSED_AT] = float(first in _CLOSED)
         found[_OPEN_AT] = float(first in _OPEN)
     return found
+
+
+def _count_phrases(
+    order: tuple[str, ...], begun: dict[str, _Phrases], counts: dict[int, int]
+) -> None:
+    for at in places(order[:-1], begun):
+        for rest, cue in begun[order[at]].get(order[at + 1], ()):
+            if order[at + 2 : at + 2 + len(rest)] == rest:
+                counts[cue] = counts.get(cue, 0) + 1
 
 
 def _beside(words: tuple[str, ...], at: int, found: list[float]) -> None:

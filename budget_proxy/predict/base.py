@@ -87,10 +87,10 @@ class Refitting(Predictor, Protocol):
         Raises ValueError where some of them are no longer kept, so that it never can know all.
         """
 
-    def adopt(self, fitted: Any) -> dict[str, Any]:
-        """Put a fit in force, with all that it does not know yet.
+    def adopt(self, fitted: Any) -> Iterator[None]:
+        """Put a fit in force, at once, with all that it does not know yet.
 
-        Gives back the parts of what it replaces: to let go of many values takes a while, too.
+        What it replaces is let go of step by step: to do that with so many values takes a while.
         """
 
 

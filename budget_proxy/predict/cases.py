@@ -57,6 +57,11 @@ class Case(NamedTuple):
     grams: Grams
 
     @property
+    def model(self) -> int:
+        """The key of the model."""
+        return self.factors[0]
+
+    @property
     def agent(self) -> int:
         """The key of the agent's group."""
         return self.groups[2]
@@ -84,8 +89,7 @@ class Case(NamedTuple):
 
 def case_of(features: Features) -> Case:
     """See a call as a case; signals that cannot be read count as none."""
-    model, agent = key_of(features.model), key_of(features.agent)
-    pair = joined(model, agent)
+    model, agent, pair, groups = _names(features.model, features.agent, features.task_type)
     signals = decode(features.signals)
     if signals is None:
         prompt = template = tail = 0
@@ -98,9 +102,17 @@ def case_of(features: Features) -> Case:
         model, agent, pair, template, joined(model, template), tail, prompt,
         joined(model, prompt), _named(features.task), _named(features.session),
     )  # fmt: skip
-    groups = (ALL, model, joined(_AGENTS, agent), pair, joined(pair, key_of(features.task_type)))
     ceiling = float(features.ceiling or inf)
     return Case(factors, groups, log1p(features.input_tokens or 0), ceiling, numbers, grams)
+
+
+@lru_cache(maxsize=4096)
+def _names(model: str, agent: str, task_type: str) -> tuple[int, int, int, tuple[int, ...]]:
+    """The keys of a model, an agent and both, and those of GROUPS."""
+    one, other = key_of(model), key_of(agent)
+    pair = joined(one, other)
+    groups = (ALL, one, joined(_AGENTS, other), pair, joined(pair, key_of(task_type)))
+    return one, other, pair, groups
 
 
 @lru_cache(maxsize=4096)

@@ -8,9 +8,11 @@ thing"), S the sum of what its cases had left. Between sweeps each outcome is ad
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import log
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from math import log, log1p
+from operator import xor
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,72 +30,70 @@ _K: Final = np.array(STRENGTHS)
 FINE: Final = [FACTORS.index(name) for name in ("prompt", "model and prompt", "session")]
 """The factors that know one text or one run: what the others leave is there to be told by words."""
 _SWEEPS: Final = 4
-_SPREAD_STRENGTH, _LARGEST = 5.0, 3.0
-_SPREAD_PRIOR: Final = 0.4 * _SPREAD_STRENGTH
+_SPREAD, _SPREAD_STRENGTH, _LARGEST = 0.4, 5.0, 3.0
 _COUNTS: Final = len(FACTORS)
 _APART: Final = 0x9E3779B97F4A7C15  # what tells the same number under two factors apart
 _TAGS: Final = tuple(place * _APART & MASK for place in range(_COUNTS))
 
 
-class Effects:
-    """Effects by key: a dict from key to its row, and by row S, n and the sum of abs(rest).
+class Told(NamedTuple):
+    """What keys tell, each by FACTORS.
 
-    Row 0 is nobody's and stays zero. Holds at most ``most`` keys; when full, the half that
-    was not touched for longest is dropped. Columns are lists: a call looks at ten rows, and
-    that few numbers are read more quickly so than from arrays.
+    Effects, counts of outcomes, mean abs(rest), and half the ln(1 + count).
     """
 
-    __slots__ = ("_ages", "_clock", "_counts", "_most", "_rests", "_rows", "_sums", "general")
+    effects: tuple[float, ...]
+    counts: tuple[int, ...]
+    spreads: tuple[float, ...]
+    weights: tuple[float, ...]
+
+
+_Row = tuple[float, int, float, float, int]
+"""What a key's row tells, and when it was changed last."""
+
+_NOBODY: Final[_Row] = (0.0, 0, _SPREAD, 0.0, 0)
+_NOBODIES: Final = (_NOBODY,) * _COUNTS
+_SOME: Final = 500
+
+
+class Effects:
+    """Effects by key. Holds at most ``most`` keys.
+
+    When full, the half that was not touched for longest is dropped. Rows are tuples, which a call
+    gathers in less time than numbers from arrays: they are so few.
+    """
+
+    __slots__ = ("_clock", "_most", "_rows", "general")
 
     def __init__(self, most: int = 120_000) -> None:
         self.general = log(prior.MEDIAN)
         self._most = most
-        self._rows: dict[int, int] = {}
-        self._sums = [0.0]
-        self._counts = [0]
-        self._rests = [0.0]
-        self._ages = [0]
+        self._rows: dict[int, _Row] = {}
         self._clock = 0
 
-    def find(self, keys: Sequence[int]) -> list[int]:
-        """The table's rows of a case's keys; 0 for those never seen."""
-        rows = self._rows
-        return [rows.get(key ^ tag, 0) if key else 0 for key, tag in zip(keys, _TAGS, strict=True)]
+    def look(self, keys: Sequence[int]) -> Told:
+        """What is told by a case's keys, one of each of FACTORS; nothing by those never seen."""
+        # A tag alone, as of key 0, is nobody's.
+        found = map(self._rows.get, map(xor, keys, _TAGS), _NOBODIES)
+        effects, counts, spreads, weights, _ = zip(*found, strict=True)
+        return Told(effects, counts, spreads, weights)
 
-    def look(self, rows: list[int]) -> tuple[list[float], list[int], list[float]]:
-        """Effects, counts and mean abs(rest) of ``rows``, by FACTORS."""
-        sums, counts, rests = self._sums, self._counts, self._rests
-        effects, seen, spreads = [], [], []
-        for row, k in zip(rows, STRENGTHS, strict=True):
-            count = counts[row]
-            effects.append(sums[row] / (count + k))
-            seen.append(count)
-            spreads.append((rests[row] + _SPREAD_PRIOR) / (count + _SPREAD_STRENGTH))
-        return effects, seen, spreads
+    def add(self, keys: Sequence[int], told: Told, rest: float) -> None:
+        """Count one outcome in: ``rest`` is what the effects ``told`` left of ln(tokens).
 
-    def add(self, keys: Sequence[int], rows: list[int], effects: list[float], rest: float) -> None:
-        """Count one outcome in: ``rest`` is what its effects left of ln(tokens)."""
-        self._clock += 1
-        size = min(abs(rest), _LARGEST)
-        sums, counts, rests, ages = self._sums, self._counts, self._rests, self._ages
-        for key, tag, found, effect in zip(keys, _TAGS, rows, effects, strict=True):
-            row = found or (self._new(key ^ tag) if key else 0)
-            if row:
-                sums[row] += effect + rest
-                counts[row] += 1
-                rests[row] += size
-                ages[row] = self._clock
-
-    def _new(self, key: int) -> int:
-        row = len(self._sums)
-        if row >= self._most:
-            return 0
-        self._sums.append(0.0)
-        self._counts.append(0)
-        self._rests.append(0.0)
-        self._ages.append(0)
-        self._rows[key] = row
-        return row
+        S grows by an effect and the rest, so that S / (n + k) does by rest / (n + k), n counting
+        the outcome; likewise the mean abs(rest).
+        """
+        self._clock = clock = self._clock + 1
+        size, rows = min(abs(rest), _LARGEST), self._rows
+        full = len(rows) >= self._most
+        for key, tag, effect, count, spread, k in zip(
+            keys, _TAGS, told.effects, told.counts, told.spreads, STRENGTHS, strict=True
+        ):
+            if key and (count or not full):
+                n = count + 1
+                grown = spread + (size - spread) / (n + _SPREAD_STRENGTH)
+                rows[key ^ tag] = effect + rest / (n + k), n, grown, 0.5 * log1p(n), clock
 
     def set(
         self,
@@ -104,26 +104,30 @@ class Effects:
     ) -> None:
         """Replace everything by fitted effects, given by factor."""
         seen = [(n > 0) & (found != 0) for n, found in zip(counts, keys, strict=True)]
-        sums = [a * (n + k) for a, n, k in zip(effects, counts, STRENGTHS, strict=True)]
         owned = [found ^ np.uint64(tag) for found, tag in zip(keys, _TAGS, strict=True)]
-        self._sums = [0.0, *_chosen(sums, seen)]
-        self._counts = [0, *_chosen(counts, seen)]
-        self._rests = [0.0, *_chosen(rests, seen)]
-        self._ages = [0] * len(self._sums)
-        self._rows = {key: row for row, key in enumerate(_chosen(owned, seen), 1)}
+        spreads = [
+            (size + _SPREAD * _SPREAD_STRENGTH) / (n + _SPREAD_STRENGTH)
+            for size, n in zip(rests, counts, strict=True)
+        ]
+        weights = [0.5 * np.log1p(n) for n in counts]
+        columns = (_chosen(column, seen) for column in (effects, counts, spreads, weights))
+        rows = zip(*columns, repeat(0), strict=False)
+        self._rows = dict(zip(_chosen(owned, seen), rows, strict=True))
 
     def tidy(self) -> None:
-        """Make room where the table is nearly full. Changes rows: none may be held over it."""
+        """Make room where the table is nearly full."""
         if len(self._rows) + _COUNTS + 1 < self._most:
             return
-        kept = sorted(self._rows.items(), key=lambda item: -self._ages[item[1]])
-        kept = kept[: self._most // 2]
-        old = [0, *(row for _, row in kept)]
-        self._sums = [self._sums[row] for row in old]
-        self._counts = [self._counts[row] for row in old]
-        self._rests = [self._rests[row] for row in old]
-        self._ages = [self._ages[row] for row in old]
-        self._rows = {key: at for at, (key, _) in enumerate(kept, 1)}
+        kept = sorted(self._rows.items(), key=lambda item: -item[1][-1])
+        self._rows = dict(kept[: self._most // 2])
+
+    def let_go(self) -> Iterator[None]:
+        """Forget all, step by step: to let go of that many values takes a while."""
+        rows = self._rows
+        while rows:
+            for _ in range(min(len(rows), _SOME)):
+                rows.popitem()
+            yield
 
 
 def _chosen(columns: Sequence[NDArray[Any]], places: Sequence[NDArray[np.bool_]]) -> list[Any]:

@@ -189,12 +189,12 @@ def _train(fold: Fold, seen: _Pass) -> tuple[Floats, Floats]:
     for share, end, later in zip(STAGES, ends, (*ends[1:], n), strict=True):
         known, unknown = slice(first, end), slice(end, later)
         training.train(seen.numbers[known], rests[known], steps)
-        by_network.append(training.network.predict(seen.numbers[unknown]))
+        by_network.append(training.network().predict(seen.numbers[unknown]))
         if share >= _STACKED:
             fold.trees = trees.fit(seen.numbers[known], rests[known], seed=SEED)
             by_trees.append(fold.trees.predict(seen.numbers[unknown]))
         steps = _STEPS_MORE + int(epochs * later) // BATCH
-    fold.network = training.network
+    fold.network = training.network()
     return np.concatenate(by_network), np.concatenate(by_trees)
 
 

@@ -9,9 +9,10 @@ A batch that is full waits until somebody looks, or has time for it before that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterator, Sequence
 from itertools import groupby
-from math import erfc, exp, log, log1p, sqrt
+from math import erfc, exp, log, sqrt
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -65,6 +66,9 @@ _EARLY, _SOON = 64, 1000
 _N: Final = len(NUMBERS)
 WIDTH: Final[int] = _N + 3 * len(FACTORS) + 3 + len(sessions.NUMBERS) + len(pace.NUMBERS)
 """How many numbers the networks see."""
+
+_OTHERS: Final = struct.Struct(f"{WIDTH - _N}f")
+"""Those that are no signals. Numpy takes five times as long to make an array of them."""
 
 _UNTOLD: Final = np.empty((0, WIDTH), np.float32)  # until there are networks to tell it
 
@@ -139,12 +143,31 @@ class Fold:
             _LENGTHS, depth=len(GROUPS), strength=_GROUP_STRENGTH, memory=LONG, most=self.most
         )
 
-    def forecast(self, case: Case, seen: Sight) -> Floats:
+    def forecast(self, case: Case, seen: Sight) -> list[float]:
         """Tokens at LEVELS, ascending, of what ``look`` saw."""
-        members = self.members([case], self.told([case], [seen]), _centres([seen]))
-        (mixed,) = stack.combine(members, self.weights).tolist()
+        mixed = stack.combine_one(self._members_of(case, seen), self.weights)
         found = self._moved(case, self.tracking.shifted(mixed, _tracked(case)))
-        return np.exp([min(max(value, 0.0), _LONGEST) for value in found])
+        return [exp(min(max(value, 0.0), _LONGEST)) for value in found]
+
+    def _members_of(self, case: Case, seen: Sight) -> list[Sequence[float]]:
+        """The members' forecasts of one call, each by level: ``members`` in plain arithmetic."""
+        centre, groups = seen.centre, case.groups
+        if self.network is None or self.trees is None:
+            networks = trees = [centre] * len(LEVELS)
+        else:
+            numbers = self.numbers([case], [seen])
+            networks = [centre + rest for rest in self.network.predict(numbers)[0].tolist()]
+            trees = [centre + rest for rest in self.trees.predict(numbers)[0].tolist()]
+        median = networks[MEDIAN]
+        up, back = median - _EXPECTED, centre - median
+        return [
+            networks,
+            self.lengths.quantiles(groups),
+            [up + rest for rest in self.rests.quantiles(_rest_chain(case))],
+            [back + value for value in networks],
+            trees,
+            self.models.quantiles(groups[:_MODEL]),
+        ]
 
     def mixed(self, cases: list[Case], members: Floats) -> Floats:
         """The members' mixture (n, levels), tracked."""
@@ -158,30 +181,27 @@ class Fold:
         return [median + wider * (value - median) + moved for value in mixed]
 
     def look(self, case: Case) -> Sight:
-        """See a call that is to come, by all that is known."""
-        rows = self.effects.find(case.factors)
-        effects, counts, spreads = self.effects.look(rows)
-        total, general = sum(effects), self.effects.general
-        fine = sum([effects[place] for place in FINE])
+        """See a call that is to come."""
+        told = self.effects.look(case.factors)
+        effects, general = told.effects, self.effects.general
+        total, fine = sum(effects), sum([effects[place] for place in FINE])
         return Sight(
-            general + total, general + total - fine, total, total - fine, rows, effects, counts,
-            spreads, self.sessions.look(case, general), self.pace.look(case),
+            general + total, general + total - fine, total, total - fine, told,
+            self.sessions.look(case, general), self.pace.look(case),
         )  # fmt: skip
 
     def numbers(self, cases: list[Case], sights: list[Sight]) -> Singles:
-        """What the networks are told (n, WIDTH) of calls that were seen, of words by what is known.
-
-        Looking is done at once and this when it is needed, which for an outcome can wait.
-        """
-        numbers, ridge = np.empty((len(cases), WIDTH), np.float32), self.ridge
-        for told, case, seen in zip(numbers, cases, sights, strict=True):
-            words = 0.0 if ridge is None else ridge.predict(case.grams)
-            told[:_N] = case.numbers
-            told[_N:] = (
-                *seen.effects, *[0.5 * log1p(count) for count in seen.counts], *seen.spreads,
+        """What networks are told (n, WIDTH) of calls that were seen; of an outcome, it can wait."""
+        rows: list[bytes] = []
+        for case, seen in zip(cases, sights, strict=True):
+            words = 0.0 if self.ridge is None else self.ridge.predict(case.grams)
+            told = seen.told
+            others = _OTHERS.pack(
+                *told.effects, *told.weights, *told.spreads,
                 seen.total, seen.plain, words, *seen.before, *seen.lately,
             )  # fmt: skip
-        return numbers
+            rows += case.numbers.tobytes(), others
+        return np.frombuffer(b"".join(rows), np.float32).reshape(-1, WIDTH)
 
     def told(self, cases: list[Case], sights: list[Sight]) -> Singles:
         """What the networks are told, if there are any."""
@@ -196,16 +216,20 @@ class Fold:
     def by_numbers(self, numbers: Singles, centres: Floats) -> Floats:
         """Room for all members, and in it networks and trees."""
         members = np.empty((START.shape[1], len(centres), len(LEVELS)))
-        members[0] = members[4] = centres[:, None]
-        if self.network is not None and self.trees is not None:
-            members[0] += self.network.predict(numbers)
-            members[4] += self.trees.predict(numbers)
+        apart = centres[:, None]
+        if self.network is None or self.trees is None:
+            members[0] = members[4] = apart
+        else:
+            np.add(self.network.predict(numbers), apart, out=members[0])
+            np.add(self.trees.predict(numbers), apart, out=members[4])
         return members
 
     def add_groups(self, members: Floats, cases: list[Case], centres: Floats) -> None:
         """The other members, which need the networks'."""
         networks = members[0]
-        members[1], members[5], rests = self._by_groups(cases)
+        members[1], members[5], rests = _apart(
+            (self._lengths_of(cases), self._models_of(cases), self._rests_of(cases))
+        )
         np.add(rests, networks[:, MEDIAN, None] - _EXPECTED, out=members[2])
         members[3] = recentred(networks, centres)
 
@@ -216,17 +240,6 @@ class Fold:
     def by_rest(self, cases: list[Case]) -> Floats:
         """What the networks' median leaves, at LEVELS, by group."""
         return log_quantiles(self._rests_of(cases), _LEVELS) - _EXPECTED
-
-    def _by_groups(self, cases: list[Case]) -> Iterable[Floats]:
-        """At LEVELS, by group: lengths, those of models, and what the networks' median leaves."""
-        if len(cases) != 1:
-            return _apart((self._lengths_of(cases), self._models_of(cases), self._rests_of(cases)))
-        groups = cases[0].groups
-        return (
-            self.lengths.quantiles(groups),
-            self.models.quantiles(groups[:_MODEL]),
-            self.rests.quantiles(_rest_chain(cases[0])),
-        )
 
     def _lengths_of(self, cases: list[Case]) -> Floats:
         return self.lengths.distributions([self.lengths.find(case.groups) for case in cases])
@@ -246,11 +259,11 @@ class Fold:
                 return Support(self.lengths.count(row), level, self.lengths.age(row))
         return Support(0, 0, 0)
 
-    def reasoning_of(self, case: Case) -> Floats | None:
-        """Tokens of reasoning at LEVELS; ``None`` where none of the model's outcomes told."""
-        if not self.reasoning.find(case.groups)[GROUPS.index("model")]:
-            return None
-        return np.asarray(np.exp(self.reasoning.quantiles(case.groups)) - 1.0)
+    def reasoning_of(self, case: Case) -> list[float]:
+        """Tokens of reasoning at LEVELS; none where none of the model's outcomes told."""
+        if not self.reasoning.knows(case.model):
+            return []
+        return [exp(value) - 1.0 for value in self.reasoning.quantiles(case.groups)]
 
     def learn(self, case: Case, outcome: Outcome) -> None:
         """Take one outcome in, after those that wait."""
@@ -260,6 +273,14 @@ class Fold:
         tokens = self.completed(case, outcome)
         self.absorb(case, outcome, seen, tokens)
         self._waiting.rows.append((case, outcome, seen, tokens))
+
+    def let_go(self) -> Iterator[None]:
+        """Forget all, step by step."""
+        yield from self.effects.let_go()
+        parts = vars(self)
+        while parts:
+            parts.popitem()
+            yield
 
     def behind(self) -> bool:
         """Whether so many outcomes wait that they are to be learned before the next look."""
@@ -294,7 +315,7 @@ class Fold:
         self.count += 1
         if self.network is None and self.count <= _ROUGH:
             self.effects.general += (length - self.effects.general) / (self.count + 1.0)
-        self.effects.add(case.factors, seen.rows, seen.effects, rest)
+        self.effects.add(case.factors, seen.told, rest)
         reasoning = log(1.0 + max(outcome.reasoning, 0.0))
         billed = log(1.0 + max(outcome.input, 0.0))
         self.sessions.add(case, log(max(outcome.tokens, 1.0)), rest, reasoning, billed)
@@ -311,7 +332,7 @@ class Fold:
         final = np.array(list(map(self._moved, cases, mixed.tolist())))
         known = np.log([max(case.ceiling, 1.0) for case in cases])
         self.tracking.learn(lengths, final, known, [_tracked(case) for case in cases])
-        recommended, confidence = recommend_of(np.exp(final[-1]))
+        recommended, confidence = recommend_of(np.exp(final[-1]).tolist())
         used = exp(float(lengths[-1])) / recommended
         self.trust.learn(confidence, came_true=LOWEST_USE <= used <= HIGHEST_USE)
 
@@ -358,18 +379,14 @@ def _apart(distributions: tuple[Floats, ...]) -> Floats:
     return found.reshape(len(distributions), -1, len(LEVELS))
 
 
-def _centres(sights: list[Sight]) -> Floats:
-    return np.array([seen.centre for seen in sights])
-
-
 def recentred(networks: Floats, centres: Floats) -> Floats:
     """The effects' ln(tokens) (n), with the spread (n, levels) that networks tell."""
     return networks + (centres - networks[:, MEDIAN])[:, None]
 
 
-def recommend_of(values: Floats) -> tuple[int, float]:
+def recommend_of(values: list[float]) -> tuple[int, float]:
     """The recommended budget of tokens at LEVELS, and its confidence."""
-    low, high = (log(max(value, 1.0)) for value in values[_AROUND].tolist())
+    low, high = [log(max(value, 1.0)) for value in values[_AROUND]]
     return recommend(_LEVELS, values, exp(low + _BETWEEN * (high - low)))
 
 

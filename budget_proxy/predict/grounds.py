@@ -26,7 +26,7 @@ def reasons_of(fold: Fold, case: Case, seen: Sight, support: Support) -> tuple[s
         return ("no history yet: a broad prior",)
     reasons = [f"{outcomes} outcomes by {GROUPS[level - 1]}, the newest {age} outcomes ago"]
     for at, words in _TOLD:
-        if count := seen.counts[at]:
+        if count := seen.told.counts[at]:
             reasons.append(f"{count} {words}")
             break
     ago = fold.drift.changed(case)

@@ -6,9 +6,8 @@ window of outcomes anew. Both are functions of the outcomes and their order alon
 
 from __future__ import annotations
 
-from typing import Any, Final
-
-import numpy as np
+from collections.abc import Iterator
+from typing import Final
 
 from budget_proxy.predict.cases import GROUPS, case_of
 from budget_proxy.predict.columns import UNKNOWN, Block, Columns, Outcome, Outcomes
@@ -66,11 +65,10 @@ class Learned:
         seen = fold.look(case)
         values = fold.forecast(case, seen)
         recommended, confidence = recommend_of(values)
-        found = fold.reasoning_of(case)
         support = fold.support(case)
         return Forecast(
             levels=LEVELS,
-            values=tuple(values.tolist()),
+            values=tuple(values),
             strategy=self.name,
             recommended=recommended,
             confidence=fold.trust.calibrated(confidence),
@@ -79,7 +77,7 @@ class Learned:
             group=_group(features, support.level),
             reasons=reasons_of(fold, case, seen, support),
             novelty=features.characteristics.novelty,
-            reasoning=() if found is None else tuple(np.minimum(found, values).tolist()),
+            reasoning=tuple(map(min, fold.reasoning_of(case), values)),
         )
 
     def learn_one(
@@ -135,13 +133,13 @@ class Learned:
             raise ValueError("so many outcomes came meanwhile that some are no longer kept")
         return self._columns.between(fitted.position, self._columns.total)
 
-    def adopt(self, fitted: Fitted) -> dict[str, Any]:
+    def adopt(self, fitted: Fitted) -> Iterator[None]:
         """Put a refit in force, with the outcomes that it does not know yet."""
         for _ in fitted.learn(self.since(fitted)):
             pass
         replaced, self._fold, self._position = self._fold, fitted.fold, fitted.position
         self._held = False
-        return vars(replaced)
+        return replaced.let_go()
 
 
 def _group(features: Features, level: int) -> tuple[str, ...]:

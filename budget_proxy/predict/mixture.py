@@ -62,7 +62,7 @@ class Mixture:
         self._free: list[int] = []
         self._left: list[int] = []
         self._clock = 0
-        self._told: dict[tuple[int, ...], Floats] = {}
+        self._told: dict[tuple[int, ...], tuple[float, ...]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Its state, of which answers that are kept are no part."""
@@ -72,6 +72,10 @@ class Mixture:
         """The rows of a chain's keys, parents first; 0, which is empty, where there is none."""
         rows = self._rows
         return [rows.get(key, _NOBODY) for key in chain]
+
+    def knows(self, key: int) -> bool:
+        """Whether any outcome of a group was counted."""
+        return key in self._rows
 
     def count(self, row: int) -> int:
         """How many outcomes were counted in a row."""
@@ -107,8 +111,8 @@ class Mixture:
         shares.append(left)
         return shares
 
-    def quantiles(self, chain: tuple[int, ...]) -> Floats:
-        """Ln(tokens) at LEVELS of one chain's keys, not to be changed.
+    def quantiles(self, chain: tuple[int, ...]) -> tuple[float, ...]:
+        """Ln(tokens) at LEVELS of one chain's keys.
 
         They are kept until an outcome is counted: calls of one group come one after the other.
         """
@@ -118,7 +122,8 @@ class Mixture:
                 told.clear()
             rows = self.find(chain)[::-1]
             parts = self._table.take([*rows, _PRIOR], axis=0)
-            told[chain] = _log_quantiles(np.array(self._shares(rows)).dot(parts), _LEVELS)
+            found = _log_quantiles(np.array(self._shares(rows)).dot(parts), _LEVELS)
+            told[chain] = tuple(found.tolist())
         return told[chain]
 
     def add(self, chains: Sequence[Sequence[int]], lengths: Sequence[float]) -> None:

@@ -17,6 +17,7 @@ NUMBERS: Final = (
 
 _QUICK, _SLOW = 0.1, 0.03
 _FIRST_SIZE: Final = 0.4
+_NONE: Final = (0.0, 0.0, 0.0, 0.0)
 
 
 class Pace:
@@ -30,14 +31,14 @@ class Pace:
 
     def look(self, case: Case) -> tuple[float, ...]:
         """NUMBERS for a call that is to come."""
-        groups = self._groups
-        none = (0.0, 0.0, 0.0, 0.0)
-        return (*groups.get(case.pair, none), *groups.get(case.task or case.pair, none))
+        own = self._groups.get(case.pair, _NONE)
+        return (*own, *(self._groups.get(task, _NONE) if (task := case.task) else own))
 
     def add(self, case: Case, rest: float) -> None:
         """Count one outcome in."""
         size, side = abs(rest), (rest > 0.0) - (rest < 0.0)
-        for key in (case.pair, case.task) if case.task else (case.pair,):
+        task = case.task
+        for key in (case.pair, task) if task else (case.pair,):
             means = self._groups.get(key)
             if means is None:
                 means = self._groups[key] = [0.0, _FIRST_SIZE, 0.0, 0.0]

@@ -24,6 +24,7 @@ _LONG: Final = 6.0  # ln(400 tokens): an answer that does more than name the nex
 _NEVER: Final = 9
 _LATELY, _SPREAD = 0.3, 0.2  # weight of the newest
 _NEW_VARIANCE: Final = 0.5
+_NOTHING, _NOTHING_AFTER = (0.0,) * 12, (0.0,) * 7
 
 
 class Before:
@@ -61,11 +62,10 @@ class Sessions:
 
     def look(self, case: Case, general: float) -> tuple[float, ...]:
         """NUMBERS for a call that is to come; ``general`` is the mean ln(tokens) of all calls."""
-        inputs = case.input / 4.0
-        known = self._sessions.get(case.session) if case.session else None
+        inputs, session = case.input / 4.0, case.session
+        known = self._sessions.get(session) if session else None
         if known is None:
-            rest = (0.0,) * 12
-            return (float(case.session > 0), *rest, 1.0, 0.0, 0.0, inputs, *(0.0,) * 7)
+            return (float(session > 0), *_NOTHING, 1.0, 0.0, 0.0, inputs, *_NOTHING_AFTER)
         last, second, third = known.lengths
         return (
             1.0,
@@ -101,11 +101,12 @@ class Sessions:
 
         ``reasoning`` and ``billed`` (the input) are ln(1 + tokens), 0 where not known.
         """
-        if not case.session:
+        session = case.session
+        if not session:
             return
-        known = self._sessions.get(case.session)
+        known = self._sessions.get(session)
         if known is None:
-            known = self._sessions[case.session] = Before(length, case.input)
+            known = self._sessions[session] = Before(length, case.input)
             if len(self._sessions) > self._most:
                 self._sessions.popitem(last=False)
         else:
@@ -114,7 +115,7 @@ class Sessions:
             known.variance += _SPREAD * (away * away - known.variance)
             known.lengths = (length, *known.lengths[:2])
             known.grown = _more(case.input, known.input)
-            self._sessions.move_to_end(case.session)
+            self._sessions.move_to_end(session)
         if billed:
             known.first_billed = known.first_billed or billed
             known.billed_more = _more(billed, known.billed) if known.billed else 0.0

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 _SIGNS: Final = {
     "digits": b"0123456789",
@@ -40,9 +39,12 @@ NAMES: Final = (
 )  # fmt: skip
 
 _SCALE: Final = 5.0
-_TABLE: Final[npt.NDArray[np.float64]] = np.array(
-    [[float(byte in signs) for signs in _SIGNS.values()] for byte in range(256)]
+_KINDS: Final = bytes(
+    next((at for at, signs in enumerate(_SIGNS.values(), 1) if byte in signs), 0)
+    for byte in range(256)
 )
+"""By byte which of _SIGNS it is, from 1; 0 for all others."""
+
 _FIRSTS: Final = {sign: at for at, signs in enumerate(_LINES.values()) for sign in signs}
 _MOST_LINES: Final = 40
 _INDENT: Final = 4
@@ -51,11 +53,10 @@ _OPTIONS: Final = frozenset("ABCDEFabcdef")
 
 def shape_of(text: str) -> list[float]:
     """The numbers of NAMES: shares of all characters, of all lines, and logs of counts."""
-    data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-    counts = np.bincount(data, minlength=256)
+    kinds = text.encode("utf-8", "surrogatepass").translate(_KINDS)
+    counts = np.bincount(np.frombuffer(kinds, np.uint8), minlength=len(_SIGNS) + 1).tolist()
     length = max(len(text), 1)
-    shares = np.sqrt(counts @ _TABLE / length).tolist()
-    return [*shares, *_lines(text)]
+    return [*[math.sqrt(count / length) for count in counts[1:]], *_lines(text)]
 
 
 def _lines(text: str) -> Iterable[float]:

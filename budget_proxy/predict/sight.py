@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from budget_proxy.predict.effects import Told
+
 
 class Sight(NamedTuple):
     """What is seen of a call by all that is known at the time: ln(tokens), and what came before.
 
     ``centre`` is by all effects, ``coarse`` without those of one text or one run, and so are
-    ``total`` and ``plain``, the sums of effects in them. ``effects``, ``counts`` of outcomes and
-    ``spreads`` are by FACTORS, ``before`` by the numbers of sessions, ``lately`` by those of pace.
+    ``total`` and ``plain``, the sums of effects in them. What effects ``told`` is by FACTORS,
+    ``before`` by the numbers of sessions, ``lately`` by those of pace.
     """
 
     centre: float
     coarse: float
     total: float
     plain: float
-    rows: list[int]
-    effects: list[float]
-    counts: list[int]
-    spreads: list[float]
+    told: Told
     before: tuple[float, ...]
     lately: tuple[float, ...]

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from budget_proxy.classify.scan import Words, split
 from budget_proxy.predict import asked, shape, structure, wording
 from budget_proxy.predict.grams import Grams, grams_of
-from budget_proxy.predict.masked import ending, outline, tail, template
+from budget_proxy.predict.masked import tail, template
 from budget_proxy.types import Call, Characteristics, Message, frozen
 
 NUMBERS: Final[tuple[str, ...]] = (
@@ -30,17 +30,16 @@ NUMBERS: Final[tuple[str, ...]] = (
 """The names of the numeric signals, in order; all are finite and on a scale near 1."""
 
 IDENTITIES: Final[tuple[str, ...]] = (
-    "prompt", "template", "tail", "outline", "ending", "system", "opening", "observation",
+    "prompt", "template", "tail", "system", "opening", "observation",
 )  # fmt: skip
 """The names of the hashed identities, in order.
 
 ``prompt`` is of the whole conversation, ``template`` and ``tail`` of the last message's ends
-with what varies masked, ``outline`` and ``ending`` of how its first and last lines begin,
-``system`` of the system prompt and the tools' names, ``opening`` of the first user message,
-``observation`` of the last message where that is not the opening.
+with what varies masked, ``system`` of the system prompt and the tools' names, ``opening`` of the
+first user message, ``observation`` of the last message where that is not the opening.
 """
 
-_VERSION: Final = 3
+_VERSION: Final = 4
 """Counts up with every change of what a name or a number means: old rows are then left aside."""
 _HEAD: Final = struct.Struct("<BBI")
 """Version, number of n-grams, and a checksum of all but the version."""
@@ -48,7 +47,7 @@ _BODY: Final = struct.Struct(f"<{len(IDENTITIES)}Q{len(NUMBERS)}e")
 _IDENTITIES: Final = struct.Struct(f"<{len(IDENTITIES)}Q")
 _AT_NUMBERS: Final = _HEAD.size + _IDENTITIES.size
 _AT_GRAMS: Final = _HEAD.size + _BODY.size
-GRAMS: Final = min((600 - _AT_GRAMS) // 2, 255)
+GRAMS: Final = 176
 """How many hashed n-grams are kept at most."""
 
 _SPOKEN: Final = (2000, 2000)
@@ -71,7 +70,7 @@ class Signals:
 
 
 def signals_of(call: Call, characteristics: Characteristics, salt: bytes) -> bytes:
-    """Tell of a call what its messages and settings show, in at most 600 bytes.
+    """Tell of a call what its messages and settings show, in less than 600 bytes.
 
     Deterministic given ``salt``, which keys every hash; no text can be had back.
     """
@@ -130,15 +129,16 @@ def _asked(words: Words, others: list[str]) -> list[float]:
     """The cues of the last message, and the wishes that stand in other texts."""
     found = asked.asked_of(words)
     for text in filter(None, others):
-        for at, wish in enumerate(_wishes(_ends(text))):
+        for at, wish in _wishes(_ends(text)):
             found[at] += _ELSEWHERE * wish
     return found
 
 
 @lru_cache(maxsize=64)
-def _wishes(text: str) -> tuple[float, ...]:
-    """The wishes in a text that comes again with every call of a conversation."""
-    return tuple(asked.asked_of(split(text))[: len(asked.WISHES)])
+def _wishes(text: str) -> tuple[tuple[int, float], ...]:
+    """The wishes, by place, in a text that comes again with every call of a conversation."""
+    wishes = asked.asked_of(split(text))[: len(asked.WISHES)]
+    return tuple((at, wish) for at, wish in enumerate(wishes) if wish)
 
 
 def _identities(
@@ -150,9 +150,7 @@ def _identities(
         _hashed(key, b"prompt", shown, *(f"{m.role}\0{m.text}" for m in call.messages)),
         _hashed(key, b"template", template(last.text)),
         _hashed(key, b"tail", tail(last.text)),
-        _hashed(key, b"outline", outline(last.text)),
-        _hashed(key, b"ending", ending(last.text)),
-        _hashed(key, b"system", *named),
+        _same_again(key, b"system", *named),
         _hashed(key, b"opening", opening.text),
         _hashed(key, b"observation", last.text) if last is not opening else 0,
     )
@@ -162,6 +160,16 @@ def _hashed(key: bytes, purpose: bytes, *texts: str) -> int:
     """64 bits of the texts; 0 where they say nothing."""
     if not any(texts):
         return 0
-    data = "\0\0".join(texts).encode("utf-8", "surrogatepass")
-    digest = blake2b(data, key=key, digest_size=8, person=purpose)
+    digest = _begun(key, purpose).copy()
+    digest.update("\0\0".join(texts).encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest(), "little") or 1
+
+
+@lru_cache(maxsize=64)
+def _begun(key: bytes, purpose: bytes) -> blake2b:
+    """What all hashes of one purpose begin with: it takes longer than to hash a line."""
+    return blake2b(key=key, digest_size=8, person=purpose)
+
+
+_same_again: Final = lru_cache(maxsize=64)(_hashed)
+"""The same of texts that come again with every call of an agent."""

@@ -55,7 +55,6 @@ RELATED: Final = (
 
 _BITS: Final = {name: 1 << at for at, name in enumerate(DOMAIN_NAMES)}
 _KINDS: Final = {name: at for at, name in enumerate(TASK_TYPES, 1)}
-_CLOSEST: Final = COMPLEXITY + UNCERTAINTY + CRITICALITY
 _SLACK: Final = 1e-9  # sums of weights that make .6 on paper miss it by a rounding
 _Array = npt.NDArray[Any]
 _Likeness = tuple[str, int, float, float, float]
@@ -71,13 +70,16 @@ def _overlaps() -> _Array:
 
 
 def _matches() -> _Array:
-    """Tabulate the match of every pair of our task types, weighted; 0 stands for all others."""
+    """Tabulate the match of every pair of our task types, weighted; 0 stands for all others.
+
+    What is as close as can be in all that is a number is in it, too.
+    """
     matches: _Array = np.zeros((len(_KINDS) + 1, len(_KINDS) + 1))
     for family in RELATED:
         kinds = [_KINDS[name] for name in family]
         matches[np.ix_(kinds, kinds)] = TYPE / 2
     np.fill_diagonal(matches[1:, 1:], TYPE)
-    return matches
+    return matches + (COMPLEXITY + UNCERTAINTY + CRITICALITY)
 
 
 _OVERLAPS: Final = _overlaps()
@@ -196,10 +198,8 @@ class Similarity:
         n, task = len(self._rows), features.characteristics
         total: _Array = _MATCHES[_KINDS.get(features.task_type, 0)].take(self._tasks[:n])
         total += _OVERLAPS[_mask(task.domains)].take(self._domains[:n])
-        total += _CLOSEST
         away = self._levels[:, :n] - np.array(_levels(task))[:, None]
-        for distance in np.abs(away, out=away):
-            total -= distance
+        total -= np.add.reduce(np.abs(away, out=away))
         if features.task_type not in _KINDS:
             total += TYPE * (self._types[:n] == _digest(features.task_type))
         return total

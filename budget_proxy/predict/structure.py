@@ -30,9 +30,9 @@ _HOTTEST: Final = 2.0
 _NOBODY: Final = Message("user", "")
 
 
-def log(count: float) -> float:
-    """A count, on a scale near 1."""
-    return math.log1p(max(count, 0.0)) / _SCALE
+def _logs(*counts: float) -> list[float]:
+    """Counts, on a scale near 1."""
+    return [math.log1p(count) / _SCALE if count > 0 else 0.0 for count in counts]
 
 
 def structure_of(call: Call, kind: Characteristics) -> list[float]:
@@ -44,35 +44,41 @@ def _messages(call: Call) -> list[float]:
     messages = call.messages
     last = messages[-1] if messages else _NOBODY
     before = messages[-2] if len(messages) > 1 else _NOBODY
-    users = [message for message in messages if message.role == "user"]
+    roles = [message.role for message in messages]
+    first = messages[roles.index("user")] if "user" in roles else _NOBODY
+    many, users, tools, calls, shown, whole, system, opening, end, ahead = _logs(
+        len(messages),
+        roles.count("user"),
+        roles.count("tool"),
+        before.tool_calls,
+        call.images + sum([message.attachments for message in messages]),
+        call.input_chars,
+        sum([len(message.text) for message in messages if message.role == "system"]),
+        len(first.text),
+        len(last.text),
+        len(before.text),
+    )
+    starts, after_tool = float(call.starts), float(last.role == "tool")
     return [
-        log(len(messages)),
-        log(len(users)),
-        log(sum(message.role == "tool" for message in messages)),
-        float(call.starts),
-        float(last.role == "tool"),
-        log(before.tool_calls),
-        log(call.images + sum(message.attachments for message in messages)),
-        log(call.input_chars),
-        log(sum(len(message.text) for message in messages if message.role == "system")),
-        log(len(users[0].text) if users else 0),
-        log(len(last.text)),
-        log(len(before.text)),
-    ]
+        many, users, tools, starts, after_tool, calls, shown, whole, system, opening, end, ahead,
+    ]  # fmt: skip
 
 
 def _settings(call: Call) -> list[float]:
     thinking = 0.0 if call.thinking is None else 1.0
+    tools, fields, budget, cap, choices = _logs(
+        len(call.tools), call.schema_fields, call.thinking_budget or 0, call.ceiling or 0, call.n
+    )
     return [
-        log(len(call.tools)),
+        tools,
         float(call.forced_tool),
         float(call.schema),
-        log(call.schema_fields),
+        fields,
         _EFFORTS.get(call.effort or "", _UNSET),
         -thinking if call.thinking == "disabled" else thinking,
-        log(call.thinking_budget or 0),
-        log(call.ceiling or 0),
-        log(call.n),
+        budget,
+        cap,
+        choices,
         float(call.stream),
         _UNSET if call.temperature is None else min(max(call.temperature, 0.0), _HOTTEST),
     ]

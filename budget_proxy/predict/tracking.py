@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import accumulate, repeat
+from operator import add
 from typing import Final
 
 import numpy as np
@@ -62,7 +63,7 @@ class Tracking:
         shift: list[float] = self.offsets.tolist()
         for own in map(self._groups.get, keys):
             if own is not None:
-                shift = [at + by for at, by in zip(shift, own, strict=True)]
+                shift = list(map(add, shift, own))
         width = max(forecast[-3] - forecast[1], _NARROWEST) / 2.0
         moved = [at + by * width for at, by in zip(forecast, shift, strict=True)]
         return list(accumulate(moved, max))

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from math import inf
 from queue import SimpleQueue
@@ -207,14 +207,13 @@ class Trainer:
         effective, replaced = self._adopted(fitted, pace)
         name = self._predictor.name
         self._store.save_fit(Fit(name, taken, effective, self._now(), self._instance, content))
-        while replaced:
-            replaced.popitem()
+        for _ in replaced:
             pace()
 
-    def _adopted(self, fitted: Any, pace: Pace) -> tuple[Row, dict[str, Any]]:
+    def _adopted(self, fitted: Any, pace: Pace) -> tuple[Row, Iterator[None]]:
         """Have it learn what came while it was fitted, beside the calls, and put it in force.
 
-        The row it is in force after, and the parts of what it replaces.
+        The row it is in force after, and the steps by which to let go of what it replaces.
         """
         before = inf
         while True:
