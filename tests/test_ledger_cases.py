@@ -37,13 +37,13 @@ RECORDED = {"recorded reasoning", "recorded chat"}
 QUICK: dict[str, Door] = {
     "no cap, 84 tokens, $0.01": "wrapper",
     "no cap, 5,000 tokens, $0.05": "wrapper",
-    "cap 256, n = 8, all of it, $0.05": "proxy",
     "84 tokens, every 3rd stream dropped, $0.05": "proxy",
     "lengths as of chat, $0.15": "wrapper",
 }
 SLOW: list[tuple[str, Door]] = [
     *((name, "wrapper") for name, door in MADE_UP.items() if QUICK.get(name) != "wrapper"),
     ("no cap, 84 tokens, $0.01", "proxy"),
+    ("cap 256, n = 8, all of it, $0.05", "proxy"),
     ("lengths as of reasoning, $0.25", "proxy"),
 ]
 

@@ -23,7 +23,8 @@ SCATTER = 0.8
 LEVELS = (0.10, 0.25, 0.50, 0.75, 0.90, 0.95, 0.99)
 NORMAL = [NormalDist().inv_cdf(level) for level in LEVELS]
 
-WORLDS = ("exact", "short", "long", "narrow", "drifting", "correlated", "heavy")
+WORLDS = ("short", "drifting", "heavy")
+MORE_WORLDS = ("exact", "long", "narrow", "correlated")
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,9 @@ def made_up(world: str, seed: int, count: int) -> tuple[list[int], list[Forecast
     return lengths, forecasts
 
 
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize(
+    "world", [*WORLDS, *(pytest.param(world, marks=pytest.mark.slow) for world in MORE_WORLDS)]
+)
 def test_wrong_forecasts_do_not_pass_a_limit_for_long(flight: ModuleType, world: str) -> None:
     """Above the limit 3 % of the time at most, on average, once half of the calls were seen."""
     above = []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from budget_proxy.types import Override, Scope
+from budget_proxy.types import Characteristics, Features, Override, Scope
 from tests.makers import forecast
 
 
@@ -60,3 +60,22 @@ def test_what_calls_share_cannot_be_changed(shared: Any) -> None:
     """The defaults stand behind every call that says nothing: a caller cannot write into them."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(shared, dataclasses.fields(shared)[0].name, "x")
+
+
+def test_only_the_novelty_is_another() -> None:
+    """Every other field is carried over, also one that is new here."""
+    kind = Characteristics(
+        complexity=40.0, domains=frozenset({"auth"}), task_type="review", novelty=0.9,
+        uncertainty=0.4, criticality=0.6, creative=True, architecture=True,
+        evidence={"complexity": ("keyword:proof",)},
+    )  # fmt: skip
+    known = Features(
+        agent="a", model="m", task_type="review", characteristics=kind, now=5.0, input_tokens=7,
+        ceiling=9, session="s", task="t", signals=b"signals",
+    )  # fmt: skip
+    plain = Features("", "", "", Characteristics(), 0.0)
+    for value, without in ((known, plain), (kind, plain.characteristics)):
+        for field in dataclasses.fields(value):
+            assert getattr(value, field.name) != getattr(without, field.name)
+    expected = dataclasses.replace(known, characteristics=dataclasses.replace(kind, novelty=0.25))
+    assert known.with_novelty(0.25) == expected

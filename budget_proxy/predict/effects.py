@@ -57,7 +57,7 @@ _SOME: Final = 500
 
 
 class Effects:
-    """Effects by key. Holds at most ``most`` keys.
+    """Effects by key. Where ``most`` are held, a case's keys are the last that are taken.
 
     When full, the half that was not touched for longest is dropped. Rows are tuples, which a call
     gathers in less time than numbers from arrays: they are so few.

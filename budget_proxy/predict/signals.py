@@ -53,6 +53,8 @@ GRAMS: Final = 176
 _SPOKEN: Final = (2000, 2000)
 _OBSERVED: Final = (400, 2000)
 """Characters read of a text's head and tail; what a tool gave back tells most at its end."""
+_KEPT: Final = 20_000
+"""Characters of a system prompt whose hash is kept until the next call."""
 _ELSEWHERE: Final = 0.5
 """What a wish in the system prompt counts, or in the user's request before a tool's result."""
 
@@ -150,7 +152,7 @@ def _identities(
         _hashed(key, b"prompt", shown, *(f"{m.role}\0{m.text}" for m in call.messages)),
         _hashed(key, b"template", template(last.text)),
         _hashed(key, b"tail", tail(last.text)),
-        _same_again(key, b"system", *named),
+        (_same_again if len(system) <= _KEPT else _hashed)(key, b"system", *named),
         _hashed(key, b"opening", opening.text),
         _hashed(key, b"observation", last.text) if last is not opening else 0,
     )

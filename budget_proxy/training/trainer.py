@@ -137,8 +137,10 @@ class Trainer:
         """Give up a fit that is under way. Nothing is begun after that."""
         lock = self._lock()
         lock.acquire()  # what is being begun has begun
-        self._closed = True
-        lock.release()
+        try:
+            self._closed = True
+        finally:
+            lock.release()
         self._jobs.put(None)
         child, thread = self._child, self._thread
         if child is not None:
