@@ -224,7 +224,7 @@ def test_the_first_key_is_made_where_the_proxy_runs(tmp_path: Path) -> None:
 
 
 @SCHEMA.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_with_an_admin_s_key_the_answer_is_as_said(
     case: schemathesis.Case[Any], proxied: Running, tokens: dict[Role, str]
 ) -> None:

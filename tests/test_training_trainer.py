@@ -100,7 +100,7 @@ def test_the_history_replayed_gives_every_forecast_again(url: str) -> None:
 def test_fits_tell_calls_apart(url: str) -> None:
     """What a fit found: more parts, longer answers."""
     with Engine.open(url, holdout=0.0) as engine:
-        lived(engine, 0, 120)
+        lived(engine, 0, 82)
         medians = [values[3] for values in forecasts(engine)]
     assert medians == sorted(medians)
     assert medians[-1] > 1.5 * medians[0]
