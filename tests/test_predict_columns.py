@@ -70,3 +70,15 @@ def test_what_was_taken_stays_as_it_was() -> None:
         columns.add(case(), outcome(number))
     assert [came.tokens for _, came in taken.rows()] == list(range(51, 151))
     assert len(columns._blocks) <= 3
+
+
+def test_rows_from_a_place_on_and_whether_any_was_cut() -> None:
+    """Over the end of a block too."""
+    columns = _filled(3000, 2100)
+    later = columns.newest(2100)
+    assert [came.tokens for _, came in later.rows(2097)] == [2098, 2099, 2100]
+    assert [came.tokens for _, came in later.rows(1023)][:2] == [1024, 1025]
+    assert list(later.rows(2100)) == []
+    assert later.cut()
+    assert not columns.between(1023, 1024).cut()
+    assert columns.between(1023, 1025).cut()

@@ -92,7 +92,7 @@ def refit(snapshot: Window) -> Sum:
     return Sum(sum(snapshot.lengths), snapshot.position)
 
 
-HOW = Fitting(refit, (Sum,))
+HOW = Fitting(refit, lambda: refit, (Sum,))
 
 
 def rows(count: int) -> list[CallRecord]:

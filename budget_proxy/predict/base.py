@@ -99,8 +99,10 @@ class Fitting:
     """How a strategy is fitted.
 
     ``refit`` makes of a snapshot what is adopted: a pure function, cold from a fixed seed, in
-    one thread. ``shapes`` are the dataclasses that the two consist of.
+    one thread. ``series`` gives one for a predictor's snapshots in turn, which finds the same,
+    sooner. ``shapes`` are the dataclasses that the two consist of.
     """
 
     refit: Callable[[Any], Any]
+    series: Callable[[], Callable[[Any], Any]]
     shapes: tuple[type, ...]

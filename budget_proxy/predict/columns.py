@@ -18,6 +18,7 @@ from budget_proxy.predict.signals import GRAMS, NUMBERS
 _FACTORS: Final = len(FACTORS)
 _KEYS: Final = _FACTORS + len(GROUPS)
 _ROWS: Final = 1024  # of a block
+_CENSORED: Final = 3  # of values: after input, ceiling and tokens
 UNKNOWN: Final = -1
 
 
@@ -59,11 +60,16 @@ class Outcomes:
     def __len__(self) -> int:
         return sum(len(block.sizes) for block in self.blocks)
 
-    def rows(self) -> Iterator[tuple[Case, Outcome]]:
-        """Each as it was added."""
+    def rows(self, start: int = 0) -> Iterator[tuple[Case, Outcome]]:
+        """Each as it was added, from number ``start``."""
         for block in self.blocks:
-            for at in range(len(block.sizes)):
+            for at in range(start, len(block.sizes)):
                 yield _row(block, at)
+            start = max(start - len(block.sizes), 0)
+
+    def cut(self) -> bool:
+        """Whether any of them was cut off."""
+        return any(block.values[:, _CENSORED].any() for block in self.blocks)
 
 
 class Columns:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,6 +113,7 @@ def evaluate(
     that is due is made at once, and in force before the next row.
     """
     refitting = predictor if isinstance(predictor, Refitting) else None
+    refit: Callable[[Any], Any] | None = None
     for row in rows:
         start = clock()
         forecast = predictor.predict_one(row.features)
@@ -123,7 +124,8 @@ def evaluate(
             )
             predictor.learn_one(_as_found(row.features, forecast), seen, row.call_id)
             if refitting is not None and refitting.due():
-                refitting.adopt(fitting(predictor.name).refit(refitting.snapshot()))
+                refit = refit or fitting(predictor.name).series()
+                refitting.adopt(refit(refitting.snapshot()))
         yield Scored(row, forecast, seconds)
 
 

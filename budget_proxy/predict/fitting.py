@@ -1,9 +1,8 @@
 """A refit: everything learned anew from a window of outcomes, cold and always alike.
 
-The window is passed through once, outcome by outcome, so that each is seen as it was before it
-was known; effects are swept and words fitted at growing intervals on the way. The networks are
-trained in stages: what all but the last forecast of the outcomes after them gives the weights of
-the stack, the groups of what is left, and the calibration; the last one knows them all.
+The window is passed through first (``passing``). Then the networks are trained in stages: what all
+but the last forecast of the outcomes after them gives the weights of the stack, the groups of what
+is left, and the calibration; the last one knows them all.
 """
 
 from __future__ import annotations
@@ -17,13 +16,11 @@ from numpy.typing import NDArray
 
 from budget_proxy.predict import stack, trees
 from budget_proxy.predict.cases import Case
-from budget_proxy.predict.columns import Outcome, Outcomes
+from budget_proxy.predict.columns import Outcomes
 from budget_proxy.predict.drift import Drift, distances
-from budget_proxy.predict.effects import Backfit
-from budget_proxy.predict.fold import START, WIDTH, Fold, batch, recentred
-from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Singles, Training
-from budget_proxy.predict.ridge import Texts
-from budget_proxy.predict.sight import Sight
+from budget_proxy.predict.fold import START, Fold, batch, recentred
+from budget_proxy.predict.network import BATCH, LEVELS, MEDIAN, Training
+from budget_proxy.predict.passing import Passing, Seen
 
 Floats = NDArray[np.float64]
 
@@ -35,9 +32,6 @@ _STEPS, _STEPS_MORE = 100, 30
 _FIRST_EPOCHS, _EPOCHS, _EPOCHS_OF_MANY = 20, 12, 10
 _FEW: Final = 2000  # outcomes up to which the second help; the first are those of the first stage
 _STACKED: Final = 0.4  # share of the window from which on forecasts count for the weights
-_FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST = 40, 1.2, 1000
-_FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST = 60, 1.35, 1500
-_LARGEST_REST: Final = 2.5
 _LEVELS: Final = np.array(LEVELS)
 _TOGETHER: Final = 16
 _RECENT: Final = 400
@@ -73,40 +67,43 @@ class Snapshot:
 
 def refit(snapshot: Snapshot) -> Fitted:
     """Learn a snapshot's window anew, cold and from a fixed seed; takes seconds."""
-    return Fitted(_fit(list(snapshot.outcomes.rows()), snapshot.width), snapshot.position)
+    return Refits().refit(snapshot)
 
 
-@dataclass(slots=True)
-class _Pass:
-    """What the pass through the window saw: by outcome numbers, centre and ln(tokens)."""
+class Refits:
+    """Refits of one predictor's snapshots in turn: each finds what ``refit`` finds.
 
-    cases: list[Case]
-    outcomes: list[Outcome]
-    numbers: Singles
-    centres: Floats
-    lengths: Floats
+    It takes them less, as long as windows only grow.
+    """
 
-    @property
-    def rests(self) -> Singles:
-        rests: Singles = (self.lengths - self.centres).astype(np.float32)
-        return rests
+    def __init__(self) -> None:
+        self._passing: Passing | None = None
+        self._first = 0
+
+    def refit(self, snapshot: Snapshot) -> Fitted:
+        """Learn a snapshot's window anew."""
+        first = snapshot.position - len(snapshot.outcomes)
+        cuts = snapshot.outcomes.cut()
+        passing = self._passing
+        if passing is None or cuts or first != self._first:
+            self._passing = passing = Passing(snapshot.width, cuts=cuts)
+            self._first = first
+        passing.go_on(snapshot.outcomes.rows(len(passing)))
+        fold, seen = passing.ended()
+        _fit(fold, seen)
+        return Fitted(fold, snapshot.position)
 
 
-def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
-    fold = Fold(width)
-    cases, outcomes = [case for case, _ in rows], [outcome for _, outcome in rows]
-    if any(outcome.censored for outcome in outcomes):
-        fold.expect_cuts()
-    by_group, tokens = _count_lengths(fold, cases, outcomes)
-    seen = _pass(fold, cases, outcomes, tokens)
+def _fit(fold: Fold, seen: Seen) -> None:
+    """Train on what was seen in a pass that has ended, and calibrate."""
     by_network, by_trees = _train(fold, seen)
-    start, scored = len(rows) - len(by_network), len(rows) - len(by_trees)
+    start, scored = len(seen.cases) - len(by_network), len(seen.cases) - len(by_trees)
     networks = seen.centres[start:, None] + by_network
-    rests = _count_rests(fold, cases[start:], seen.lengths[start:] - networks[:, MEDIAN])
-    cases, centres, lengths = cases[scored:], seen.centres[scored:], seen.lengths[scored:]
+    rests = _count_rests(fold, seen.cases[start:], seen.lengths[start:] - networks[:, MEDIAN])
+    cases, centres, lengths = seen.cases[scored:], seen.centres[scored:], seen.lengths[scored:]
     members = np.empty((START.shape[1], len(cases), len(LEVELS)))
     members[0] = networks[scored - start :]
-    members[1], members[5] = by_group[:, scored:]
+    members[1], members[5] = seen.by_group[:, scored:]
     members[2] = members[0, :, MEDIAN, None] + rests[scored - start :]
     members[3] = recentred(members[0], centres)
     members[4] = centres[:, None] + by_trees
@@ -115,10 +112,9 @@ def _fit(rows: list[tuple[Case, Outcome]], width: int) -> Fold:
         part = slice(at, at + _TOGETHER)
         fold.calibrate(cases[part], members[:, part], lengths[part])
     _settle_drift(fold, seen)
-    return fold
 
 
-def _settle_drift(fold: Fold, seen: _Pass) -> None:
+def _settle_drift(fold: Fold, seen: Seen) -> None:
     """Learn drift anew from what the last networks leave: they know the newest outcomes."""
     lived, fold.drift = fold.drift, Drift(fold.most)
     part = slice(max(len(seen.cases) - _RECENT, 0), None)
@@ -130,50 +126,7 @@ def _settle_drift(fold: Fold, seen: _Pass) -> None:
     fold.drift.remember(lived)
 
 
-def _count_lengths(
-    fold: Fold, cases: list[Case], outcomes: list[Outcome]
-) -> tuple[Floats, list[float]]:
-    """Count lengths by group: what ``by_group`` said before, and every length completed."""
-    forecasts = np.empty((2, len(cases), len(LEVELS)))
-    at = 0
-    while at < len(cases):
-        to = min(at + batch(at), len(cases))
-        forecasts[:, at:to] = fold.by_group(cases[at:to])
-        fold.count_lengths(cases[at:to], outcomes[at:to])
-        at = to
-    tokens = []
-    for number, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
-        fold.count = number
-        tokens.append(fold.completed(case, outcome))
-    fold.count = 0
-    return forecasts, tokens
-
-
-def _pass(fold: Fold, cases: list[Case], outcomes: list[Outcome], tokens: list[float]) -> _Pass:
-    n = len(cases)
-    lengths, numbers = np.log(tokens), np.empty((n, WIDTH), np.float32)
-    sights: list[Sight] = []
-    backfit = Backfit(np.array([case.factors for case in cases], np.uint64))
-    texts = Texts([case.grams for case in cases])
-    sweeps = set(_schedule(n, _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST))
-    fits = set(_schedule(n, _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST))
-    told = 0  # of so many calls, before what words tell changes
-    for at, (case, outcome) in enumerate(zip(cases, outcomes, strict=True)):
-        if at in sweeps:
-            backfit.sweep(fold.effects, lengths[:at])
-        if at in fits:
-            numbers[told:at] = fold.numbers(cases[told:at], sights[told:])
-            fold.ridge, told = texts.fit(_unexplained(lengths, sights)), at
-        seen = fold.look(case)
-        sights.append(seen)
-        fold.absorb(case, outcome, seen, tokens[at])
-    numbers[told:] = fold.numbers(cases[told:], sights[told:])
-    backfit.sweep(fold.effects, lengths)
-    fold.ridge = texts.fit(_unexplained(lengths, sights))
-    return _Pass(cases, outcomes, numbers, np.array([seen.centre for seen in sights]), lengths)
-
-
-def _train(fold: Fold, seen: _Pass) -> tuple[Floats, Floats]:
+def _train(fold: Fold, seen: Seen) -> tuple[Floats, Floats]:
     """Train networks and trees; returns what each stage forecast of the outcomes after it.
 
     Those of the trees begin where the mixture learns from forecasts.
@@ -208,18 +161,3 @@ def _count_rests(fold: Fold, cases: list[Case], rests: Floats) -> Floats:
         fold.count_rests(cases[at:to], rests[at:to])
         at = to
     return forecasts
-
-
-def _unexplained(lengths: Floats, sights: list[Sight]) -> Floats:
-    """What the effects that know no text left of the lengths of calls seen, within bounds."""
-    rests: Floats = lengths[: len(sights)] - np.array([seen.coarse for seen in sights])
-    return np.asarray(np.minimum(np.maximum(rests, -_LARGEST_REST), _LARGEST_REST))
-
-
-def _schedule(stop: int, first: int, growth: float, most: int) -> list[int]:
-    """Places below ``stop`` at growing distances, which end at ``most``."""
-    places, place = [], float(first)
-    while place < stop:
-        places.append(int(place))
-        place += min(max(place * (growth - 1.0), 20.0), most)
-    return places

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from copy import copy
 from typing import Any, Final
 
 import numpy as np
@@ -67,6 +68,14 @@ class Mixture:
     def __getstate__(self) -> dict[str, Any]:
         """Its state, of which answers that are kept are no part."""
         return {**vars(self), "_told": {}}
+
+    def copy(self) -> Mixture:
+        """The same, to be counted on apart from this."""
+        twin = copy(self)
+        for name, value in vars(twin).items():
+            if isinstance(value, list | dict | np.ndarray):
+                setattr(twin, name, value.copy())
+        return twin
 
     def find(self, chain: Sequence[int]) -> list[int]:
         """The rows of a chain's keys, parents first; 0, which is empty, where there is none."""

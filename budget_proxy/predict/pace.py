@@ -29,6 +29,12 @@ class Pace:
         self._most = most
         self._groups: OrderedDict[int, list[float]] = OrderedDict()
 
+    def copy(self) -> Pace:
+        """The same, to be added to apart from this."""
+        twin = Pace(self._most)
+        twin._groups.update((key, means.copy()) for key, means in self._groups.items())
+        return twin
+
     def look(self, case: Case) -> tuple[float, ...]:
         """NUMBERS for a call that is to come."""
         own = self._groups.get(case.pair, _NONE)

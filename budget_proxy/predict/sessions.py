@@ -7,6 +7,7 @@ a key.
 from __future__ import annotations
 
 from collections import OrderedDict
+from copy import copy
 from math import exp, expm1, log1p, sqrt
 from typing import Final
 
@@ -59,6 +60,12 @@ class Sessions:
     def __init__(self, most: int = 4096) -> None:
         self._most = most
         self._sessions: OrderedDict[int, Before] = OrderedDict()
+
+    def copy(self) -> Sessions:
+        """The same, to be added to apart from this."""
+        twin = Sessions(self._most)
+        twin._sessions.update((key, copy(known)) for key, known in self._sessions.items())
+        return twin
 
     def look(self, case: Case, general: float) -> tuple[float, ...]:
         """NUMBERS for a call that is to come; ``general`` is the mean ln(tokens) of all calls."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from budget_proxy.errors import InvalidInput
 from budget_proxy.predict.base import Fitting, Predictor
-from budget_proxy.predict.fitting import refit
+from budget_proxy.predict.fitting import Refits, refit
 from budget_proxy.predict.fixed import Fixed
 from budget_proxy.predict.heuristic import Heuristic
 from budget_proxy.predict.learned import SHAPES, Learned
@@ -51,5 +51,5 @@ def make(name: str, *, window: int = 10_000) -> Predictor:
 def fitting(name: str) -> Fitting:
     """How a strategy is fitted. Raises InvalidInput where it is not."""
     if name in {"auto", Learned.name}:
-        return Fitting(refit, SHAPES)
+        return Fitting(refit, lambda: Refits().refit, SHAPES)
     raise InvalidInput(f"the strategy {name!r} is not fitted")
