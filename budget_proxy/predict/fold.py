@@ -387,7 +387,7 @@ def recentred(networks: Floats, centres: Floats) -> Floats:
 def recommend_of(values: list[float]) -> tuple[int, float]:
     """The recommended budget of tokens at LEVELS, and its confidence."""
     low, high = [log(max(value, 1.0)) for value in values[_AROUND]]
-    return recommend(_LEVELS, values, exp(low + _BETWEEN * (high - low)))
+    return recommend(LEVELS, values, exp(low + _BETWEEN * (high - low)))
 
 
 def _tracked(case: Case) -> tuple[int, int]:

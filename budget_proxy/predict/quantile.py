@@ -64,7 +64,7 @@ class Quantile:
             group, source = key, name
             support, censored = histogram.count, histogram.censored
         values = quantiles(survival, _LEVELS)
-        recommended, confidence = recommend(_LEVELS, values.tolist(), float(values[_TARGET]))
+        recommended, confidence = recommend(LEVELS, values.tolist(), float(values[_TARGET]))
         return Forecast(
             levels=LEVELS,
             values=tuple(values.tolist()),
