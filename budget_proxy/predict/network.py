@@ -35,8 +35,9 @@ _LEVELS: Final[Singles] = np.array(LEVELS, np.float32)
 _COUNT: Final = len(LEVELS)
 _ALL_LEVELS: Final = np.tile(_LEVELS, MEMBERS)
 _GAPS: Final = (-1.0, -0.6, 0.0, -1.0, -0.6, -1.0, -0.5)  # the start, of a spread of about .5
-_STEEPEST: Final = 30.0  # beyond it softplus is the identity, to single precision
-_CLIP: Final = 3.0
+# Bounds are arrays: of numbers, such are made anew by every operation.
+_STEEPEST: Final = np.array(30.0, np.float32)  # beyond it softplus is the identity
+_LOWEST, _HIGHEST = np.array(-3.0, np.float32), np.array(3.0, np.float32)
 _LEAST: Final = 1e-3
 _START: Final = 0.7  # of the units' weights, in standard deviations by 1 / sqrt(inputs)
 _MOMENTUM, _SQUARES, _TINY = 0.9, 0.999, 1e-8
@@ -200,8 +201,8 @@ def _standard(
     standard: Singles = inputs.take(columns, axis=1)
     standard -= mean
     standard *= scale
-    np.maximum(standard, -_CLIP, out=standard)
-    np.minimum(standard, _CLIP, out=standard)
+    np.maximum(standard, _LOWEST, out=standard)
+    np.minimum(standard, _HIGHEST, out=standard)
     return standard
 
 

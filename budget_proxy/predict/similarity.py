@@ -279,7 +279,7 @@ def _digest(name: str) -> int:
 
 
 def _novelty(plain: _Array) -> float:
-    return round(min(max(1.0 - float(plain.max()) / (1.0 - NOVELTY), 0.0), 1.0), 6)
+    return round(min(max(1.0 - float(np.maximum.reduce(plain)) / (1.0 - NOVELTY), 0.0), 1.0), 6)
 
 
 def _variation(similar: tuple[Similar, ...]) -> float:
