@@ -73,7 +73,7 @@ def refit(snapshot: Snapshot) -> Fitted:
 class Refits:
     """Refits of one predictor's snapshots in turn: each finds what ``refit`` finds.
 
-    It takes them less, as long as windows only grow.
+    They take less time, as long as windows only grow.
     """
 
     def __init__(self) -> None:

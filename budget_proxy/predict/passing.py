@@ -81,6 +81,8 @@ class Passing:
         for case, outcome in rows:
             self._cases.append(case)
             self._outcomes.append(outcome)
+        self._backfit = Backfit(np.array([case.factors for case in self._cases], np.uint64))
+        self._texts = Texts([case.grams for case in self._cases])
         self._by_group += self._count(self._fold, whole=self._cuts)
         tokens = self._completed(start)
         self._lengths = np.concatenate((self._lengths, np.log(tokens)))
@@ -92,8 +94,8 @@ class Passing:
         cases, sights, lengths = self._cases, self._sights, self._lengths
         by_group = [*self._by_group, *self._count(fold, whole=True, keep=False)]
         numbers = [*self._numbers, fold.numbers(cases[self._told :], sights[self._told :])]
-        self._backfit().sweep(fold.effects, lengths)
-        fold.ridge = self._texts().fit(_unexplained(lengths, sights))
+        self._backfit.sweep(fold.effects, lengths)
+        fold.ridge = self._texts.fit(_unexplained(lengths, sights))
         centres = np.array([seen.centre for seen in sights])
         seen = Seen(
             list(cases), np.concatenate(numbers), centres, lengths, np.concatenate(by_group, axis=1)
@@ -130,22 +132,16 @@ class Passing:
         n, lengths = len(self), self._lengths
         sweeps = set(_schedule(n, _FIRST_SWEEP, _SWEEP_GROWTH, _SWEEP_MOST))
         fits = set(_schedule(n, _FIRST_WORDS, _WORDS_GROWTH, _WORDS_MOST))
-        backfit, texts = self._backfit(), self._texts()
         for at, length in enumerate(tokens, start):
             if at in sweeps:
-                backfit.sweep(fold.effects, lengths[:at])
+                self._backfit.sweep(fold.effects, lengths[:at])
             if at in fits:
                 self._numbers.append(fold.numbers(cases[self._told : at], sights[self._told :]))
-                fold.ridge, self._told = texts.fit(_unexplained(lengths, sights)), at
+                fold.ridge = self._texts.fit(_unexplained(lengths, sights))
+                self._told = at
             seen = fold.look(cases[at])
             sights.append(seen)
             fold.absorb(cases[at], self._outcomes[at], seen, length)
-
-    def _backfit(self) -> Backfit:
-        return Backfit(np.array([case.factors for case in self._cases], np.uint64))
-
-    def _texts(self) -> Texts:
-        return Texts([case.grams for case in self._cases])
 
     def _twin(self) -> Fold:
         """What is known so far, to be learned on from apart from this."""

@@ -15,8 +15,8 @@ HIGHEST_USE: Final = 0.95
 """A budget is used well if use / budget lies between these two, both included."""
 
 _HAIR: Final = 1e-9
+_MORE: Final = 1.0 + _HAIR  # by less one slope is not above another: it may be rounding
 # The hair makes both ends of the interval count where a value is a whole atom of mass.
-_MORE: Final = 1.0 + _HAIR
 _LOWEST, _HIGHEST = log(LOWEST_USE) - _HAIR, log(HIGHEST_USE) + _HAIR
 
 
